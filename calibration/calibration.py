@@ -1,0 +1,125 @@
+"""calibration.json: the limits of one vehicle, tied to the model, backend and camera size they were made with."""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..edge.bundle import Bundle
+from ..edge.errors import InputError
+from ..edge.evidence import Limits
+
+SCHEMA = 1
+BYTES_MAX = 262_144
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Limits, and what they rest on."""
+
+    limits: Limits
+    rule: str  # paper or clean
+    false_alarms_per_hour: float | None  # the budget of the rule clean
+    frames: int
+    duration_s: float
+    model_sha256: str
+    backend: str
+    height: int
+    width: int
+    created_at: str  # ISO 8601, UTC
+
+    def mismatch(self, bundle: Bundle, backend: str) -> str:
+        """Why this calibration does not hold for a bundle and backend, in one line; empty when it does."""
+        pairs = (
+            ("model", self.model_sha256[:12], bundle.sha256[:12]),
+            ("backend", self.backend, backend),
+            ("camera size", f"{self.width}x{self.height}", f"{bundle.width}x{bundle.height}"),
+        )
+        for name, made_for, found in pairs:
+            if made_for != found:
+                return (
+                    f"the calibration is for {name} {made_for}, the bundle has {found};"
+                    f" run `mle-uvad calibrate {bundle.folder} --tub TUB`"
+                )
+        return ""
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all, and to the disk before it counts."""
+        facts = {
+            "schema": SCHEMA,
+            "rule": self.rule,
+            "false_alarms_per_hour": self.false_alarms_per_hour,
+            "frames": self.frames,
+            "duration_s": self.duration_s,
+            "model_sha256": self.model_sha256,
+            "backend": self.backend,
+            "height": self.height,
+            "width": self.width,
+            "created_at": self.created_at,
+            "averaging_s": self.limits.averaging_s,
+            "pcc": list(self.limits.pcc),
+            "maps_shape": list(self.limits.maps.shape),
+            "maps": [_finite(float(value)) for value in self.limits.maps.ravel()],
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        with unfinished.open("w") as file:
+            json.dump(facts, file, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Calibration":
+        """Read and check. Raises InputError for a file that is missing, damaged or of another version."""
+        if not path.is_file():
+            raise InputError(f"no calibration at {path}; run `mle-uvad calibrate BUNDLE --tub TUB`")
+        try:
+            if path.stat().st_size > BYTES_MAX:
+                raise ValueError(f"more than {BYTES_MAX} bytes")
+            facts: dict[str, Any] = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+            if facts["schema"] != SCHEMA:
+                raise ValueError(f"schema {facts['schema']!r}, this version reads {SCHEMA}")
+            return cls(
+                limits=_limits(facts),
+                rule=str(facts["rule"]),
+                false_alarms_per_hour=facts["false_alarms_per_hour"],
+                frames=int(facts["frames"]),
+                duration_s=float(facts["duration_s"]),
+                model_sha256=str(facts["model_sha256"]),
+                backend=str(facts["backend"]),
+                height=int(facts["height"]),
+                width=int(facts["width"]),
+                created_at=str(facts["created_at"]),
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"{path} is damaged ({error}); run `mle-uvad calibrate BUNDLE --tub TUB` again") from None
+
+
+def _limits(facts: dict[str, Any]) -> Limits:
+    low, centre, high = (float(value) for value in facts["pcc"])
+    shape = tuple(facts["maps_shape"])
+    flat = [_bound(value, index, len(facts["maps"])) for index, value in enumerate(facts["maps"])]
+    maps = np.array(flat, np.float32).reshape(shape)
+    if len(shape) != 4 or shape[0] != 3 or not (-1 <= low < centre < high <= 1 and (np.diff(maps, axis=0) > 0).all()):
+        raise ValueError("limits are not in order")
+    return Limits((low, centre, high), maps, float(facts["averaging_s"]))
+
+
+def _bound(value: float | None, index: int, count: int) -> float:
+    """JSON has no infinity: a limit that is never reached is null, in the first third low, in the last high."""
+    if value is not None:
+        return float(value)
+    return -math.inf if index < count / 3 else math.inf
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

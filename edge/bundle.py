@@ -1,0 +1,77 @@
+"""A bundle: the folder that goes to the car, `model.onnx` with `bundle.json` beside it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+SCHEMA = 1
+MODEL_FILE = "model.onnx"
+FACTS_FILE = "bundle.json"
+CALIBRATION_FILE = "calibration.json"
+FACTS_BYTES_MAX = 262_144
+MODEL_BYTES_MAX = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle. The session is opened from these very bytes, never from the file again."""
+
+    folder: Path
+    model: bytes
+    sha256: str  # of the model, hexadecimal
+    height: int  # of the camera frame, pixels
+    width: int
+    measures: tuple[str, ...]  # names of the maps, in order
+    training: dict[str, Any]
+    parity: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Bundle":
+        """Read and verify. Raises InputError naming what is missing, damaged or of another version."""
+        folder = Path(folder)
+        facts = _read_facts(folder)
+        model_file = folder / MODEL_FILE
+        if not model_file.is_file():
+            raise InputError(f"bundle {folder} has no {MODEL_FILE}; export it again with `export-model RUN`")
+        if model_file.stat().st_size > MODEL_BYTES_MAX:
+            raise InputError(f"{model_file} has more than {MODEL_BYTES_MAX >> 20} MB; this is no model of ours")
+        model = model_file.read_bytes()
+        try:
+            declared, size = facts["model"], facts["input"]
+            seen = {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
+            for name, value in seen.items():
+                if declared[name] != value:
+                    raise InputError(
+                        f"{model_file} is damaged: {name} is {str(value)[:12]}, bundle.json says "
+                        f"{str(declared[name])[:12]}; export it again or copy it again"
+                    )
+            height, width = int(size["height"]), int(size["width"])
+            measures = tuple(str(name) for name in facts["measures"])
+            return cls(folder, model, seen["sha256"], height, width, measures, facts["training"], facts["parity"])
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    facts_file = folder / FACTS_FILE
+    if not folder.is_dir():
+        problem = "is a file" if folder.exists() else "does not exist"
+        raise InputError(f"bundle {folder} {problem}; give the folder that `export-model RUN --out BUNDLE` wrote")
+    if not facts_file.is_file():
+        raise InputError(f"{folder} is no bundle: {FACTS_FILE} is missing; make one with `export-model RUN`")
+    if facts_file.stat().st_size > FACTS_BYTES_MAX:
+        raise InputError(f"{facts_file} has more than {FACTS_BYTES_MAX} bytes; export the bundle again")
+    try:
+        facts = json.loads(facts_file.read_bytes())
+        schema = facts["schema"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{facts_file} is damaged ({error!r}); export the bundle again") from None
+    if schema != SCHEMA:
+        raise InputError(f"{facts_file} has schema {schema!r}, this version reads {SCHEMA}; export the bundle again")
+    return facts

@@ -1,0 +1,73 @@
+"""The one preprocessing: a camera frame to the 80×80 grey picture that every network sees.
+
+The numpy functions here are the reference. The exported graph holds the same constants, so that the car
+makes one `session.run(frame)` and training and car cannot drift apart.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 80  # side of the grey picture, pixels; 80 × 80 × 1 = the 6400 pixels of the paper
+
+# ITU-R 601 luma in 1/65536, rounded half up: bit-equal to PIL's convert("L"). Every intermediate stays below
+# 2^24, so float32 computes it exactly too, whatever order it sums in.
+LUMA_WEIGHTS = (19595, 38470, 7471)
+LUMA_HALF = 32768
+LUMA_SCALE = 65536
+
+
+@dataclass(frozen=True)
+class FrameFault:
+    """Why a frame cannot be scored: a status (`no_frame` or `error`) and one line for the log."""
+
+    status: str
+    detail: str
+
+
+def frame_fault(frame: Any, height: int, width: int) -> FrameFault | None:
+    """None for a frame of uint8 [height, width, 3], [height, width, 1] or [height, width]; else its fault."""
+    if not isinstance(frame, np.ndarray) or frame.ndim == 0:
+        return FrameFault("no_frame", "no frame from the camera")
+    allowed = ((height, width, 3), (height, width, 1), (height, width))
+    if frame.dtype != np.uint8 or frame.shape not in allowed:
+        seen = f"{frame.dtype} {list(frame.shape)}"
+        return FrameFault("error", f"frame is {seen}, the model takes uint8 [{height}, {width}, 3]")
+    return None
+
+
+def to_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A luma frame [H, W] or [H, W, 1] as [H, W, 3] with equal channels; its grey is the luma itself, exactly."""
+    if frame.ndim == 3 and frame.shape[2] == 3:
+        return frame
+    return np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
+
+
+@cache
+def area_matrix(source: int, target: int) -> NDArray[np.float32]:
+    """The constant matrix [target, source] whose product with a signal averages it exactly by area. Rows sum to 1."""
+    edges = np.arange(target + 1) * (source / target)
+    left = np.maximum(edges[:-1, None], np.arange(source)[None, :])
+    right = np.minimum(edges[1:, None], np.arange(1, source + 1)[None, :])
+    matrix = (np.maximum(right - left, 0.0) * (target / source)).astype(np.float32)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 [H, W, 3] to grey uint8 [H, W], equal to PIL's convert("L") in every bit."""
+    weighted = np.full(frame.shape[:2], LUMA_HALF, np.uint32)
+    for channel, weight in enumerate(LUMA_WEIGHTS):
+        # The type is named: numpy 1 would fit the product into uint16 and overflow.
+        weighted += np.multiply(frame[..., channel], weight, dtype=np.uint32)
+    return (weighted // LUMA_SCALE).astype(np.uint8)
+
+
+def to_grey80(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """RGB or luma uint8 [H, W(, 3)] to float32 [80, 80] in 0…1. The scale is fixed, never read from the data."""
+    luma = grey(to_rgb(frame)).astype(np.float32)
+    rows, columns = area_matrix(luma.shape[0], SIZE), area_matrix(luma.shape[1], SIZE)
+    return (rows @ luma @ columns.T) / np.float32(255)

@@ -1,0 +1,1 @@
+"""Generated drives, the demo and their figures."""

@@ -1,0 +1,337 @@
+"""A made-up room with a track in it, and drives of a Donkeycar through it, seen by its wide-angle camera.
+
+Rays are cast into a box: floor with the marked track, four walls, ceiling with lamps that shine back from the
+floor. Each surface is a picture with coarser and coarser copies; a ray takes the copy that suits its distance
+and the car's speed, which stands in for motion blur. Like a real drive it is no easy scene: bare floor beside
+texture, sharp and smeared moments, light that comes and goes, parts of the car that never move in the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+Colour = tuple[int, ...]
+
+HEIGHT, WIDTH = 120, 160
+FOCAL_PX = 78.0  # equidistant wide angle: 118 degrees across the frame
+FLOOR_TEXEL_M, WALL_TEXEL_M, CEILING_TEXEL_M = 0.008, 0.016, 0.04
+EXPOSURE_S = 0.02
+WHEELBASE_M = 0.25
+STEERING_MAX_RAD = 0.45
+LEVELS = 6  # copies of each surface, every one half as fine as the one before
+LINE_POINTS = 1000
+FLOORS = (
+    ((158, 138, 116), 7.0),
+    ((146, 152, 146), 4.0),
+    ((196, 196, 204), 4.0),
+    ((92, 62, 58), 8.0),
+    ((96, 100, 112), 9.0),
+)  # colour and grain of planks, concrete, sheet, dark planks, carpet
+PAINTS = ((236, 116, 60), (232, 232, 226), (222, 190, 60), (60, 130, 90))
+FLOOR, WALL, CEILING = 0, 1, 2
+TEXELS_M = np.array([FLOOR_TEXEL_M, WALL_TEXEL_M, CEILING_TEXEL_M], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where the camera is and how it moves; the origin is a corner of the room."""
+
+    x_m: float
+    y_m: float
+    heading_rad: float
+    pitch_rad: float = 0.0  # on top of how the camera is mounted; up is positive
+    roll_rad: float = 0.0
+    speed_m_s: float = 0.0
+    yaw_rate_rad_s: float = 0.0
+
+
+class Track:
+    """One room, one car: the same rng seed gives the same world. Making it takes about a second."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.size_m = rng.uniform((8.0, 6.0, 2.5), (12.0, 9.0, 3.6))
+        self._camera_height_m = rng.uniform(0.14, 0.24)
+        self._rays = _camera_rays(pitch_rad=-rng.uniform(0.15, 0.32))
+        self._gloss = np.float32(rng.choice([0.0, 30.0, 90.0]))  # a lamp in the floor, 8-bit steps
+        self.line_m = _closed_line(rng, self.size_m)  # [n, 2], even steps along the track
+        self.length_m = float(np.hypot(*np.diff(self.line_m, axis=0, append=self.line_m[:1]).T).sum())
+        surfaces = (_floor(rng, self.size_m, self.line_m), _walls(rng, self.size_m), _ceiling(rng, self.size_m))
+        self._lamps = ndimage.gaussian_filter((surfaces[CEILING].min(axis=2) > 235).astype(np.float32), 1.0)
+        self._texels, self._starts, self._shapes = _with_coarser_copies(surfaces)
+        self._car, self._car_share = _car(rng)
+
+    def frame(self, pose: Pose, light: float = 1.0) -> Picture:
+        """The scene before lens and camera, uint8 RGB [120, 160, 3]; light multiplies its brightness."""
+        directions = self._rays @ _rotation(pose).T  # [n, 3] into the room
+        surface, column, row, distance = self._hit(pose, directions)
+        slant = np.where(surface == WALL, 1.0, np.maximum(np.abs(directions[:, 2]), 0.05) ** -0.5)
+        footprint = np.maximum(distance * slant / FOCAL_PX, 0.4 * EXPOSURE_S * pose.speed_m_s)
+        colour = self._sample(surface, column, row, footprint)
+        if self._gloss:
+            ground = np.flatnonzero(surface == FLOOR)
+            colour[ground] += self._gloss * self._lamps_in_floor(pose, directions[ground])
+        scene = colour.reshape(HEIGHT, WIDTH, 3)
+        smear_px = abs(pose.yaw_rate_rad_s) * EXPOSURE_S * FOCAL_PX
+        if smear_px > 0.5:
+            scene = ndimage.uniform_filter1d(scene, 1 + round(smear_px), axis=1, mode="nearest")
+        scene = scene * (1 - self._car_share) + self._car
+        return np.clip(np.rint(scene * np.float32(light)), 0, 255).astype(np.uint8)
+
+    def drive(
+        self, rng: np.random.Generator, seconds: float, hz: float
+    ) -> Iterator[tuple[float, Picture, float, float]]:
+        """Time in s, scene as from `frame`, steering -1..1 (right is positive) and throttle 0..1.
+
+        Another rng gives another start, line, speed and light in the same world; the car never stands still.
+        """
+        frames = round(seconds * hz)
+        speed = np.clip(1.2 + 0.35 * _wander(rng, frames, 3.0 * hz), 0.5, 2.2)
+        aside = np.clip(0.14 * _wander(rng, frames, 1.5 * hz), -0.3, 0.3)
+        light = np.clip(0.9 + 0.18 * _wander(rng, frames, 6.0 * hz), 0.5, 1.2)
+        pitch, roll = 0.006 * _wander(rng, frames, 2.0), 0.008 * _wander(rng, frames, 3.0)
+        along = (rng.uniform(0, self.length_m) + np.cumsum(speed) / hz) / self.length_m * len(self.line_m)
+        x, y = (_along(self.line_m[:, axis], along) for axis in (0, 1))
+        heading = np.unwrap(
+            np.arctan2(
+                *(
+                    _along(self.line_m[:, axis], along + 2.0) - _along(self.line_m[:, axis], along - 2.0)
+                    for axis in (1, 0)
+                )
+            )
+        )
+        x, y = x - aside * np.sin(heading), y + aside * np.cos(heading)
+        heading = heading + np.arctan2(np.gradient(aside) * hz, speed) + 0.02 * _wander(rng, frames, 0.4 * hz)
+        yaw_rate = np.gradient(heading) * hz
+        steering = np.clip(-np.arctan(WHEELBASE_M * yaw_rate / speed) / STEERING_MAX_RAD, -1.0, 1.0)
+        for i in range(frames):
+            pose = Pose(x[i], y[i], heading[i], pitch[i], roll[i], speed[i], yaw_rate[i])
+            yield i / hz, self.frame(pose, light[i]), float(steering[i]), float(speed[i] / 4.0)
+
+    def _hit(self, pose: Pose, directions: Floats) -> tuple[NDArray[np.intp], Floats, Floats, Floats]:
+        """Surface, column and row on it in m, and distance in m of what each ray meets first."""
+        room = self.size_m.astype(np.float32)
+        eye = np.array([pose.x_m, pose.y_m, self._camera_height_m], np.float32)
+        ahead = np.where(np.abs(directions) < 1e-6, np.float32(1e-6), directions)
+        steps = (np.where(ahead > 0, room, 0) - eye) / ahead  # [n, 3] until each pair of planes
+        axis = steps.argmin(axis=1)
+        distance = steps[np.arange(len(axis)), axis]
+        x, y, z = (eye + distance[:, None] * directions).T
+        surface = np.where(axis < 2, WALL, np.where(directions[:, 2] < 0, FLOOR, CEILING))
+        round_m = np.where(
+            axis == 1,
+            np.where(y < room[1] / 2, x, 2 * room[0] + room[1] - x),
+            np.where(x < room[0] / 2, 2 * (room[0] + room[1]) - y, room[0] + y),
+        )
+        return surface, np.where(axis < 2, round_m, x), np.where(axis < 2, room[2] - z, y), distance
+
+    def _lamps_in_floor(self, pose: Pose, directions: Floats) -> Floats:
+        """How much of a lamp a mirror in place of the floor would show, 0..1 [n, 1]."""
+        reach = (self._camera_height_m + self.size_m[2]) / np.maximum(-directions[:, 2], 0.05)
+        column = (pose.x_m + reach * directions[:, 0]) / CEILING_TEXEL_M
+        row = (pose.y_m + reach * directions[:, 1]) / CEILING_TEXEL_M
+        height, width = self._lamps.shape
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        seen = np.zeros((len(reach), 1), np.float32)
+        seen[inside, 0] = self._lamps[row[inside].astype(np.intp), column[inside].astype(np.intp)]
+        return seen
+
+    def _sample(self, surface: NDArray[np.intp], column_m: Floats, row_m: Floats, footprint_m: Floats) -> Floats:
+        """Colours [n, 3], bilinear in the copy whose texels are about as large as the footprint."""
+        texel = TEXELS_M[surface]
+        level = np.clip(np.rint(np.log2(footprint_m / texel + 1e-6)), 0, LEVELS - 1).astype(np.intp)
+        texel = texel * np.exp2(level).astype(np.float32)
+        height, width = self._shapes[surface, level].T
+        column = np.clip(column_m / texel - 0.5, 0, width - 1.001).astype(np.float32)
+        row = np.clip(row_m / texel - 0.5, 0, height - 1.001).astype(np.float32)
+        left, top = column.astype(np.intp), row.astype(np.intp)
+        right, down = (column - left)[:, None], (row - top)[:, None]
+        first = self._starts[surface, level] + top * width + left
+        colour = np.take(self._texels, first, axis=0) * ((1 - right) * (1 - down))
+        colour += np.take(self._texels, first + 1, axis=0) * (right * (1 - down))
+        colour += np.take(self._texels, first + width, axis=0) * ((1 - right) * down)
+        colour += np.take(self._texels, first + width + 1, axis=0) * (right * down)
+        return colour
+
+
+def _camera_rays(pitch_rad: float) -> Floats:
+    """Unit directions [H * W, 3] of the mounted camera: forward, left, up."""
+    row, column = np.mgrid[:HEIGHT, :WIDTH]
+    right, down = (column - WIDTH / 2 + 0.5).ravel(), (row - HEIGHT / 2 + 0.5).ravel()
+    radius = np.hypot(right, down)
+    angle = radius / FOCAL_PX
+    sideways = np.sin(angle) / radius
+    rays = np.stack((np.cos(angle), -right * sideways, -down * sideways), axis=1)
+    tilt = Pose(0, 0, 0, pitch_rad)
+    return (rays @ _rotation(tilt).T).astype(np.float32)
+
+
+def _rotation(pose: Pose) -> Floats:
+    """From the car's axes (forward, left, up) to the room's, [3, 3]."""
+    (ch, sh), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (pose.heading_rad, pose.pitch_rad, pose.roll_rad))
+    heading = np.array([[ch, -sh, 0], [sh, ch, 0], [0, 0, 1]])
+    pitch = np.array([[cp, 0, -sp], [0, 1, 0], [sp, 0, cp]])
+    roll = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    return (heading @ pitch @ roll).astype(np.float32)
+
+
+def _wander(rng: np.random.Generator, count: int, scale: float) -> NDArray[np.float64]:
+    """A random course [count] of mean 0 and deviation 1 over a long time, smooth over `scale` steps."""
+    reach = int(4 * scale) + 1
+    noise = ndimage.gaussian_filter1d(rng.standard_normal(count + 2 * reach), scale)[reach:-reach]
+    return noise * np.sqrt(2 * scale * np.sqrt(np.pi))
+
+
+def _along(values: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.interp(place, np.arange(len(values)), values, period=len(values))
+
+
+def _closed_line(rng: np.random.Generator, size_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    turn = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
+    radius = np.ones_like(turn)
+    for waves in (2, 3, 4):
+        radius += rng.uniform(0.05, 0.16) / waves * np.cos(waves * turn + rng.uniform(0, 2 * np.pi))
+    circle = radius[:, None] / radius.max() * np.stack((np.cos(turn), np.sin(turn)), axis=1)
+    line = size_m[:2] / 2 + (size_m[:2] / 2 - 0.7) * circle  # 0.7 m from the walls
+    travelled = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(line, axis=0, append=line[:1]).T))))
+    even = np.linspace(0, travelled[-1], LINE_POINTS, endpoint=False)
+    return np.stack([np.interp(even, travelled, np.append(line[:, i], line[0, i])) for i in (0, 1)], axis=1)
+
+
+def _speckle(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[float, float]) -> Floats:
+    """Noise [h, w] of deviation near 1 whose grains are `cells` (rows, columns) texels large."""
+    coarse = rng.standard_normal([int(np.ceil(n / cell)) + 2 for n, cell in zip(shape, cells, strict=True)])
+    fine = ndimage.zoom(coarse.astype(np.float32), cells, order=1)
+    return fine[: shape[0], : shape[1]]
+
+
+def _colour(rng: np.random.Generator, dark: int = 25, bright: int = 215, saturation: float | None = None) -> Colour:
+    """A mostly dull colour, as rooms have."""
+    tint = rng.choice([0.06, 0.1, 0.1, 0.4]) if saturation is None else saturation
+    rgb = rng.uniform(dark, bright) * (1 + tint * rng.uniform(-1, 1, 3))
+    return tuple(int(c) for c in np.clip(rgb, 0, 255))
+
+
+def _floor(rng: np.random.Generator, size_m: NDArray[np.float64], line_m: NDArray[np.float64]) -> Floats:
+    """The marked floor [h, w, 3], textured in some places and bare in others."""
+    base, grain = FLOORS[rng.integers(len(FLOORS))]
+    width, height = (int(np.ceil(m / FLOOR_TEXEL_M)) for m in size_m[:2])
+    shape = (height, width)
+    width, height = 2 * width, 2 * height  # drawn finer, for smooth edges
+    picture = Image.new("RGB", (width, height), base)
+    draw = ImageDraw.Draw(picture)
+    joint = tuple(int(0.7 * c) for c in base)
+    for y in np.arange(0, height, rng.uniform(24, 120)):
+        draw.line([(0, y), (width, y)], fill=joint, width=2)
+    for _ in range(rng.integers(2, 7)):  # tape and cables of other days
+        ends = [tuple(rng.uniform((0, 0), (width, height))) for _ in range(2)]
+        draw.line(ends, fill=_colour(rng), width=int(rng.integers(2, 8)))
+    paint = PAINTS[rng.integers(len(PAINTS))]
+    half_lane_m, tape = rng.choice([0.0, 0.32, 0.4]), int(rng.integers(7, 16))
+    for offset_m in {-half_lane_m, half_lane_m}:
+        _stroke(draw, line_m, offset_m, paint, tape)
+    if half_lane_m:
+        for start in range(0, len(line_m) - 12, 24):
+            _stroke(draw, line_m[start : start + 12], 0.0, (228, 206, 120), tape)
+    bare = 1 / (1 + np.exp(-2 * _speckle(rng, shape, (90, 90))))  # 0 bare, 1 textured
+    texture = sum(_speckle(rng, shape, cells) for cells in ((2, 2), (3, 24), (10, 14)))
+    shade = 1 + 0.10 * _speckle(rng, shape, (130, 130)) + 0.05 * _speckle(rng, shape, (40, 40))
+    for _ in range(rng.integers(2, 6)):  # sunlight and shadows
+        y, x, side = *rng.uniform((0, 0), shape), rng.uniform(60, 250)
+        shade[int(y) : int(y + side), int(x) : int(x + 0.6 * side)] *= rng.choice([0.6, 0.75, 1.3])
+    shade = ndimage.gaussian_filter(shade, 4.0)
+    marked = np.asarray(picture.reduce(2), np.float32) + (grain * texture * bare)[..., None]
+    return marked * np.maximum(shade, 0.4)[..., None]
+
+
+def _stroke(draw: ImageDraw.ImageDraw, line_m: NDArray[np.float64], offset_m: float, paint: Colour, width: int) -> None:
+    """Draws the line moved sideways by offset_m, closed if it is the whole track."""
+    along = np.gradient(line_m, axis=0)
+    sideways = np.stack((-along[:, 1], along[:, 0]), axis=1) / np.hypot(*along.T)[:, None]
+    points = [tuple(p) for p in (line_m + offset_m * sideways) / (FLOOR_TEXEL_M / 2)]
+    if len(points) == LINE_POINTS:
+        points.append(points[0])
+    draw.line(points, fill=paint, width=width, joint="curve")
+
+
+def _walls(rng: np.random.Generator, size_m: NDArray[np.float64]) -> Floats:
+    """All four walls unrolled [h, w, 3], row 0 at the ceiling: paint, windows, pictures, furniture."""
+    width, height = (int(np.ceil(m / WALL_TEXEL_M)) for m in (2 * (size_m[0] + size_m[1]), size_m[2]))
+    picture = Image.new("RGB", (width, height), _colour(rng, 140, 210, saturation=0.06))
+    draw = ImageDraw.Draw(picture)
+    for x in np.cumsum(rng.uniform(60, 260, size=width // 60)):  # another paint, a door, a curtain
+        if rng.random() < 0.4:
+            draw.rectangle((x, rng.choice([0, 30]), x + rng.uniform(40, 160), height), fill=_colour(rng, 60))
+        if rng.random() < 0.4:
+            top = rng.uniform(10, 0.4 * height)
+            pane = (250, 250, 245) if rng.random() < 0.6 else _colour(rng)
+            box = (x, top, x + rng.uniform(30, 110), top + rng.uniform(25, 80))
+            draw.rectangle(box, fill=pane, outline=_colour(rng))
+    for x in np.cumsum(rng.uniform(8, 90, size=width // 40)):  # tables, chairs, boxes, bins
+        tall, wide, foot = rng.uniform(12, 75), rng.uniform(8, 60), rng.choice([0, 0, 20])
+        draw.rectangle((x, height - tall, x + wide, height - min(foot, tall)), fill=_colour(rng))
+        for leg in (x + 2, x + wide - 3):
+            draw.rectangle((leg, height - tall, leg + 2, height), fill=_colour(rng, 20, 90))
+    draw.rectangle((0, height - 5, width, height), fill=_colour(rng, 40, 120))
+    shape = (height, width)
+    grain = 3 * _speckle(rng, shape, (2, 2)) + 6 * _speckle(rng, shape, (20, 30))
+    shade = 1 + 0.12 * _speckle(rng, shape, (120, 160))
+    return (np.asarray(picture, np.float32) + grain[..., None]) * shade[..., None]
+
+
+def _ceiling(rng: np.random.Generator, size_m: NDArray[np.float64]) -> Floats:
+    """Ceiling with rows of lamps [h, w, 3]."""
+    width, height = (int(np.ceil(m / CEILING_TEXEL_M)) for m in size_m[:2])
+    picture = Image.new("RGB", (width, height), _colour(rng, 110, 190, saturation=0.05))
+    draw = ImageDraw.Draw(picture)
+    gap, long, wide = rng.uniform(35, 60), rng.uniform(12, 30), rng.uniform(3, 12)
+    for x in np.arange(gap / 2, width, gap):
+        for y in np.arange(gap / 2, height, gap):
+            draw.rectangle((x, y, x + wide, y + long), fill=(255, 255, 250))
+    return np.asarray(picture, np.float32) + 3 * _speckle(rng, (height, width), (3, 3))[..., None]
+
+
+def _with_coarser_copies(surfaces: tuple[Floats, ...]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
+    """All texels in one array [n, 3], where each copy starts [surface, level], and its shape [.., .., 2]."""
+    texels, starts, shapes, count = [], [], [], 0
+    for surface in surfaces:
+        for _ in range(LEVELS):
+            surface = np.clip(surface, 0, 255)
+            texels.append(surface.reshape(-1, 3))
+            starts.append(count)
+            shapes.append(surface.shape[:2])
+            count += len(texels[-1])
+            even = surface[: surface.shape[0] // 2 * 2, : surface.shape[1] // 2 * 2]
+            surface = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    return (
+        np.concatenate(texels).astype(np.float32),
+        np.array(starts).reshape(-1, LEVELS),
+        np.array(shapes).reshape(-1, LEVELS, 2),
+    )
+
+
+def _car(rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """What the camera sees of its own car: light [H, W, 3] and share of the position it takes [H, W, 1]."""
+    kind, dip = rng.integers(3), rng.uniform(0, 8)
+    picture = Image.new("RGBA", (WIDTH, HEIGHT))
+    draw = ImageDraw.Draw(picture)
+    black = (28, 30, 34, 255)
+    if kind == 0:  # front wheels
+        for x in (-6, WIDTH - 30):
+            draw.ellipse((x, HEIGHT - 16 + dip, x + 36, HEIGHT + 20), fill=black)
+            tread = (x + 5, HEIGHT - 11 + dip, x + 31, HEIGHT + 18)
+            draw.arc(tread, 180, 360, fill=(62, 62, 66, 255), width=2)
+    elif kind == 1:  # bumper with two posts
+        draw.rounded_rectangle((34, HEIGHT - 8 + dip / 2, WIDTH - 34, HEIGHT + 20), 8, fill=black)
+        for foot, tip in ((50, 40), (WIDTH - 50, WIDTH - 40)):
+            draw.line([(foot, HEIGHT), (tip, HEIGHT - 22)], fill=black, width=4)
+    seen = ndimage.gaussian_filter(np.asarray(picture, np.float32), (0.7, 0.7, 0))
+    share = seen[..., 3:] / 255
+    return seen[..., :3], share

@@ -1,0 +1,1 @@
+"""From a checkpoint to a bundle. Import the modules by name: torch loads with them."""

@@ -1,0 +1,147 @@
+"""From a finished run to a bundle, checked frame by frame with the very Scorer that the car runs."""
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from ..edge.bundle import FACTS_FILE, MODEL_FILE, SCHEMA, Bundle
+from ..edge.errors import InputError
+from ..edge.frame import to_grey80
+from ..edge.measures import MEASURES, pearson, residual_map, sharpness_map
+from ..edge.scorer import Scorer
+from ..training.model import Autoencoder
+from ..training.run import RunFolder
+from .graph import INPUT, OUTPUTS, FrameGraph
+
+TARGETS = ("onnx",)
+OPSET = 17  # the newest that TensorRT 8.6 reads
+PCC_TOLERANCE = 1e-5
+MAPS_TOLERANCE = 1e-3  # the logarithm of a nearly flat tile magnifies rounding
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the exported graph is from PyTorch, on whole camera frames of the training drives."""
+
+    frames: int
+    pcc_difference: float
+    maps_difference: float
+
+
+def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
+    """Write the bundle of a finished run to `out` and return it as loaded again.
+
+    A bundle that is already there is replaced only after the new one has passed; its calibration stays, and is
+    refused by the car from then on. Raises InputError for an unfinished run, an unknown target, a folder with
+    other files, and a graph that differs from PyTorch by more than 1e-5 in PCC.
+    """
+    if target not in TARGETS:
+        raise InputError(
+            f"target is {target!r}; this version exports {', '.join(TARGETS)}, which a Pi and a Jetson run too"
+        )
+    if out.exists() and not (out / FACTS_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is no bundle; give a new folder to --out")
+    run = RunFolder(run_folder)
+    model, facts, samples = run.load_model(), run.facts(), run.samples().numpy()
+    with _folder_beside(out) as draft:
+        model_bytes = _onnx_bytes(model, samples.shape[1:3], facts)
+        (draft / MODEL_FILE).write_bytes(model_bytes)
+        _write_facts(draft, model_bytes, samples.shape[1:3], facts, None)
+        parity = check_parity(model, Scorer(Bundle.load(draft)), samples)
+        _write_facts(draft, model_bytes, samples.shape[1:3], facts, parity)
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (MODEL_FILE, FACTS_FILE):
+            (draft / name).replace(out / name)
+    return Bundle.load(out)
+
+
+def check_parity(model: Autoencoder, scorer: Scorer, frames: NDArray[np.uint8]) -> Parity:
+    """Score camera frames [S, H, W, 3] with the Scorer and with PyTorch behind the numpy preprocessing.
+
+    Raises InputError when they differ by more than the tolerances, or when no frame can be scored.
+    """
+    pcc_difference = maps_difference = 0.0
+    compared = 0
+    for frame in frames:
+        score = scorer.score(frame)
+        if score.pcc is None or score.maps is None:
+            continue  # dark and flat frames have no PCC on either side
+        grey = to_grey80(frame)
+        with torch.no_grad():
+            reconstruction = model(torch.from_numpy(grey)[None, None])[0, 0].numpy()
+        expected = np.stack([residual_map(grey, reconstruction), sharpness_map(grey)])
+        pcc_difference = max(pcc_difference, abs(score.pcc - pearson(grey, reconstruction)))
+        maps_difference = max(maps_difference, float(np.abs(score.maps - expected).max()))
+        compared += 1
+    if not compared:
+        raise InputError(
+            "no frame of the training drives can be scored: all are dark or flat; train on a brighter drive"
+        )
+    if pcc_difference > PCC_TOLERANCE or maps_difference > MAPS_TOLERANCE:
+        raise InputError(
+            f"the exported graph differs from PyTorch: PCC by {pcc_difference:.1e} (allowed {PCC_TOLERANCE:.0e}),"
+            f" maps by {maps_difference:.1e} (allowed {MAPS_TOLERANCE:.0e}); nothing was written"
+        )
+    return Parity(compared, pcc_difference, maps_difference)
+
+
+def _onnx_bytes(model: Autoencoder, size: tuple[int, ...], facts: dict[str, Any]) -> bytes:
+    height, width = size
+    graph = FrameGraph(deepcopy(model), height, width).eval()
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that emits opset 17 is the older one; its deprecation is known and its result is checked.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (torch.zeros(height, width, 3, dtype=torch.uint8),),
+            buffer,
+            opset_version=OPSET,
+            dynamo=False,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+        )
+    proto = onnx.load_from_string(buffer.getvalue())
+    onnx.helper.set_model_props(proto, {"mle_uvad": version("mle_uvad"), "settings": json.dumps(facts["settings"])})
+    onnx.checker.check_model(proto, full_check=True)
+    return proto.SerializeToString()
+
+
+def _write_facts(
+    folder: Path, model: bytes, size: tuple[int, ...], facts: dict[str, Any], parity: Parity | None
+) -> None:
+    bundle_facts = {
+        "schema": SCHEMA,
+        "model": {"file": MODEL_FILE, "sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)},
+        "input": {"height": size[0], "width": size[1], "channels": 3, "dtype": "uint8"},
+        "measures": list(MEASURES),
+        "training": {name: facts[name] for name in ("settings", "frames", "data_fingerprint", "versions")},
+        "parity": asdict(parity) if parity else {},
+    }
+    (folder / FACTS_FILE).write_text(json.dumps(bundle_facts, indent=2))
+
+
+@contextmanager
+def _folder_beside(out: Path) -> Iterator[Path]:
+    """A folder on the same disk as `out`, so that its files can be moved there in one step each."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

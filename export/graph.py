@@ -1,0 +1,72 @@
+"""One graph for the car: camera frame in, PCC, measures by place and residual out."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..edge.frame import LUMA_HALF, LUMA_SCALE, LUMA_WEIGHTS, SIZE, area_matrix
+from ..edge.measures import SHARPNESS_FLOOR, TILE
+from ..training.model import Autoencoder
+
+INPUT = "frame"
+OUTPUTS = ("pcc", "brightness", "contrast", "maps", "residual")
+LAPLACIAN = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
+
+
+class FrameGraph(nn.Module):
+    """Preprocessing, autoencoder and score as one module, for camera frames uint8 [height, width, 3].
+
+    Grey, area average and score stay in float32; the network is the trained one with its batch
+    normalisations folded into the convolutions.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    luma: Tensor
+    laplacian: Tensor
+
+    def __init__(self, model: Autoencoder, height: int, width: int) -> None:
+        super().__init__()
+        self.model = model
+        model.encoder = _folded(model.encoder)
+        model.decoder = _folded(model.decoder)
+        self.register_buffer("rows", torch.tensor(area_matrix(height, SIZE)))  # [80, H]
+        self.register_buffer("columns", torch.tensor(area_matrix(width, SIZE)).t().contiguous() / 255)  # [W, 80]
+        self.register_buffer("luma", torch.tensor([LUMA_WEIGHTS], dtype=torch.float32) / LUMA_SCALE)  # [1, 3]
+        self.register_buffer("laplacian", torch.tensor(LAPLACIAN)[None, None])
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """uint8 [H, W, 3] to pcc [], brightness [] and contrast [] (mean and spread of the grey, 0…1),
+        maps [2, 10, 10] in the order of `edge.measures.MEASURES`, residual [80, 80] (frame − reconstruction).
+        """
+        grey = self.to_grey80(frame)[None, None]  # [1, 1, 80, 80]
+        reconstruction = self.model(grey)  # [1, 1, 80, 80]
+        residual = grey - reconstruction
+        brightness = grey.mean()
+        varied, varied_again = grey - brightness, reconstruction - reconstruction.mean()
+        contrast = varied.square().mean().sqrt()
+        norm = contrast * varied_again.square().mean().sqrt()
+        pcc = (varied * varied_again).mean() / norm.clamp_min(1e-12)  # eq. 2, sharing its terms with the contrast
+        edges = F.conv2d(F.pad(grey, 4 * [1], mode="replicate"), self.laplacian)  # [1, 1, 80, 80]
+        tiles = F.avg_pool2d(torch.cat([residual.abs(), edges.square()], 1), TILE)[0]  # [2, 10, 10]
+        maps = torch.stack([tiles[0], (tiles[1] + SHARPNESS_FLOOR).log()])
+        return pcc, brightness, contrast, maps, residual[0, 0]
+
+    def to_grey80(self, frame: Tensor) -> Tensor:
+        """uint8 [H, W, 3] to float32 [80, 80] in 0…1, as `edge.frame.to_grey80`."""
+        # Weights over 2^16 and sums below 2^8 are exact in float32: the floor gives the grey levels of integers.
+        # A row of weights times the transposed pixels is the fastest of seven forms tried in ONNX Runtime.
+        luma = torch.floor(self.luma @ frame.float().reshape(-1, 3).t() + LUMA_HALF / LUMA_SCALE)  # [1, H·W]
+        return self.rows @ (luma.reshape(self.rows.shape[1], self.columns.shape[0]) @ self.columns)
+
+
+def _folded(layers: nn.Sequential) -> nn.Sequential:
+    folded: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            before = folded.pop()
+            assert isinstance(before, nn.Conv2d | nn.ConvTranspose2d)
+            layer = fuse_conv_bn_eval(before, layer, transpose=isinstance(before, nn.ConvTranspose2d))
+        folded.append(layer)
+    return nn.Sequential(*folded)

@@ -1,0 +1,1 @@
+"""The Donkeycar parts; they import no donkeycar."""

@@ -1,0 +1,1 @@
+"""From tubs to a trained autoencoder. Import the modules by name: torch loads with them."""

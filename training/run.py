@@ -1,0 +1,180 @@
+"""A run folder: weights and state as safetensors, facts as JSON, one line of metrics an epoch. No pickle."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..edge.errors import InputError
+from .cache import FrameCache
+from .model import Autoencoder
+from .schedule import EntropySchedule
+from .settings import TrainSettings
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One line of metrics.jsonl. PCC, spread and neighbours are taken on 512 frames after the epoch."""
+
+    epoch: int  # from 1
+    squared_error: float  # mean over frames and pixels of the training batches
+    entropy: float  # eq. 6 without its constant, mean over the batches
+    entropy_share: float  # of log B, its bound
+    entropy_weight: float  # λ in force
+    sigma: float  # kernel width in force
+    latent_std: float  # mean over the latent dimensions
+    effective_neighbours: float  # 1…512
+    mean_pcc: float  # −1…1, frame against reconstruction
+    mean_frame_pcc: float  # −1…1, frame against the mean frame: a model below it is useless
+    latent: str  # healthy, dead or collapsed
+    frames_per_s: float
+    seconds: float
+
+
+class RunFolder:
+    """Reads and writes the files of one run. Every file is replaced whole, so a cut leaves the last epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts_file = folder / "run.json"
+        self.weights_file = folder / "weights.safetensors"
+        self.state_file = folder / "state.safetensors"
+        self.samples_file = folder / "samples.safetensors"
+        self.metrics_file = folder / "metrics.jsonl"
+
+    def start(self, settings: TrainSettings, cache: FrameCache, tubs: list[str]) -> None:
+        """Make the folder, or check that what it holds is this same run. Raises InputError if it is another."""
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.facts_file.exists():
+            raise InputError(f"{self.folder} holds other files and no run; give a new folder to --out")
+        if self.facts_file.exists():
+            facts = self.facts()
+            differences = settings.differences(settings_from(facts))
+            if facts["data_fingerprint"] != cache.fingerprint:
+                differences.append("other frames")
+            if differences:
+                raise InputError(f"{self.folder} is another run ({'; '.join(differences)}); give a new --out")
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _save(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
+        facts = {
+            "schema": SCHEMA,
+            "settings": asdict(settings),
+            "tubs": tubs,
+            "frames": len(cache.frames),
+            "camera_size": list(cache.samples.shape[1:3]),
+            "data_fingerprint": cache.fingerprint,
+            "versions": {name: version(name) for name in ("mle_uvad", "torch", "numpy")},
+        }
+        _replace(self.facts_file, json.dumps(facts, indent=2).encode())
+
+    def facts(self) -> dict[str, Any]:
+        """run.json as a dict. Raises InputError when there is no run here."""
+        if not self.facts_file.is_file():
+            raise InputError(f"no run in {self.folder}: run.json is missing; train one with `mle-uvad train TUB`")
+        try:
+            facts = json.loads(self.facts_file.read_text())
+            if facts["schema"] != SCHEMA:
+                raise InputError(f"{self.facts_file} has schema {facts['schema']}, this version reads {SCHEMA}")
+            settings_from(facts)
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self.facts_file} is damaged ({error}); train the run again") from None
+        return facts
+
+    def samples(self) -> Tensor:
+        """Whole camera frames uint8 [S, H, W, 3] of the training drives."""
+        return load_file(self.samples_file)["frames"]
+
+    def save_epoch(
+        self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule, metrics: EpochMetrics
+    ) -> None:
+        """Keep all that the next epoch needs in one file, then add the line of metrics."""
+        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        for number, entry in optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": tensor for name, tensor in entry.items()}
+        progress = {
+            "epoch": metrics.epoch,
+            "ramp": schedule.ramp,
+            "best_gain": schedule.best_gain,
+            "spread": schedule.spread,
+        }
+        _save(self.state_file, tensors, {"progress": json.dumps(progress)})
+        with self.metrics_file.open("a") as file:
+            file.write(json.dumps(asdict(metrics)) + "\n")
+
+    def resume(self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule) -> int:
+        """Load what `save_epoch` kept; the number of finished epochs, 0 for a fresh run."""
+        if not self.state_file.exists():
+            self.metrics_file.unlink(missing_ok=True)
+            return 0
+        try:
+            with safe_open(self.state_file, "pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise InputError(f"{self.state_file} is damaged ({error}); delete it to train from the start") from None
+        model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, number, entry = name.split(".")
+                state.setdefault(int(number), {})[entry] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        schedule.ramp, schedule.best_gain = progress["ramp"], progress["best_gain"]
+        schedule.spread = progress["spread"]
+        lines = self.metrics_file.read_text().splitlines(keepends=True)[: progress["epoch"]]
+        _replace(self.metrics_file, "".join(lines).encode())
+        return progress["epoch"]
+
+    def finish(self, model: nn.Module) -> None:
+        """Write the weights: the sign of a finished run."""
+        _save(self.weights_file, model.state_dict(), {})
+
+    def load_model(self) -> Autoencoder:
+        """The trained autoencoder, in evaluation mode. Raises InputError for an unfinished or damaged run."""
+        settings = settings_from(self.facts())
+        if not self.weights_file.exists():
+            raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
+        model = make_model(settings)
+        try:
+            model.load_state_dict(load_file(self.weights_file))
+        except (SafetensorError, OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{self.weights_file} is damaged ({reason}); train the run again") from None
+        return model.eval()
+
+
+def make_model(settings: TrainSettings) -> Autoencoder:
+    """An untrained autoencoder for these settings; its first weights follow from the seed."""
+    torch.manual_seed(settings.seed)
+    return Autoencoder(settings.width, settings.latent, bounded=settings.latent_mode == "bounded")
+
+
+def settings_from(facts: dict[str, Any]) -> TrainSettings:
+    """The settings kept in run.json. Raises KeyError or TypeError when some are missing or unknown."""
+    kept = facts["settings"]
+    if set(kept) != {field.name for field in fields(TrainSettings)}:
+        raise KeyError("settings")
+    return TrainSettings(**kept)
+
+
+def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    unfinished = path.with_suffix(".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
+    unfinished.replace(path)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)

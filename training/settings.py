@@ -1,0 +1,61 @@
+"""What a training run is told: the paper's numbers and, where the paper is silent, named choices."""
+
+from dataclasses import dataclass, fields
+
+from ..edge.errors import InputError
+from .model import WIDTHS
+
+CHOICES = {
+    "objective": ("mle", "mse"),
+    "width": tuple(WIDTHS),
+    "squared_error": ("sum", "mean"),
+    "kernel": ("joint", "per_dimension"),
+    "latent_mode": ("free", "noisy", "bounded", "standardised"),
+    "entropy_start": ("at_once", "on_progress"),
+}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The defaults are the paper's literal reading. Raises InputError for a value out of range."""
+
+    objective: str = "mle"  # mle: eq. 3 + λ eq. 6; mse: eq. 3 alone
+    width: str = "medium"  # channels of the autoencoder
+    latent: int = 32  # numbers between encoder and decoder
+    epochs: int = 70
+    batch_size: int = 256  # also the sample of the entropy
+    learning_rate: float = 5e-4  # Adam
+    entropy_weight: float = 1.0  # λ
+    sigma: float = 0.1  # width of the entropy's kernel
+    seed: int = 0
+    squared_error: str = "sum"  # over the pixels of a frame, as eq. 3 prints it
+    kernel: str = "joint"  # distance in all latent dimensions at once, or one dimension at a time
+    self_pairs: bool = True  # i = j counted, as eq. 6 prints it
+    latent_mode: str = "free"  # noisy: the decoder sees z + N(0, σ²); bounded: tanh; standardised: unit variance
+    entropy_start: str = "at_once"  # on_progress: λ rises and σ falls while the reconstruction stays useful
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
+        for name, low in (("latent", 1), ("epochs", 1), ("batch_size", 2)):
+            if getattr(self, name) < low:
+                raise InputError(f"{name} is {getattr(self, name)}; give {low} or more")
+        for name in ("learning_rate", "sigma"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; give a number above 0")
+        if not 0 <= self.entropy_weight < float("inf"):
+            raise InputError(f"lambda is {self.entropy_weight}; give 0 or more")
+
+    def differences(self, other: "TrainSettings") -> list[str]:
+        """The settings in which another run differs, as `name ours/theirs`."""
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return [f"{name} {ours}/{theirs}" for name, ours, theirs in pairs if ours != theirs]
+
+
+PRESETS = {
+    "paper": TrainSettings(),
+    # Against the dead start (a kernel too narrow for the first latents: σ follows their spread), the collapse
+    # onto the mean frame (λ waits for a useful reconstruction) and the scale hole (noise gives z a scale).
+    "robust": TrainSettings(self_pairs=False, latent_mode="noisy", entropy_start="on_progress"),
+}

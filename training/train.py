@@ -1,0 +1,171 @@
+"""The training loop: squared error plus λ times the latent entropy, seventy times over the drives."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..edge.errors import InputError
+from ..edge.tub import Tub
+from .cache import FrameCache, build_cache
+from .model import Autoencoder
+from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
+from .run import EpochMetrics, RunFolder, make_model
+from .schedule import EntropySchedule, latent_health, reconstruction_gain
+from .settings import TrainSettings
+
+CACHE_FOLDER = ".frames"  # beside the runs
+RELEASE_BATCHES = 50  # between two releases of the memory map: 82 MB at 256 frames a batch
+PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
+
+
+class Watcher(Protocol):
+    """Who is told how the training goes."""
+
+    def decoded(self, done: int, total: int) -> None:
+        """After each thousand frames that are read for the first time."""
+
+    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
+        """After each step."""
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """After each epoch."""
+
+
+def train_tubs(tubs: Sequence[Tub], settings: TrainSettings, folder: Path, device: str, watcher: Watcher) -> FrameCache:
+    """Decode the tubs, once for all runs beside `folder`, and train on them. Returns what was read."""
+    cache = build_cache(tubs, folder.parent / CACHE_FOLDER, watcher.decoded)
+    RunFolder(folder).start(settings, cache, [str(tub.folder) for tub in tubs])
+    train(cache, settings, folder, device, watcher)
+    return cache
+
+
+def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str, watcher: Watcher) -> None:
+    """Train, or go on where an earlier call was interrupted. The last epoch is the result, as in the paper.
+
+    Nothing is selected by labels: there are none. Raises InputError for a loss that is no longer finite.
+    """
+    run = RunFolder(folder)
+    model = make_model(settings).to(torch.device(device), memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    schedule = EntropySchedule(settings)
+    epochs_done = run.resume(model, optimizer, schedule)
+    probe = to_batch(cache.frames[:: max(1, len(cache.frames) // PROBE_FRAMES)][:PROBE_FRAMES], device)
+    mean_frame_pcc = _mean_frame_pcc(probe, cache.frames)
+    for epoch in range(epochs_done + 1, settings.epochs + 1):
+        started_s = time.perf_counter()
+        error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, watcher)
+        seconds = time.perf_counter() - started_s
+        mean_pcc, latent = _probe(model, probe)
+        entropy_share = entropy / math.log(min(settings.batch_size, len(cache.frames)))
+        gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
+        metrics = EpochMetrics(
+            epoch=epoch,
+            squared_error=error,
+            entropy=entropy,
+            entropy_share=entropy_share,
+            entropy_weight=schedule.entropy_weight,
+            sigma=schedule.sigma,
+            latent_std=float(latent.std(0).mean()),
+            effective_neighbours=effective_neighbours(latent, schedule.sigma),
+            mean_pcc=mean_pcc,
+            mean_frame_pcc=mean_frame_pcc,
+            latent=latent_health(schedule.entropy_weight, entropy_share, gain),
+            frames_per_s=len(cache.frames) / seconds,
+            seconds=seconds,
+        )
+        schedule.finish_epoch(gain, _spread(latent))
+        run.save_epoch(model, optimizer, schedule, metrics)
+        watcher.epoch(metrics)
+    run.finish(model)
+
+
+def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
+    """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).unsqueeze(1).float() / 255
+
+
+def _batches(frames: NDArray[np.uint8], batch_size: int, seed: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    order = np.random.default_rng(seed).permutation(len(frames))
+    for start in range(0, len(frames), batch_size):
+        yield frames[np.sort(order[start : start + batch_size])]  # sorted: the disk reads forward
+
+
+def _train_epoch(
+    model: Autoencoder,
+    optimizer: torch.optim.Adam,
+    schedule: EntropySchedule,
+    cache: FrameCache,
+    epoch: int,
+    watcher: Watcher,
+) -> tuple[float, float]:
+    """One pass. Returns the mean squared error a pixel and the mean entropy of the full batches."""
+    settings, frames = schedule.settings, cache.frames
+    device = str(next(model.parameters()).device)
+    # Both generators start from (seed, epoch): a resumed run goes on exactly as an uninterrupted one.
+    noise = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
+    full_batch = min(settings.batch_size, len(frames))
+    errors, entropies, done = 0.0, [], 0
+    model.train()
+    for number, batch in enumerate(_batches(frames, settings.batch_size, (settings.seed, epoch)), start=1):
+        x = to_batch(batch, device)  # [B, 1, 80, 80]
+        z = model.encode(x)  # [B, latent]
+        seen = z
+        if settings.latent_mode == "noisy":
+            seen = z + settings.sigma * torch.randn(z.shape, generator=noise, device=device)
+        reconstruction = model.decode(seen)  # [B, 1, 80, 80]
+        error = squared_error(x, reconstruction, settings.squared_error)
+        loss = error
+        if len(x) == full_batch:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently
+            entropy = _entropy(z, schedule)
+            entropies.append(entropy.item())
+            if schedule.entropy_weight:
+                loss = loss + schedule.entropy_weight * entropy
+        if not math.isfinite(loss.item()):
+            raise InputError(
+                f"the loss became {loss.item()} in epoch {epoch}, batch {number}; lower --lr or raise --sigma"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        pixels = x[0].numel() if settings.squared_error == "sum" else 1
+        errors += error.item() / pixels * len(x)
+        done += len(x)
+        if number % RELEASE_BATCHES == 0:
+            cache.release()
+        watcher.batch(epoch, done, len(frames))
+    return errors / done, sum(entropies) / len(entropies)
+
+
+def _entropy(z: Tensor, schedule: EntropySchedule) -> Tensor:
+    settings = schedule.settings
+    measured = standardise(z) if settings.latent_mode == "standardised" else z
+    return latent_entropy(measured.float(), schedule.sigma, settings.kernel, settings.self_pairs)
+
+
+@torch.no_grad()
+def _probe(model: Autoencoder, probe: Tensor) -> tuple[float, Tensor]:
+    """The mean PCC of the probe frames, and their latents [P, latent]."""
+    model.eval()
+    latent = model.encode(probe)
+    return float(pearson(probe, model.decode(latent)).mean()), latent
+
+
+def _mean_frame_pcc(probe: Tensor, frames: NDArray[np.uint8]) -> float:
+    """What a model reaches that answers every frame with the mean of all."""
+    total = np.zeros(frames.shape[1:], np.float64)
+    for start in range(0, len(frames), 4096):  # in pieces: the frames may be more than the memory
+        total += frames[start : start + 4096].sum(0, dtype=np.float64)
+    mean = torch.from_numpy((total / len(frames) / 255).astype(np.float32)).to(probe.device)
+    return float(pearson(probe, mean.expand_as(probe)).mean())
+
+
+def _spread(latent: Tensor) -> float:
+    """√(median ‖z_i − z_j‖² / 2)."""
+    return math.sqrt(float(torch.pdist(latent).square().median()) / 2)

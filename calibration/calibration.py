@@ -12,6 +12,7 @@ import numpy as np
 from ..edge.bundle import Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
+from ..edge.measures import TILES
 
 SCHEMA = 1
 BYTES_MAX = 262_144
@@ -62,8 +63,8 @@ class Calibration:
             "created_at": self.created_at,
             "averaging_s": self.limits.averaging_s,
             "pcc": list(self.limits.pcc),
-            "maps_shape": list(self.limits.maps.shape),
-            "maps": [_finite(float(value)) for value in self.limits.maps.ravel()],
+            "places": [_finite(float(value)) for value in self.limits.places.ravel()],
+            "places_limit": self.limits.places_limit,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
@@ -102,19 +103,21 @@ class Calibration:
 
 def _limits(facts: dict[str, Any]) -> Limits:
     low, centre, high = (float(value) for value in facts["pcc"])
-    shape = tuple(facts["maps_shape"])
-    flat = [_bound(value, index, len(facts["maps"])) for index, value in enumerate(facts["maps"])]
-    maps = np.array(flat, np.float32).reshape(shape)
-    if len(shape) != 4 or shape[0] != 3 or not (-1 <= low < centre < high <= 1 and (np.diff(maps, axis=0) > 0).all()):
+    places_limit, averaging_s = float(facts["places_limit"]), float(facts["averaging_s"])
+    flat = [_bound(value, index) for index, value in enumerate(facts["places"])]
+    places = np.array(flat, np.float32).reshape(3, TILES, TILES)
+    if not (-1 <= low < centre < high <= 1 and (np.diff(places, axis=0) > 0).all()):
         raise ValueError("limits are not in order")
-    return Limits((low, centre, high), maps, float(facts["averaging_s"]))
+    if not (0 < places_limit < math.inf and 0 <= averaging_s < math.inf):
+        raise ValueError("a limit is out of range")
+    return Limits((low, centre, high), places, places_limit, averaging_s)
 
 
-def _bound(value: float | None, index: int, count: int) -> float:
-    """JSON has no infinity: a limit that is never reached is null, in the first third low, in the last high."""
+def _bound(value: float | None, index: int) -> float:
+    """JSON has no infinity: null is a limit that is never reached, low in the first hundred, high in the last."""
     if value is not None:
         return float(value)
-    return -math.inf if index < count / 3 else math.inf
+    return -math.inf if index < TILES * TILES else math.inf
 
 
 def _finite(value: float) -> float | None:

@@ -51,12 +51,11 @@ def calibrate_on_tub(
         raise InputError(f"{kinds} of {total} frames of {tub.folder} cannot be scored{hint}; give another drive")
     if not pccs:
         raise InputError(f"no frame of {tub.folder} can be read; give another drive")
-    scored = np.array(pccs), np.array(maps, np.float64)
-    bundle = scorer.bundle
+    series, bundle = np.array(pccs), scorer.bundle
     return Calibration(
-        limits=paper_limits(*scored)
+        limits=paper_limits(series)
         if rule == "paper"
-        else clean_limits(*scored, np.array(times_s), false_alarms_per_hour),
+        else clean_limits(series, np.array(maps), np.array(times_s), false_alarms_per_hour),
         rule=rule,
         false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
         frames=len(pccs),

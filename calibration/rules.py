@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.errors import InputError
-from ..edge.evidence import Limits, TimeAverage, figures
+from ..edge.evidence import Limits, TimeAverage, deviation, figures, worst_mean
+from ..edge.measures import TILES
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
 AVERAGING_S = 1.0  # a fault stays where it is on the lens while the scene moves
@@ -15,35 +16,35 @@ BLOCKS_MIN = 15  # half a minute
 FRAMES_MIN = 300
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
-WIDTH_MIN = 1e-3  # between centre and limit: a place that never changes must not divide by zero
+ORDINARY = (0.02, 0.5, 0.98)  # quantiles of the sharpness of a place
+WIDTH_MIN = 0.1  # of an ordinary range, in log energy: at a place that never changes, noise is no deviation
 EULER = 0.5772156649  # mean of the standard Gumbel distribution
 
 Array = NDArray[np.float64]
 
 
-def paper_limits(pccs: Array, maps: Array, kappa: float = KAPPA) -> Limits:
+def paper_limits(pccs: Array, kappa: float = KAPPA) -> Limits:
     """Eq. 8 and 9: τ = µ − κσ over the drive, on single frames, low side only.
 
-    `pccs` [N], `maps` [N, M, 10, 10]. On a clean drive it flags some 30 % of the frames, whatever the lens: it
-    is here to reproduce the paper. No place has a limit. Raises InputError for a drive that cannot be used.
+    `pccs` [N]. On a clean drive it flags some 30 % of the frames, whatever the lens: it is here to reproduce the
+    paper. The places have no limits. Raises InputError for a drive that cannot be used.
     """
     _require_usable(pccs)
     centre = float(pccs.mean())
-    middle = np.median(maps, 0)
-    by_place = np.stack([np.full_like(middle, -np.inf), middle, np.full_like(middle, np.inf)])
     low = centre - kappa * float(pccs.std())
-    return Limits((max(low, -1.0), centre, 1.0), by_place.astype(np.float32), averaging_s=0.0)
+    anything = np.full((TILES, TILES), np.inf, np.float32)
+    return Limits((max(low, -1.0), centre, 1.0), np.stack([-anything, np.zeros_like(anything), anything]), 1.0, 0.0)
 
 
 def clean_limits(pccs: Array, maps: Array, times_s: Array, false_alarms_per_hour: float) -> Limits:
-    """Two-sided limits of the averaged figures of a clean drive, for a rate of false alarms.
+    """Limits of the averaged figures of a clean drive, for a rate of false alarms.
 
-    The PCC is averaged as Fisher's z. Each side gets half of the budget. The extremes of two-second blocks are
-    taken as independent draws from a Gumbel distribution, whose tail gives the limit where the budget lies
-    beyond the drive; no limit lies inside what the drive showed. A model, not a guarantee: it holds for this
-    light and this track.
-    `pccs` [N], `maps` [N, M, 10, 10], `times_s` [N] seconds. Raises InputError for a drive that is too short,
-    still or frozen, and for a rate that is not above 0.
+    Half of the budget goes to the PCC (as Fisher's z, a quarter a side), half to the ten worst places, whose
+    sharpness is measured in ordinary ranges: centre to the 2 % or 98 % quantile of this drive. The extremes of
+    two-second blocks are taken as independent draws from a Gumbel distribution, whose tail gives the limit where
+    the budget lies beyond the drive; no limit lies inside what the drive showed. A model, not a guarantee: it
+    holds for this light and this track. `pccs` [N], `maps` [N, M, 10, 10], `times_s` [N] seconds.
+    Raises InputError for a drive that is too short, still or frozen, and for a rate that is not above 0.
     """
     if not 0 < false_alarms_per_hour < math.inf:
         raise InputError(f"false alarms per hour is {false_alarms_per_hour}; give a number above 0, for example 1")
@@ -54,14 +55,20 @@ def clean_limits(pccs: Array, maps: Array, times_s: Array, false_alarms_per_hour
             f"the drive gives {len(blocks)} blocks of {BLOCK_S:g} s and calibration needs {BLOCKS_MIN};"
             " drive a lap or two more"
         )
-    probability = min(0.5, false_alarms_per_hour * BLOCK_S / 3600 / 2)  # of a block, on one side
-    centre = np.median(np.concatenate(blocks), 0)
-    high = tail_limit(np.stack([block.max(0) for block in blocks]), probability)
-    low = -tail_limit(np.stack([-block.min(0) for block in blocks]), probability)
-    limits = np.stack([np.minimum(low, centre - WIDTH_MIN), centre, np.maximum(high, centre + WIDTH_MIN)])
-    by_place = limits[:, 1:].reshape(3, *maps.shape[1:]).astype(np.float32)
-    low_pcc, centre_pcc, high_pcc = np.tanh(limits[:, 0]).tolist()
-    return Limits((low_pcc, centre_pcc, high_pcc), by_place, AVERAGING_S)
+    probability = min(0.5, false_alarms_per_hour * BLOCK_S / 3600)  # of a block
+    averages = np.concatenate(blocks)
+    centre_z = float(np.median(averages[:, 0]))
+    high_z = tail_limit(np.array([block[:, 0].max() for block in blocks]), probability / 4)
+    low_z = -tail_limit(np.array([-block[:, 0].min() for block in blocks]), probability / 4)
+    low, centre, high = np.quantile(averages[:, 1:], ORDINARY, axis=0)  # [100] each
+    places = np.stack([np.minimum(low, centre - WIDTH_MIN), centre, np.maximum(high, centre + WIDTH_MIN)])
+    worst = np.array([worst_mean(deviation(block[:, 1:], *places)).max() for block in blocks])
+    return Limits(
+        pcc=(math.tanh(low_z), math.tanh(centre_z), math.tanh(high_z)),
+        places=places.reshape(3, TILES, TILES).astype(np.float32),
+        places_limit=tail_limit(worst, probability / 2),
+        averaging_s=AVERAGING_S,
+    )
 
 
 def averaged_blocks(series: Array, times_s: Array) -> list[Array]:
@@ -84,14 +91,14 @@ def averaged_blocks(series: Array, times_s: Array) -> list[Array]:
     return blocks
 
 
-def tail_limit(maxima: Array, probability: float) -> Array:
-    """The value that a block's maximum exceeds with this probability, from maxima [K, F] of K blocks, [F].
+def tail_limit(maxima: Array, probability: float) -> float:
+    """The value that a block's maximum exceeds with this probability, from the maxima [K] of K blocks.
 
     A Gumbel distribution fitted by its moments; never below the largest maximum seen.
     """
-    scale = maxima.std(0) * math.sqrt(6) / math.pi
-    location = maxima.mean(0) - EULER * scale
-    return np.maximum(location - scale * math.log(-math.log1p(-probability)), maxima.max(0))
+    scale = float(maxima.std()) * math.sqrt(6) / math.pi
+    location = float(maxima.mean()) - EULER * scale
+    return max(location - scale * math.log(-math.log1p(-probability)), float(maxima.max()))
 
 
 def _require_usable(pccs: Array) -> None:

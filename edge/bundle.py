@@ -1,11 +1,11 @@
 """A bundle: the folder that goes to the car, `model.onnx` with `bundle.json` beside it."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import strict_json
 from .errors import InputError
 
 SCHEMA = 1
@@ -14,6 +14,7 @@ FACTS_FILE = "bundle.json"
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144
 MODEL_BYTES_MAX = 64 * 1024**2
+SIDE_MAX = 4096  # of the camera frame, pixels
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,14 @@ class Bundle:
                 if declared[name] != value:
                     raise InputError(
                         f"{model_file} is damaged: {name} is {str(value)[:12]}, bundle.json says "
-                        f"{str(declared[name])[:12]}; export it again or copy it again"
+                        f"{str(declared[name])[:12]!r}; export it again or copy it again"
                     )
             height, width = int(size["height"]), int(size["width"])
+            if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
+                raise ValueError(f"input is {width}x{height}")
             measures = tuple(str(name) for name in facts["measures"])
             return cls(folder, model, seen["sha256"], height, width, measures, facts["training"], facts["parity"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
@@ -68,9 +71,9 @@ def _read_facts(folder: Path) -> dict[str, Any]:
     if facts_file.stat().st_size > FACTS_BYTES_MAX:
         raise InputError(f"{facts_file} has more than {FACTS_BYTES_MAX} bytes; export the bundle again")
     try:
-        facts = json.loads(facts_file.read_bytes())
+        facts = strict_json.parse(facts_file.read_bytes())
         schema = facts["schema"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{facts_file} is damaged ({error!r}); export the bundle again") from None
     if schema != SCHEMA:
         raise InputError(f"{facts_file} has schema {schema!r}, this version reads {SCHEMA}; export the bundle again")

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .measures import MEASURES, TILES
 from .scorer import FrameScore
+
+Figures = float | NDArray[np.floating]
 
 GAP_S = 2.0  # without a score for longer, what was gathered is forgotten
 FROZEN_AFTER_S = 0.5
 FROZEN_FRAMES = 10  # healthy cameras repeat a frame up to three times
+SCORE_MAX = 3.0  # of a limit: what one frame can say at most, so that a wiped lens clears within seconds
+WORST_PLACES = 10  # of a hundred
+SHARPNESS = MEASURES.index("sharpness")
 PCC_MAX = 0.999999  # a score beyond is taken as this: Fisher's z of 1 is infinite
 
 
@@ -18,13 +24,13 @@ PCC_MAX = 0.999999  # a score beyond is taken as this: Fisher's z of 1 is infini
 class Limits:
     """Between which values a clear lens stays on one vehicle, and where its middle lies.
 
-    Two-sided: a drop that blurs the picture makes it easier to reconstruct. A place with an infinite limit
-    never reaches it.
+    Two-sided: a drop that blurs the picture makes it easier to reconstruct, and dirt adds edges.
     """
 
     pcc: tuple[float, float, float]  # low, centre, high; −1…1, a limit of −1 or 1 is never reached
-    maps: NDArray[np.float32]  # [3, M, 10, 10]: low, centre, high of each measure at each place
-    averaging_s: float  # time constant of the averages that these limits hold for; 0 takes single frames
+    places: NDArray[np.float32]  # [3, 10, 10]: low, centre, high of the ordinary sharpness at each place; may be ±∞
+    places_limit: float  # of the ten worst places' mean deviation from ordinary, > 0
+    averaging_s: float  # time constant of the averages that all this holds for; 0 takes single frames
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class EvidenceState:
     """What has been gathered up to a frame."""
 
     status: str  # that of the score, or warmup, uncalibrated, frozen
-    value: float = 0.0  # ≥ 0; 1.0 is the alarm limit
+    value: float = 0.0  # 0…3; 1.0 is the alarm limit
     coverage: float = 0.0  # 0…1, share of the places held obscured
     map: NDArray[np.float32] | None = None  # [10, 10], 0…1, where
 
@@ -75,9 +81,10 @@ class Evidence:
 
     def __init__(self, limits: Limits | None) -> None:
         self.limits = limits
-        with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a limit that is never reached
-            self._pcc_limits = np.arctanh(limits.pcc if limits else (-1, 0, 1))
         self._average = TimeAverage(limits.averaging_s if limits else 0.0)
+        if limits is not None:
+            low, centre, high = self._turning_points = _turning_points(limits)
+            self._bounds = (centre - SCORE_MAX * (centre - low), centre + SCORE_MAX * (high - centre))
         self._last_pcc: float | None = None
         self._repeats = 0
         self._unchanged_since_s = 0.0
@@ -86,7 +93,7 @@ class Evidence:
     def restart(self) -> None:
         """Forget what was gathered: another drive begins."""
         self._average.restart()
-        self._repeats = 0
+        self._last_pcc, self._repeats = None, 0
         self._state = EvidenceState("warmup")
 
     def update(self, score: FrameScore, t_s: float) -> EvidenceState:
@@ -97,12 +104,15 @@ class Evidence:
             return self._hold("frozen")
         if self.limits is None:
             return EvidenceState("uncalibrated")
-        average = self._average.update(figures(np.array([score.pcc]), score.maps[None])[0], t_s)
-        value = float(deviation(average[0], *self._pcc_limits))
-        by_place = deviation(average[1:].reshape(score.maps.shape), *self.limits.maps).max(0)  # [10, 10]
-        status = "ok" if self._average.settled else "warmup"
-        coverage = float((by_place >= 1).mean())
-        self._state = EvidenceState(status, value, coverage, by_place.clip(0, 1).astype(np.float32))
+        seen = figures(np.array([score.pcc]), score.maps[None])[0]  # [101]
+        moved = deviation(self._average.update(seen.clip(*self._bounds), t_s), *self._turning_points)
+        by_pcc, by_place = moved[0], moved[1:]
+        self._state = EvidenceState(
+            status="ok" if self._average.settled else "warmup",
+            value=float(max(by_pcc, worst_mean(by_place))),
+            coverage=float((by_place >= 1).mean()),
+            map=by_place.clip(0, 1).astype(np.float32).reshape(TILES, TILES),
+        )
         return self._state
 
     def _hold(self, status: str) -> EvidenceState:
@@ -117,16 +127,28 @@ class Evidence:
 
 
 def figures(pccs: NDArray[np.float64], maps: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What is averaged over time: PCC [N] as Fisher's z and maps [N, M, 10, 10], as one array [N, 1 + M·100].
+    """What is averaged over time: PCC [N] as Fisher's z, and the sharpness of maps [N, M, 10, 10]; [N, 101].
 
     Fisher's z, artanh of a correlation, spreads the same near 1 as in the middle.
     """
     z = np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
-    return np.concatenate([z[:, None], maps.reshape(len(maps), -1)], axis=1, dtype=np.float64)
+    return np.concatenate([z[:, None], maps[:, SHARPNESS].reshape(len(maps), -1)], axis=1, dtype=np.float64)
 
 
-def deviation(
-    value: NDArray[np.float64], low: float, centre: float, high: float
-) -> NDArray[np.float64]:  # arrays of one shape, or numbers
-    """How far a value has moved from the centre towards its limit: 0 there, 1 at the limit, on either side."""
+def _turning_points(limits: Limits) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Where the deviation of every figure is 1, 0 and 1: low, centre and high, [101] each."""
+    with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a limit that is never reached
+        z = np.arctanh(np.array(limits.pcc, np.float64))
+    low, centre, high = limits.places.reshape(3, -1).astype(np.float64)
+    low, high = centre + limits.places_limit * (low - centre), centre + limits.places_limit * (high - centre)
+    return np.append(z[0], low), np.append(z[1], centre), np.append(z[2], high)
+
+
+def deviation(value: Figures, low: Figures, centre: Figures, high: Figures) -> Figures:
+    """How far values have moved from the centre towards a limit: 0 there, 1 at the limit, on either side."""
     return np.maximum((centre - value) / (centre - low), (value - centre) / (high - centre))
+
+
+def worst_mean(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the ten largest of the last axis: local, and yet no single place can raise an alarm."""
+    return np.partition(deviations, -WORST_PLACES, axis=-1)[..., -WORST_PLACES:].mean(-1)

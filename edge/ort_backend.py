@@ -29,7 +29,7 @@ class OrtBackend:
             for _ in range(WARM_UP_RUNS):
                 self.run(np.zeros((bundle.height, bundle.width, 3), np.uint8))
         except Exception as error:  # noqa: BLE001 onnxruntime has no base class of its errors
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise InputError(f"ONNX Runtime refuses {bundle.folder}: {reason}; export the bundle again") from None
 
     def run(self, frame: NDArray[np.uint8]) -> tuple[float, float, float, NDArray[np.float32]]:

@@ -5,9 +5,9 @@ a power cut can stop the reader: what cannot be read is skipped, with the reason
 """
 
 import io
-import json
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from . import strict_json
 from .errors import InputError
 
 CATALOG_NAME = re.compile(r"catalog_(\d+)\.catalog")
 IMAGE_NAME = re.compile(r"\d+_cam_image_array_\.(jpg|jpeg|png)")
 LINE_BYTES_MAX = 65_536  # a real record has some 300 bytes
 IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge picture
+IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its others to programs outside
+IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes a picture that was cut and filled with zeros
+WHOLE_MAX = 2**53  # beyond, a float skips integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +55,33 @@ class BadImageError(Exception):
 def read_image(path: Path) -> NDArray[np.uint8]:
     """The picture as RGB uint8 [H, W, 3]. Raises BadImageError. Never follows a link out of the tub."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise BadImageError(
-            "image is missing" if isinstance(error, FileNotFoundError) else "image is unreadable"
-        ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read()
+        with open(path, "rb", opener=_open_in_place) as file:
+            data = file.read()
+    except FileNotFoundError:
+        raise BadImageError("image is missing") from None
+    except OSError:
+        raise BadImageError("image is unreadable") from None
     if not data:
         raise BadImageError("image has zero bytes")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             if image.width * image.height > IMAGE_PIXELS_MAX:
                 raise BadImageError("image is too large")
+            if not data.endswith(IMAGE_ENDS):
+                raise BadImageError("image is torn or no image")
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadImageError("image is too large") from None
+    except (OSError, SyntaxError, ValueError):
         raise BadImageError("image is torn or no image") from None
+
+
+def _open_in_place(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not make us wait
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no file")
+    return descriptor
 
 
 class Tub:
@@ -86,7 +101,7 @@ class Tub:
         by_index: dict[int, Record] = {}
         named: set[str] = set()
         for catalog in catalogs:
-            for number, line in enumerate(catalog.read_bytes().splitlines(keepends=True), start=1):
+            for number, line in enumerate(self._lines(catalog), start=1):
                 record = self._parse(line, f"{catalog.name} line {number}")
                 if record is None:
                     continue
@@ -102,13 +117,20 @@ class Tub:
         if not self.records:
             raise InputError(self._why_empty())
 
+    def frame(self, record: Record) -> NDArray[np.uint8] | None:
+        """The RGB frame uint8 [H, W, 3] of a record; None, and an entry in `skipped`, when it cannot be read."""
+        try:
+            return read_image(record.image)
+        except BadImageError as fault:
+            self.skipped.append(Skipped(str(fault), f"images/{record.image.name}"))
+            return None
+
     def frames(self) -> Iterator[tuple[Record, NDArray[np.uint8]]]:
-        """Each readable record with its RGB frame uint8 [H, W, 3]; unreadable ones go to `skipped`."""
+        """Each record whose frame can be read, with the frame."""
         for record in self.records:
-            try:
-                yield record, read_image(record.image)
-            except BadImageError as fault:
-                self.skipped.append(Skipped(str(fault), f"images/{record.image.name}"))
+            frame = self.frame(record)
+            if frame is not None:
+                yield record, frame
 
     def skipped_counts(self) -> dict[str, int]:
         """How often each reason occurred."""
@@ -116,12 +138,19 @@ class Tub:
 
     def _read_deleted_indexes(self) -> set[int]:
         try:
-            last_line = (self.folder / "manifest.json").read_text("utf-8", "replace").splitlines()[4]
-            return {int(index) for index in json.loads(last_line)["deleted_indexes"]}
-        except (OSError, IndexError, KeyError, TypeError, ValueError, RecursionError):
+            last_line = (self.folder / "manifest.json").read_bytes().splitlines()[4]
+            return {int(index) for index in strict_json.parse(last_line)["deleted_indexes"]}
+        except (OSError, IndexError, KeyError, TypeError, ValueError, OverflowError):
             # A manifest that is being rewritten or was cut: which records the owner deleted is not known.
             self.skipped.append(Skipped("manifest is torn, deletions unknown", "manifest.json"))
             return set()
+
+    def _lines(self, catalog: Path) -> list[bytes]:
+        try:
+            return catalog.read_bytes().splitlines(keepends=True)
+        except OSError:
+            self.skipped.append(Skipped("catalog is unreadable", catalog.name))
+            return []
 
     def _parse(self, line: bytes, where: str) -> Record | None:
         if not line.endswith(b"\n"):
@@ -131,12 +160,14 @@ class Tub:
         try:
             if len(line) > LINE_BYTES_MAX:
                 raise ValueError("line is too long")
-            fields: dict[str, Any] = json.loads(line, parse_constant=_refuse_constant)
+            fields: dict[str, Any] = strict_json.parse(line)
             index, timestamp_ms, name = fields["_index"], fields["_timestamp_ms"], fields["cam/image_array"]
             session_id = str(fields.get("_session_id", ""))
             if not (type(index) is int and type(timestamp_ms) is int and isinstance(name, str)):
                 raise TypeError("field of another type")
-        except (ValueError, KeyError, TypeError, RecursionError):
+            if not (0 <= index < WHOLE_MAX and 0 <= timestamp_ms < WHOLE_MAX):
+                raise ValueError("field out of range")
+        except (ValueError, KeyError, TypeError):
             self.skipped.append(Skipped("catalog line is torn", where))
             return None
         if not IMAGE_NAME.fullmatch(name):
@@ -168,7 +199,3 @@ def _catalogs(folder: Path) -> list[Path]:
 
 def _image_names(folder: Path) -> set[str]:
     return {name for name in os.listdir(folder) if IMAGE_NAME.fullmatch(name)} if folder.is_dir() else set()
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,44 @@
+"""Tables for people."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ..edge.tub import Skipped
+from ..parts.events import Event
+from .console import console
+
+LISTED = 10  # of each reason; the counts are always whole
+
+
+def print_events(events: Sequence[Event]) -> None:
+    """The events of a log, oldest first."""
+    if not events:
+        print("no events")
+        return
+    table = Table(box=None, header_style="bold")
+    for name in ("id", "state", "began", "seconds", "PCC", "evidence", "coverage", "frames", "picture"):
+        table.add_column(name, justify="left" if name in ("state", "began", "picture") else "right", no_wrap=True)
+    for event in events:
+        table.add_row(
+            str(event.id),
+            event.state,
+            event.began_at[:19].replace("T", " "),
+            "" if event.duration_s is None else f"{event.duration_s:.1f}",
+            "" if event.pcc is None else f"{event.pcc:.4f}",
+            f"{event.peak_evidence:.2f}",
+            f"{event.peak_coverage:.0%}",
+            str(event.frames),
+            event.picture,
+        )
+    Console(width=140, highlight=False).print(table)
+
+
+def print_skipped(skipped: Sequence[Skipped]) -> None:
+    """What was passed over, counted by reason and listed up to ten each."""
+    for reason, count in Counter(skip.reason for skip in skipped).most_common():
+        places = [skip.where for skip in skipped if skip.reason == reason]
+        more = ", …" if count > LISTED else ""
+        console.print(f"skipped {count}: {reason} ({', '.join(places[:LISTED])}{more})", markup=False)

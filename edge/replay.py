@@ -1,0 +1,58 @@
+"""Runs the monitor over a recorded drive, as the car would have, and writes what it says."""
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .monitor import Monitor, Reading
+from .tub import Record, Tub
+
+COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "obscured", "event_id")
+
+
+def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
+    """One reading a record, in order, on the clock of the recording. An unreadable image is no frame."""
+    session_id = ""
+    for record in tub.records:
+        if record.session_id != session_id:  # another drive began: nothing carries over
+            session_id = record.session_id
+            monitor.evidence.restart()
+        yield record, monitor.watch(tub.frame(record), record.timestamp_ms / 1000)
+
+
+def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> list[Reading]:
+    """Replay a tub into scores.csv, whole or not at all, and return the readings.
+
+    One row a record; empty where undefined; PCC with the nine digits that keep a float32 exactly.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    readings = []
+    try:
+        with unfinished.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for done, (record, reading) in enumerate(replay(tub, monitor), start=1):
+                writer.writerow(_row(record, reading))
+                readings.append(reading)
+                progress(done, len(tub.records))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return readings
+
+
+def _row(record: Record, reading: Reading) -> tuple[object, ...]:
+    pcc, evidence, alarm = reading.score.pcc, reading.evidence, reading.alarm
+    judged = evidence.status in ("ok", "warmup")
+    return (
+        record.index,
+        record.timestamp_ms,
+        alarm.status,
+        "" if pcc is None else f"{pcc:.9g}",
+        f"{evidence.value:.6g}" if judged else "",
+        f"{evidence.coverage:.6g}" if judged else "",
+        int(alarm.obscured),
+        alarm.event_id,
+    )

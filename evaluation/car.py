@@ -1,0 +1,120 @@
+"""A stock Donkeycar `complete` car with the part in it, driven on recorded pictures by its own manage.py."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..edge.errors import InputError
+
+BEFORE_LIDAR = "    # add lidar\n    if cfg.USE_LIDAR:"
+BEFORE_STORAGE = "    #\n    # Create data storage part\n    #\n"
+PART = """\
+    # lens monitor
+    from mle_uvad.parts import MLEAnomalyPart
+    V.add(MLEAnomalyPart.from_config(cfg), inputs=['cam/image_array'],
+          outputs=MLEAnomalyPart.outputs, threaded=True)
+
+"""
+TUB_FIELDS = """\
+    inputs += MLEAnomalyPart.outputs
+    types += ['float', 'boolean', 'float', 'int', 'str']
+
+"""
+CREATE = "from donkeycar.management.base import execute_from_command_line as run; run()"
+CONNECT_TRIES = 300
+CONNECT_EVERY_S = 0.1
+RECORD = {"angle": 0.0, "throttle": 0.2, "drive_mode": "user", "recording": True}
+
+
+def create_car(car: Path) -> None:
+    """Run `donkey createcar` for the stock template. Raises InputError with its last line when it fails."""
+    command = [sys.executable, "-c", CREATE, "createcar", "--path", str(car), "--template", "complete"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not (car / "manage.py").exists():
+        raise InputError(f"donkey createcar made no car in {car}: {(done.stderr or done.stdout).strip()[-200:]}")
+
+
+def add_part(manage: Path) -> None:
+    """Put the part behind the camera and its values into the tub, at the anchors of the stock template."""
+    text = manage.read_text()
+    for anchor, lines in ((BEFORE_LIDAR, PART), (BEFORE_STORAGE, TUB_FIELDS)):
+        if text.count(anchor) != 1:
+            raise InputError(f"{manage} is not the stock complete template: {anchor.strip()!r} is not in it once")
+        text = text.replace(anchor, lines + anchor)
+    manage.write_text(text)
+
+
+def configure(car: Path, images: Path, loops: int) -> None:
+    """Add to myconfig.py what a desktop needs: pictures for a camera, no motors, an end after so many loops."""
+    with (car / "myconfig.py").open("a") as file:
+        file.write(
+            f'\nCAMERA_TYPE = "IMAGE_LIST"\nPATH_MASK = {str(images.absolute() / "*.jpg")!r}\n'
+            f'DRIVE_TRAIN_TYPE = "MOCK"\nUSE_JOYSTICK_AS_DEFAULT = False\nMAX_LOOPS = {loops}\n'
+            f"WEB_CONTROL_PORT = {_free_port()}\n"
+        )
+
+
+def drive(car: Path, loops: int, progress: Callable[[int, int], None]) -> None:
+    """Run `manage.py drive` to its end, recording from the moment its web server answers.
+
+    Raises InputError with the last lines of its output when the car stops early.
+    """
+    log = car / "logs" / "drive.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "drive"], cwd=car, stdout=output, stderr=subprocess.STDOUT, env=_environment()
+        )
+        try:
+            asyncio.run(_watch(process, _port(car), car / "data" / "images", loops, progress))
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(timeout=20)
+    text = log.read_text(errors="replace")
+    if process.returncode or "Traceback" in text:
+        raise InputError(f"the car stopped early: {text.strip()[-300:]!r}; all of it is in {log}")
+
+
+async def _watch(
+    process: "subprocess.Popen[bytes]", port: int, images: Path, loops: int, progress: Callable[[int, int], None]
+) -> None:
+    from tornado.websocket import WebSocketClosedError, websocket_connect
+
+    recording = None
+    for _ in range(CONNECT_TRIES):
+        if process.poll() is not None:
+            return
+        try:
+            recording = await websocket_connect(f"ws://localhost:{port}/wsDrive")
+            break
+        except (OSError, WebSocketClosedError):
+            await asyncio.sleep(CONNECT_EVERY_S)
+    if recording is None:
+        raise InputError(f"the car's web server did not answer on port {port}; see {images.parents[1] / 'logs'}")
+    await recording.write_message(json.dumps(RECORD))
+    while process.poll() is None:
+        progress(len(list(images.glob("*.jpg"))), loops)
+        await asyncio.sleep(0.5)
+    progress(len(list(images.glob("*.jpg"))), loops)
+
+
+def _port(car: Path) -> int:
+    line = next(line for line in reversed((car / "myconfig.py").read_text().splitlines()) if "WEB_CONTROL_PORT" in line)
+    return int(line.split("=")[1])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def _environment() -> dict[str, str]:
+    # The car's own port counts, not one that the shell happens to name.
+    return {name: value for name, value in os.environ.items() if name != "WEB_CONTROL_PORT"}

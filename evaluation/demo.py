@@ -1,0 +1,174 @@
+"""The whole way on generated drives: train, export, calibrate, drive a real Donkeycar, judge its events."""
+
+import io
+import json
+import logging
+import math
+from contextlib import AbstractContextManager, redirect_stdout
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..calibration import Calibration, calibrate_on_tub
+from ..edge.bundle import CALIBRATION_FILE, Bundle
+from ..edge.errors import InputError
+from ..edge.monitor import Monitor
+from ..edge.replay import replay
+from ..edge.scorer import Scorer
+from ..edge.tub import Tub, read_image
+from ..export.bundle import export_bundle
+from ..parts.events import Event, read_events
+from ..training.cache import Progress
+from ..training.settings import PRESETS
+from ..training.train import Watcher, train_tubs
+from .car import add_part, configure, create_car, drive
+from .drives import Episode, read_labels, write_drive
+from .judge import Verdict, judge
+from .timeline import draw_timeline
+from .track import Track
+
+HZ = 20.0
+EPOCHS = 40
+TRAIN_S, CLEAN_S, WET_S = 240.0, 120.0, 120.0
+# One eighth of the training drive is wet, and nobody says where: as in the paper.
+TRAIN_EPISODES = (Episode(40, 50, 0.2), Episode(110, 120, 0.4), Episode(180, 190, 0.3))
+LAG_FRAMES_MAX = 10  # half a second
+WET_EPISODES = (
+    Episode(12, 20, 0.45),
+    Episode(30, 38, 0.15),
+    Episode(48, 56, 0.30),
+    Episode(66, 74, 0.55),
+    Episode(84, 92, 0.10),
+    Episode(102, 110, 0.25),
+)
+
+
+class Display(Protocol):
+    """Who shows how far the demo is."""
+
+    def step(self, text: str) -> None:
+        """A new step begins."""
+
+    def bar(self, name: str) -> AbstractContextManager[Progress]:
+        """A progress bar."""
+
+    def training(self, epochs: int) -> AbstractContextManager[Watcher]:
+        """The display of a training."""
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo ends with."""
+
+    verdict: Verdict  # of what the car itself recorded
+    pcc_alone: Verdict  # of the same frames and limits without the evidence by place
+    events: list[Event]
+    pcc_difference: float  # between the car's scores and those of the recording, on the same frames
+    frames: int  # recorded by the car
+    timeline: str  # path of the picture
+
+
+def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
+    """Do it all in the new folder `out`. Raises InputError when `out` holds something already."""
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty; delete it or give another --out")
+    display.step("1/5 generating three drives on one track: training (one eighth wet, unlabelled), clean, wet")
+    track = Track(np.random.default_rng(seed))
+    train_tub = _generate(out, "train", track, seed + 1, TRAIN_S, TRAIN_EPISODES, display)
+    clean_tub = _generate(out, "clean", track, seed + 2, CLEAN_S, (), display)
+    wet_tub = _generate(out, "wet", track, seed + 3, WET_S, WET_EPISODES, display)
+    display.step("2/5 training a narrow autoencoder with the minimal latent entropy loss")
+    settings = replace(PRESETS["robust"], width="narrow", epochs=EPOCHS, seed=seed)
+    with display.training(EPOCHS) as watcher:
+        train_tubs([Tub(train_tub)], settings, out / "runs" / "narrow", "cpu", watcher)
+    display.step("3/5 creating a stock Donkeycar, exporting the bundle to it, calibrating on the clean drive")
+    car = out / "mycar"
+    create_car(car)
+    bundle = export_bundle(out / "runs" / "narrow", car / "models" / "lens", "onnx")
+    scorer = Scorer(bundle)
+    with display.bar("calibrating") as progress:
+        calibration = calibrate_on_tub(
+            scorer,
+            Tub(clean_tub),
+            rule="clean",
+            false_alarms_per_hour=1.0,
+            now=datetime.now(timezone.utc),
+            progress=progress,
+        )
+    calibration.save(bundle.folder / CALIBRATION_FILE)
+    display.step("4/5 adding the part to its manage.py and driving the wet drive at 20 Hz")
+    add_part(car / "manage.py")
+    loops = round(WET_S * HZ) - 1  # the camera starts at its second picture; one more would be the first again
+    configure(car, wet_tub / "images", loops)
+    with display.bar("driving") as progress:
+        drive(car, loops, progress)
+    display.step("5/5 judging the drive")
+    return _judge(out, car, wet_tub, bundle, calibration)
+
+
+def _generate(
+    out: Path, name: str, track: Track, seed: int, seconds: float, episodes: tuple[Episode, ...], display: Display
+) -> Path:
+    with display.bar(f"{name} drive") as progress:
+        return write_drive(
+            out / "drives" / name, track, seed=seed, seconds=seconds, hz=HZ, episodes=episodes, progress=progress
+        )
+
+
+def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Calibration) -> DemoResult:
+    """Line up the car's recording with the drive it saw, then compare, judge and draw."""
+    source, labels = Tub(wet_tub), read_labels(wet_tub)
+    scorer = Scorer(bundle)
+    readings = [reading for _, reading in replay(source, Monitor(scorer, calibration.limits))]
+    without_places = replace(calibration.limits, places_limit=math.inf)
+    pcc_alone = [reading.alarm.obscured for _, reading in replay(source, Monitor(scorer, without_places))]
+    pccs = np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings])
+    records = _recorded_by_donkeycar(car / "data")
+    first = _frame_seen(source, car / "data" / "images" / records[0]["cam/image_array"])
+    frames = first + np.arange(len(records))
+    obscured = np.zeros(len(readings), bool)
+    obscured[frames] = [record["lens/obscured"] for record in records]
+    result = DemoResult(
+        verdict=judge(labels, obscured, pccs, HZ),
+        pcc_alone=judge(labels, np.array(pcc_alone), pccs, HZ),
+        events=read_events(car / "logs" / "lens_events.db"),
+        pcc_difference=_pcc_difference(np.array([record.get("lens/pcc", np.nan) for record in records]), pccs, frames),
+        frames=len(records),
+        timeline=str(out / "timeline.png"),
+    )
+    evidence = np.array([reading.evidence.value for reading in readings])
+    draw_timeline(Path(result.timeline), labels, calibration.limits, pccs, evidence, obscured, HZ)
+    (out / "result.json").write_text(json.dumps(asdict(result), indent=2))
+    return result
+
+
+def _recorded_by_donkeycar(folder: Path) -> list[dict[str, Any]]:
+    """The records as donkeycar's own reader gives them."""
+    with redirect_stdout(io.StringIO()):  # importing donkeycar prints a banner
+        from donkeycar.parts.tub_v2 import Tub as DonkeycarTub
+    logging.getLogger().setLevel(logging.WARNING)  # and sets everybody's log level
+    tub = DonkeycarTub(str(folder), read_only=True)
+    try:
+        return list(tub)
+    finally:
+        tub.close()
+
+
+def _frame_seen(source: Tub, recorded: Path) -> int:
+    """Which frame of the source a recorded picture shows: recording begins when the web server is up."""
+    picture = read_image(recorded).astype(np.int16)
+    errors = [np.abs(frame - picture).mean() for _, frame in source.frames()]
+    return int(np.argmin(errors))
+
+
+def _pcc_difference(recorded: NDArray[np.float64], replayed: NDArray[np.float64], frames: NDArray[np.intp]) -> float:
+    """The largest difference between a recorded PCC and that of the frame it belongs to.
+
+    A threaded part answers with the newest score it has, of this frame or one of the few before.
+    """
+    lags = np.stack([np.abs(recorded - replayed[np.maximum(frames - lag, 0)]) for lag in range(LAG_FRAMES_MAX + 1)])
+    return float(np.nanmax(lags.min(0)))

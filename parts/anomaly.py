@@ -1,0 +1,174 @@
+"""The Donkeycar part: camera frame in, five plain values out, events to the log."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..calibration.calibration import Calibration
+from ..edge.bundle import Bundle
+from ..edge.errors import InputError
+from ..edge.evidence import Limits
+from ..edge.measures import TILES
+from ..edge.monitor import Monitor, Reading
+from ..edge.scorer import Scorer
+from .config import LensConfig
+from .event_log import EventLog, Pictures
+from .events import Event
+from .newest import NewestSlot
+
+logger = logging.getLogger(__name__)
+
+STALE_AFTER_S = 1.0  # without a fresh score the values are called stale
+COMPLAIN_EVERY_S = 30.0
+WORKER_LEAVES_WITHIN_S = 1.0
+
+Outputs = tuple[float | None, bool, float, int, str]
+STARTING: Outputs = (None, False, 0.0, 0, "warmup")
+
+
+class MLEAnomalyPart:
+    """Scores every camera frame and says whether the lens is obscured.
+
+    Add it with `inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs`, threaded or not. The constructor
+    raises InputError for a bad bundle or log, before the car moves; after that nothing raises or blocks.
+    Without a calibration that fits the bundle the status is `uncalibrated` and no event is raised.
+    """
+
+    # −1…1 or None, bool, 0…1, number of the event or 0, see `edge.scorer`, `edge.evidence`, `edge.alarm`
+    outputs = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012 Vehicle wants a list
+
+    def __init__(
+        self, bundle: Path, calibration: Path, event_log: Path, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        scorer = Scorer(Bundle.load(bundle))
+        self._clock = clock
+        self._calibrated_at, limits = _limits(scorer, calibration)
+        self._log = EventLog(event_log)
+        self._monitor = Monitor(scorer, limits, self._log.next_event_id)
+        self._drive = uuid.uuid4().hex
+        self._event: Event | None = None
+        self._event_began_s = 0.0
+        self._slot: NewestSlot[tuple[Any, float]] = NewestSlot()
+        self._worker_gone = threading.Event()
+        self._worker_gone.set()
+        self._published = (STARTING, clock())  # replaced whole: the loop reads it while the worker writes
+        self._complained = ("", float("-inf"))
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
+        """Build the part from the LENS_ keys of myconfig.py."""
+        config = LensConfig.read(cfg)
+        return cls(config.bundle, config.calibration, config.event_log)
+
+    def run(self, frame: Any) -> Outputs:
+        """Score a frame in the drive loop itself and return the five values for it."""
+        return self._watch(frame, self._clock())
+
+    def run_threaded(self, frame: Any) -> Outputs:
+        """Hand a frame to the worker and return the newest values, which belong to an earlier frame."""
+        now_s = self._clock()
+        self._slot.put((frame, now_s))
+        outputs, fresh_s = self._published
+        if now_s - fresh_s > STALE_AFTER_S:
+            return (None, outputs[1], outputs[2], outputs[3], "stale")
+        return outputs
+
+    def update(self) -> None:
+        """The worker: scores the newest frame, as often as it can, until `shutdown`."""
+        self._worker_gone.clear()
+        while (item := self._slot.take()) is not None:
+            self._published = (self._watch(*item), item[1])
+        self._worker_gone.set()
+
+    def shutdown(self) -> None:
+        """Close the log; an open event ends here. May be called again."""
+        self._slot.close()
+        self._worker_gone.wait(WORKER_LEAVES_WITHIN_S)
+        if self._event is not None:
+            self._end_event(self._clock())
+        self._log.close()
+
+    def _watch(self, frame: Any, t_s: float) -> Outputs:
+        try:
+            reading = self._monitor.watch(frame, t_s)
+            self._keep_log(reading, frame)
+        except Exception as error:  # noqa: BLE001 a part that raises stops the car
+            self._complain(f"{type(error).__name__}: {error}", t_s)
+            return (None, self._event is not None, 0.0, self._event.id if self._event else 0, "error")
+        if reading.score.detail:
+            self._complain(reading.score.detail, t_s)
+        alarm = reading.alarm
+        return (reading.score.pcc, alarm.obscured, reading.evidence.coverage, alarm.event_id, alarm.status)
+
+    def _keep_log(self, reading: Reading, frame: Any) -> None:
+        if self._event is not None and reading.alarm.event_id != self._event.id:
+            self._end_event(reading.t_s)
+        if not reading.alarm.obscured:
+            return
+        if self._event is None:
+            self._begin_event(reading, frame)
+            return
+        self._event = replace(
+            self._event,
+            peak_evidence=max(self._event.peak_evidence, reading.evidence.value),
+            peak_coverage=max(self._event.peak_coverage, reading.evidence.coverage),
+            frames=self._event.frames + 1,
+        )
+
+    def _begin_event(self, reading: Reading, frame: Any) -> None:
+        number = reading.alarm.event_id
+        self._event_began_s = reading.t_s
+        self._event = Event(
+            id=number,
+            state="open",
+            began_at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            duration_s=None,
+            pcc=reading.score.pcc,
+            peak_evidence=reading.evidence.value,
+            peak_coverage=reading.evidence.coverage,
+            frames=1,
+            picture=f"lens_events/{number:06d}.jpg",
+            heat_map=f"lens_events/{number:06d}_map.png",
+            drive=self._drive,
+            model_sha256=self._monitor.scorer.bundle.sha256,
+            calibrated_at=self._calibrated_at,
+            version=__version__,
+        )
+        heat_map = reading.evidence.map
+        if heat_map is None:
+            heat_map = np.zeros((TILES, TILES), np.float32)
+        # The frame is copied: others draw into the camera's array, and the log writes later.
+        self._log.write(self._event, Pictures(frame.copy(), heat_map))
+
+    def _end_event(self, t_s: float) -> None:
+        assert self._event is not None
+        self._log.write(replace(self._event, state="ended", duration_s=t_s - self._event_began_s))
+        self._event = None
+
+    def _complain(self, text: str, t_s: float) -> None:
+        last_text, last_s = self._complained
+        if text != last_text or t_s - last_s >= COMPLAIN_EVERY_S:
+            self._complained = (text, t_s)
+            logger.warning("lens monitor: %s", text)
+
+
+def _limits(scorer: Scorer, path: Path) -> tuple[str, Limits | None]:
+    """When the calibration was made, and its limits; none, with one line why, where it cannot be used."""
+    try:
+        calibration = Calibration.load(path)
+        problem = calibration.mismatch(scorer.bundle, scorer.backend.name)
+    except InputError as error:
+        problem = str(error)
+    if problem:
+        logger.warning("lens monitor runs uncalibrated: %s", problem)
+        return "", None
+    return calibration.created_at, calibration.limits

@@ -1,0 +1,161 @@
+"""The event log on a real disk with real SQLite."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mle_uvad.edge import InputError
+from mle_uvad.parts.event_log import QUEUE_EVENTS, EventLog
+from mle_uvad.parts.events import Event, read_events
+
+EVENT = Event(
+    id=1,
+    state="open",
+    began_at="2026-01-01T00:00:00.000+00:00",
+    duration_s=None,
+    pcc=0.5,
+    peak_evidence=1.2,
+    peak_coverage=0.25,
+    frames=1,
+    picture="lens_events/000001.jpg",
+    heat_map="lens_events/000001_map.png",
+    drive="d",
+    model_sha256="m",
+    calibrated_at="",
+    version="0",
+)
+
+KILLED = """
+import sys, os, signal
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tests.parts.test_event_log import EVENT
+from dataclasses import replace
+from mle_uvad.parts.event_log import EventLog
+from mle_uvad.parts.events import read_events
+path = Path({path!r})
+log = EventLog(path)
+for number in (1, 2, 3):
+    log.write(replace(EVENT, id=number, state="open" if number == 3 else "ended"))
+while len(read_events(path)) < 3:
+    pass
+os.kill(os.getpid(), signal.{signal})
+"""
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "lens.db"
+    log = EventLog(path)
+    assert log.next_event_id == 1
+    ended = replace(EVENT, state="ended", duration_s=2.5, frames=50)
+    log.write(EVENT)
+    log.write(ended)
+    log.write(replace(EVENT, id=2))
+    log.close()
+    log.close()
+    assert read_events(path) == [ended, replace(EVENT, id=2)]
+    assert EventLog(path).next_event_id == 3
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_process_loses_no_event_and_the_open_one_is_closed_as_interrupted(
+    tmp_path: Path, kill: signal.Signals
+) -> None:
+    path = tmp_path / "lens.db"
+    repository = str(Path(__file__).parents[2])
+    program = KILLED.format(tests=repository, path=str(path), signal=kill.name)
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    assert done.returncode == -kill, done.stderr.decode()
+    assert [event.state for event in read_events(path)] == ["ended", "ended", "open"]
+    log = EventLog(path)
+    log.close()
+    assert [event.state for event in read_events(path)] == ["ended", "ended", "interrupted"]
+    assert log.next_event_id == 4
+
+
+def test_a_reader_is_welcome_while_the_log_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    assert read_events(path) == []
+    log.write(EVENT)
+    log.close()
+    assert read_events(path) == [EVENT]
+
+
+def test_a_disk_that_fails_for_a_while_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mle_uvad.parts import event_log
+
+    monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
+    real, failures = event_log._open, [0]
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+
+    def failing(path: Path) -> sqlite3.Connection:
+        failures[0] += 1
+        if failures[0] <= 5:
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(path)
+
+    monkeypatch.setattr(event_log, "_open", failing)
+    log.write(EVENT)
+    log.write(replace(EVENT, id=2))
+    while failures[0] < 7:
+        pass
+    log.close()
+    assert [event.id for event in read_events(path)] == [1, 2]
+    assert log.lost == 0
+
+
+def test_a_stuck_disk_never_holds_up_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mle_uvad.parts import event_log
+
+    log = EventLog(tmp_path / "lens.db")
+
+    def failing(path: Path) -> sqlite3.Connection:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(event_log, "_open", failing)
+    for number in range(QUEUE_EVENTS + 10):
+        log.write(replace(EVENT, id=number + 1))
+    assert 1 <= log.lost <= 10  # all that did not fit; the worker may hold one more
+    log.close()
+
+
+def test_a_full_disk_for_pictures_keeps_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from mle_uvad.parts import event_log
+
+    monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    (tmp_path / "lens_events").write_text("in the way")
+    pictures = event_log.Pictures(np.zeros((12, 16, 3), np.uint8), np.zeros((10, 10), np.float32))
+    log.write(EVENT, pictures)
+    while not read_events(path):
+        pass
+    log.close()
+    assert read_events(path) == [EVENT]
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
+def test_what_is_no_log_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "lens.db"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        read_events(path)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes() == content
+
+
+def test_a_missing_log_is_refused_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no event log"):
+        read_events(tmp_path / "lens.db")
+    assert os.listdir(tmp_path) == []

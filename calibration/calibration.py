@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..edge import strict_json
 from ..edge.bundle import Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
@@ -68,11 +69,14 @@ class Calibration:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        with unfinished.open("w") as file:
-            json.dump(facts, file, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        try:
+            with unfinished.open("w") as file:
+                json.dump(facts, file, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
@@ -82,7 +86,7 @@ class Calibration:
         try:
             if path.stat().st_size > BYTES_MAX:
                 raise ValueError(f"more than {BYTES_MAX} bytes")
-            facts: dict[str, Any] = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+            facts: dict[str, Any] = strict_json.parse(path.read_bytes())
             if facts["schema"] != SCHEMA:
                 raise ValueError(f"schema {facts['schema']!r}, this version reads {SCHEMA}")
             return cls(
@@ -97,7 +101,7 @@ class Calibration:
                 width=int(facts["width"]),
                 created_at=str(facts["created_at"]),
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path} is damaged ({error}); run `mle-uvad calibrate BUNDLE --tub TUB` again") from None
 
 
@@ -105,8 +109,10 @@ def _limits(facts: dict[str, Any]) -> Limits:
     low, centre, high = (float(value) for value in facts["pcc"])
     places_limit, averaging_s = float(facts["places_limit"]), float(facts["averaging_s"])
     flat = [_bound(value, index) for index, value in enumerate(facts["places"])]
-    places = np.array(flat, np.float32).reshape(3, TILES, TILES)
-    if not (-1 <= low < centre < high <= 1 and (np.diff(places, axis=0) > 0).all()):
+    with np.errstate(over="ignore"):  # beyond float32 is never reached either
+        places = np.array(flat, np.float32).reshape(3, TILES, TILES)
+    in_order = np.isfinite(places[1]) & (places[0] < places[1]) & (places[1] < places[2])
+    if not (-1 <= low < centre < high <= 1 and in_order.all()):
         raise ValueError("limits are not in order")
     if not (0 < places_limit < math.inf and 0 <= averaging_s < math.inf):
         raise ValueError("a limit is out of range")
@@ -122,7 +128,3 @@ def _bound(value: float | None, index: int) -> float:
 
 def _finite(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from ..edge.errors import InputError
+from ..edge.evidence import GAP_S
 from ..edge.scorer import Scorer
 from ..edge.tub import Tub
 from .calibration import Calibration
@@ -51,7 +52,7 @@ def calibrate_on_tub(
         raise InputError(f"{kinds} of {total} frames of {tub.folder} cannot be scored{hint}; give another drive")
     if not pccs:
         raise InputError(f"no frame of {tub.folder} can be read; give another drive")
-    series, bundle = np.array(pccs), scorer.bundle
+    series, steps_s, bundle = np.array(pccs), np.diff(times_s), scorer.bundle
     return Calibration(
         limits=paper_limits(series)
         if rule == "paper"
@@ -59,7 +60,7 @@ def calibrate_on_tub(
         rule=rule,
         false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
         frames=len(pccs),
-        duration_s=times_s[-1] - times_s[0],
+        duration_s=float(steps_s[(steps_s > 0) & (steps_s <= GAP_S)].sum()),  # driven: pauses do not count
         model_sha256=bundle.sha256,
         backend=scorer.backend.name,
         height=bundle.height,

@@ -66,7 +66,7 @@ def clean_limits(pccs: Array, maps: Array, times_s: Array, false_alarms_per_hour
     return Limits(
         pcc=(math.tanh(low_z), math.tanh(centre_z), math.tanh(high_z)),
         places=places.reshape(3, TILES, TILES).astype(np.float32),
-        places_limit=tail_limit(worst, probability / 2),
+        places_limit=max(tail_limit(worst, probability / 2), 1.0),  # within the ordinary nothing is an alarm
         averaging_s=AVERAGING_S,
     )
 

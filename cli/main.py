@@ -222,6 +222,27 @@ def events(
 
 
 @app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(metavar="TUB", help="Folder of the new drive.")],
+    seconds: Annotated[float, typer.Option(help="How long it lasts.")] = 60.0,
+    wet: Annotated[bool, typer.Option("--wet", help="Drops on the lens for one eighth of the time.")] = False,
+    track: Annotated[int, typer.Option(help="Another number is another track and car.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another number is another drive: path, light, drops.")] = 0,
+) -> None:
+    """Write a made-up drive as a Donkeycar tub, with labels.json saying when the lens was wet."""
+    _require_extra("train", "scipy")
+    import numpy as np
+
+    from ..evaluation.drives import scattered_episodes, write_drive
+    from ..evaluation.track import Track
+
+    episodes = scattered_episodes(seconds, np.random.default_rng(seed)) if wet else []
+    with Bar("generating") as bar:
+        world = Track(np.random.default_rng(track))
+        write_drive(out, world, seed=seed, seconds=seconds, episodes=episodes, progress=bar)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the drives, the car and the figures.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another seed is another track.")] = 0,

@@ -49,3 +49,5 @@ class TrainingDisplay:
         if metrics.latent != self._health and metrics.latent in HEALTH:
             console.print(f"WARNING epoch {metrics.epoch}: {HEALTH[metrics.latent]}", style="bold red")
         self._health = metrics.latent
+        if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc:
+            console.print("WARNING: the model knows no more than the mean frame; give more --epochs", style="bold red")

@@ -43,7 +43,7 @@ class Bundle:
         model = model_file.read_bytes()
         try:
             declared, size = facts["model"], facts["input"]
-            seen = {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
+            seen: dict[str, Any] = {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
             for name, value in seen.items():
                 if declared[name] != value:
                     raise InputError(

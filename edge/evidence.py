@@ -14,7 +14,7 @@ Figures = float | NDArray[np.floating]
 GAP_S = 2.0  # without a score for longer, what was gathered is forgotten
 FROZEN_AFTER_S = 0.5
 FROZEN_FRAMES = 10  # healthy cameras repeat a frame up to three times
-SCORE_MAX = 3.0  # of a limit: what one frame can say at most, so that a wiped lens clears within seconds
+SCORE_MAX = 2.5  # of a limit: what one frame can say at most, so that a wiped lens clears within seconds
 WORST_PLACES = 10  # of a hundred
 SHARPNESS = MEASURES.index("sharpness")
 PCC_MAX = 0.999999  # a score beyond is taken as this: Fisher's z of 1 is infinite
@@ -38,7 +38,7 @@ class EvidenceState:
     """What has been gathered up to a frame."""
 
     status: str  # that of the score, or warmup, uncalibrated, frozen
-    value: float = 0.0  # 0…3; 1.0 is the alarm limit
+    value: float = 0.0  # 0…2.5; 1.0 is the alarm limit
     coverage: float = 0.0  # 0…1, share of the places held obscured
     map: NDArray[np.float32] | None = None  # [10, 10], 0…1, where
 

@@ -25,6 +25,7 @@ LABELS_NAME = "labels.json"
 LABELS_SCHEMA = 1
 CATALOG_RECORDS = 1000
 START_MS = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
+EPISODE_EVERY_S = 80.0
 ONSET_S = 0.5  # from the first touch of the drop until it is fully there
 EXPOSURE_TARGET_U8 = 118.0  # mean brightness the camera settles at
 EXPOSURE_SETTLING_S = 1.0
@@ -127,6 +128,13 @@ def _photographed(
         wanted = float(np.clip(EXPOSURE_TARGET_U8 / max(float(scene.mean()), 1.0), 0.4, 3.0))
         gain = wanted if gain is None else gain + (wanted - gain) / max(EXPOSURE_SETTLING_S * hz, 1.0)
         yield t_s, sensor_noise(expose(scene, gain), noise, gain), angle, throttle
+
+
+def scattered_episodes(seconds: float, rng: np.random.Generator) -> list[Episode]:
+    """Drops on the lens for one eighth of a drive, as in the paper: an episode for every 80 s or part of it."""
+    stretch_s = seconds / max(1, round(seconds / EPISODE_EVERY_S))
+    starts = np.arange(0, seconds - stretch_s / 2, stretch_s) + rng.uniform(0.2, 0.6) * stretch_s
+    return [Episode(start, start + stretch_s / 8, rng.uniform(0.1, 0.5)) for start in starts.tolist()]
 
 
 def read_labels(folder: Path) -> list[Label]:

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mle_uvad.calibration import Calibration
+from mle_uvad.calibration.rules import clean_limits
 from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.scorer import Scorer
 
 Frame = NDArray[np.uint8]
 REPOSITORY = Path(__file__).parents[1]
@@ -151,6 +155,19 @@ def bundle(
 def bundle_folder(bundle: Bundle, tmp_path: Path) -> Path:
     """A copy of the bundle to damage."""
     return Path(shutil.copytree(bundle.folder, tmp_path / "lens"))
+
+
+@pytest.fixture(scope="session")
+def calibration(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> Calibration:
+    """The limits of a clean drive of 36 s."""
+    frames = moving_frames(720)
+    scorer = Scorer(bundle)
+    scores = [scorer.score(frame) for frame in frames]
+    pccs = np.array([score.pcc for score in scores])
+    maps = np.array([score.maps for score in scores])
+    limits = clean_limits(pccs, maps, np.arange(len(frames)) / 20.0, 1.0)
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
+    return Calibration(limits, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", bundle.height, bundle.width, now)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from mle_uvad.edge.errors import InputError
 from mle_uvad.evaluation import drives
 from mle_uvad.evaluation.drives import Episode, Label, read_labels, write_drive
 from mle_uvad.evaluation.track import Pose, Track
-from PIL import Image
 
 
 @pytest.fixture(scope="module")

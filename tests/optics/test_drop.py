@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from mle_uvad.optics import FrontDrop, expose, sensor_noise
 from numpy.typing import NDArray
+
+from mle_uvad.optics import FrontDrop, expose, sensor_noise
 
 Picture = NDArray[np.uint8]
 

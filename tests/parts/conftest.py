@@ -1,7 +1,6 @@
 """A part on a calibrated vehicle, and a drive whose lens gets wet."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.calibration.rules import clean_limits
-from mle_uvad.edge import Bundle, Scorer
+from mle_uvad.edge import Bundle
 from mle_uvad.parts import MLEAnomalyPart
 
 Frame = NDArray[np.uint8]
@@ -26,19 +24,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
-
-
-@pytest.fixture(scope="session")
-def calibration(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> Calibration:
-    """The limits of a clean drive of 36 s."""
-    frames = moving_frames(720)
-    scorer = Scorer(bundle)
-    scores = [scorer.score(frame) for frame in frames]
-    pccs = np.array([score.pcc for score in scores])
-    maps = np.array([score.maps for score in scores])
-    limits = clean_limits(pccs, maps, np.arange(len(frames)) / HZ, 1.0)
-    now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
-    return Calibration(limits, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", bundle.height, bundle.width, now)
 
 
 @pytest.fixture

@@ -1,0 +1,82 @@
+"""The commands on good input: what they print, write and leave with."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mle_uvad import __version__
+from mle_uvad.cli.main import app
+from mle_uvad.parts.event_log import EventLog
+from mle_uvad.parts.events import Event
+
+
+def test_version_and_help(run: Any) -> None:
+    assert run("--version").out.strip() == __version__
+    for name in [command.callback.__name__ for command in app.registered_commands]:
+        outcome = run(name, "--help")
+        assert outcome.code == 0
+        assert "Usage" in outcome.out
+
+
+def test_score_writes_a_row_a_record_in_order(run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path) -> None:
+    tub, out = make_tub(12, deleted=[3]), tmp_path / "deep" / "scores.csv"
+    outcome = run("score", tub, "--bundle", bundle_folder, "--out", out, "--json")
+    assert outcome.code == 0
+    figures = json.loads(outcome.out)
+    assert (figures["records"], figures["scored"], figures["deleted"]) == (11, 11, 1)
+    rows = list(csv.DictReader(out.open()))
+    assert [int(row["index"]) for row in rows] == [0, 1, 2, *range(4, 12)]
+    assert {row["status"] for row in rows} == {"uncalibrated"}
+    assert all(row["evidence"] == "" and row["obscured"] == "0" for row in rows)
+    assert figures["mean_pcc"] == pytest.approx(sum(float(row["pcc"]) for row in rows) / 11)
+
+
+def test_what_is_skipped_is_counted_listed_and_told_by_the_exit_code(
+    run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path
+) -> None:
+    tub, out = make_tub(6), tmp_path / "scores.csv"
+    (tub / "images" / "2_cam_image_array_.jpg").write_bytes(b"")
+    outcome = run("score", tub, "--bundle", bundle_folder, "--out", out)
+    assert outcome.code == 3
+    assert "skipped 1: image has zero bytes (images/2_cam_image_array_.jpg)" in outcome.err
+    rows = list(csv.DictReader(out.open()))
+    assert len(rows) == 6
+    assert (rows[2]["status"], rows[2]["pcc"]) == ("no_frame", "")
+
+
+def test_calibrate_then_score_uses_it(
+    run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any, tmp_path: Path
+) -> None:
+    tub, out = make_tub(moving_frames(700)), tmp_path / "scores.csv"
+    outcome = run("calibrate", bundle_folder, "--tub", tub, "--json")
+    figures = json.loads(outcome.out)
+    assert figures["pcc_low"] < figures["pcc_centre"] < figures["pcc_high"]
+    assert (bundle_folder / "calibration.json").exists()
+    assert run("score", tub, "--bundle", bundle_folder, "--out", out).code == 0
+    rows = list(csv.DictReader(out.open()))
+    assert {row["status"] for row in rows} == {"warmup", "ok"}
+    assert max(float(row["evidence"]) for row in rows if row["status"] == "ok") <= 1
+
+
+def test_events_lists_a_log(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    assert "no events" in run("events", path).out
+    began = "2026-01-02T03:04:05.678+00:00"
+    log.write(Event(7, "ended", began, 2.5, 0.51, 1.75, 0.25, 50, "p.jpg", "m.png", "d", "sha", "", "0"))
+    log.close()
+    table = run("events", path).out
+    for text in ("7", "ended", "2026-01-02 03:04:05", "2.5", "0.5100", "1.75", "25%", "p.jpg"):
+        assert text in table
+    (event,) = json.loads(run("events", path, "--json").out)
+    assert event["duration_s"] == 2.5
+
+
+def test_the_demo_refuses_a_folder_that_holds_something(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("donkeycar", reason="needs donkeycar: pip install 'mle_uvad[donkeycar]'")
+    (tmp_path / "precious").write_text("mine")
+    assert "is not empty" in run("demo", "--out", tmp_path).error_line
+    assert (tmp_path / "precious").read_text() == "mine"

@@ -1,0 +1,40 @@
+"""The picture of a drive."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mle_uvad.edge import Limits
+from mle_uvad.evaluation.drives import Label
+
+pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
+
+
+def draw(path: Path, labels: list[Label], obscured: np.ndarray) -> np.ndarray:
+    from mle_uvad.evaluation.timeline import draw_timeline
+
+    places = np.stack([np.full((10, 10), value, np.float32) for value in (-1, 0, 1)])
+    pccs = np.linspace(0.8, 0.9, 200)
+    pccs[50:60] = math.nan
+    draw_timeline(path, labels, Limits((0.7, 0.8, 1.0), places, 1.0, 1.0), pccs, pccs, obscured, 20.0)
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_wet_stretches_are_shaded_and_alarms_are_marked(tmp_path: Path) -> None:
+    nothing, alarm = np.zeros(200, bool), np.zeros(200, bool)
+    alarm[100:150] = True
+    plain = draw(tmp_path / "plain.png", [], nothing)
+    wet = draw(tmp_path / "wet.png", [Label("front_drop", 80, 160, 0.3)], nothing)
+    flagged = draw(tmp_path / "flagged.png", [], alarm)
+
+    def bluish(picture: np.ndarray) -> int:
+        return int(((picture[..., 2] - picture[..., 0] > 20) & (picture[..., 2] > 220)).sum())
+
+    def red(picture: np.ndarray) -> int:
+        return int(((picture[..., 0] > 180) & (picture[..., 2] < 80) & (picture[..., 1] < 60)).sum())
+
+    assert bluish(wet) > bluish(plain) + 50_000
+    assert red(flagged) > red(plain) + 500

@@ -1,0 +1,117 @@
+"""The part in donkeycar's own Vehicle and in a stock car."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mle_uvad.calibration import Calibration
+from mle_uvad.edge import Bundle, InputError, Monitor, Scorer, Tub
+from mle_uvad.edge.replay import replay
+from mle_uvad.evaluation.car import add_part, configure, create_car, drive
+from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.events import read_events
+
+pytest.importorskip("donkeycar", reason="needs donkeycar: pip install 'mle_uvad[donkeycar]'")
+
+TYPES = {"lens/pcc": float, "lens/obscured": bool, "lens/coverage": float, "lens/event_id": int, "lens/status": str}
+
+
+class Camera:
+    """Gives one picture a loop, as donkeycar's image list does."""
+
+    def __init__(self, frames: list[Any]) -> None:
+        self.frames = iter(frames)
+
+    def run(self) -> Any:
+        return next(self.frames)
+
+
+class Notebook:
+    """Keeps what the part said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Any, ...]] = []
+
+    def run(self, *values: Any) -> None:
+        self.said.append(values)
+
+
+def run_vehicle(part: Any, frames: list[Any]) -> list[tuple[Any, ...]]:
+    from donkeycar.vehicle import Vehicle
+
+    vehicle, notebook = Vehicle(), Notebook()
+    vehicle.add(Camera(frames), outputs=["cam/image_array"])
+    vehicle.add(part, inputs=["cam/image_array"], outputs=part.outputs)
+    vehicle.add(notebook, inputs=part.outputs)
+    vehicle.start(rate_hz=10_000, max_loop_count=len(frames))
+    return notebook.said
+
+
+def test_the_vehicle_and_the_replay_give_the_same_pcc_to_the_last_bit(
+    make_part: Any, make_tub: Callable[..., Path], bundle: Bundle
+) -> None:
+    tub = Tub(make_tub(40))
+    said = run_vehicle(make_part(), [frame for _, frame in tub.frames()])
+    replayed = [reading.score.pcc for _, reading in replay(tub, Monitor(Scorer(bundle), None))]
+    assert len(said) == 40
+    assert [values[0] for values in said] == replayed
+
+
+def test_no_frame_stops_the_vehicle(make_part: Any, clear_frames: Any) -> None:
+    odd = [None, np.asarray(None), "x", np.zeros((3, 3)), np.full((120, 160, 3), np.nan), clear_frames[0]]
+    said = run_vehicle(make_part(), odd * 3)
+    assert len(said) == 18
+    assert all(len(values) == 5 for values in said)
+
+
+def test_a_stock_car_records_the_five_fields_and_logs_the_event(
+    tmp_path: Path,
+    bundle_folder: Path,
+    calibration: Calibration,
+    make_tub: Callable[..., Path],
+    clear_frames: Any,
+    wet_frames: Any,
+) -> None:
+    car = tmp_path / "mycar"
+    create_car(car)
+    bundle_folder.rename(car / "models" / "lens")
+    calibration.save(car / "models" / "lens" / "calibration.json")
+    source = make_tub([*clear_frames, *clear_frames, *wet_frames, *clear_frames])
+    add_part(car / "manage.py")
+    loops = 239
+    configure(car, source / "images", loops)
+    told = []
+    drive(car, loops, lambda done, total: told.append((done, total)))
+    assert told[-1][1] == loops
+    from donkeycar.parts.tub_v2 import Tub as DonkeycarTub
+
+    tub = DonkeycarTub(str(car / "data"), read_only=True)
+    records = list(tub)
+    tub.close()
+    assert len(records) > 100, "recording began too late"
+    for record in records[5:]:
+        assert {name: type(record[name]) for name in TYPES} == TYPES
+    assert any(record["lens/obscured"] for record in records)
+    (event,) = read_events(car / "logs" / "lens_events.db")
+    assert event.state == "ended"
+    assert {record["lens/event_id"] for record in records} == {0, event.id}
+
+
+def test_a_template_it_does_not_know_is_left_alone(tmp_path: Path) -> None:
+    manage = tmp_path / "manage.py"
+    manage.write_text("print('my own car')\n")
+    with pytest.raises(InputError, match="not the stock complete template"):
+        add_part(manage)
+    assert manage.read_text() == "print('my own car')\n"
+
+
+def test_the_part_is_what_the_template_text_names() -> None:
+    from mle_uvad.evaluation import car
+
+    scope: dict[str, Any] = {"inputs": [], "types": []}
+    exec("from mle_uvad.parts import MLEAnomalyPart\n" + car.TUB_FIELDS.replace("    ", ""), scope)
+    assert scope["inputs"] == MLEAnomalyPart.outputs == list(TYPES)
+    assert len(scope["types"]) == len(TYPES)

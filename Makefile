@@ -23,17 +23,17 @@ lint: install
 
 # On the regular install: an editable one hides this layout from mypy, which then checks nothing.
 types: install
-	cd $(VENV) && bin/mypy --config-file ../setup.cfg -p mle_uvad
+	cd $(VENV) && bin/mypy --config-file $(CURDIR)/setup.cfg -p mle_uvad
 
 install: $(VENV)/installed
 
 $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --upgrade pip
-	$(BIN)/pip install -q -c constraints.txt '.[train,export,report,donkeycar,dev]'
+	$(BIN)/pip install -qq --upgrade pip
+	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,dev]'
 	touch $@
 
 $(VENV)/installed: $(VENV)/requirements $(shell find $(FOLDERS) -name '*.py')
-	$(BIN)/pip install -q --no-deps --force-reinstall .
+	$(BIN)/pip install -qq --no-deps --force-reinstall .
 	rm -rf build *.egg-info
 	touch $@

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from .measures import MEASURES, TILES
 from .scorer import FrameScore
 
-Figures = float | NDArray[np.floating]
-
 GAP_S = 2.0  # without a score for longer, what was gathered is forgotten
 FROZEN_AFTER_S = 0.5
 FROZEN_FRAMES = 10  # healthy cameras repeat a frame up to three times
@@ -144,7 +142,9 @@ def _turning_points(limits: Limits) -> tuple[NDArray[np.float64], NDArray[np.flo
     return np.append(z[0], low), np.append(z[1], centre), np.append(z[2], high)
 
 
-def deviation(value: Figures, low: Figures, centre: Figures, high: Figures) -> Figures:
+def deviation(
+    value: NDArray[np.float64], low: NDArray[np.float64], centre: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """How far values have moved from the centre towards a limit: 0 there, 1 at the limit, on either side."""
     return np.maximum((centre - value) / (centre - low), (value - centre) / (high - centre))
 

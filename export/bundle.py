@@ -1,7 +1,6 @@
 """From a finished run to a bundle, checked frame by frame with the very Scorer that the car runs."""
 
 import hashlib
-import io
 import json
 import shutil
 import tempfile
@@ -59,11 +58,10 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
     run = RunFolder(run_folder)
     model, facts, samples = run.load_model(), run.facts(), run.samples().numpy()
     with _folder_beside(out) as draft:
-        model_bytes = _onnx_bytes(model, samples.shape[1:3], facts)
-        (draft / MODEL_FILE).write_bytes(model_bytes)
-        _write_facts(draft, model_bytes, samples.shape[1:3], facts, None)
+        _write_model(draft / MODEL_FILE, model, samples.shape[1:3], facts)
+        _write_facts(draft, samples.shape[1:3], facts, None)
         parity = check_parity(model, Scorer(Bundle.load(draft)), samples)
-        _write_facts(draft, model_bytes, samples.shape[1:3], facts, parity)
+        _write_facts(draft, samples.shape[1:3], facts, parity)
         out.mkdir(parents=True, exist_ok=True)
         for name in (MODEL_FILE, FACTS_FILE):
             (draft / name).replace(out / name)
@@ -75,56 +73,55 @@ def check_parity(model: Autoencoder, scorer: Scorer, frames: NDArray[np.uint8]) 
 
     Raises InputError when they differ by more than the tolerances, or when no frame can be scored.
     """
-    pcc_difference = maps_difference = 0.0
-    compared = 0
+    differences: list[tuple[float, float]] = []  # of the PCC, of the maps
     for frame in frames:
         score = scorer.score(frame)
+        if score.status in ("dark", "flat"):
+            continue  # these have no PCC on either side
         if score.pcc is None or score.maps is None:
-            continue  # dark and flat frames have no PCC on either side
+            raise InputError(f"the exported graph fails on a training frame: {score.detail}; train the run again")
         grey = to_grey80(frame)
         with torch.no_grad():
             reconstruction = model(torch.from_numpy(grey)[None, None])[0, 0].numpy()
         expected = np.stack([residual_map(grey, reconstruction), sharpness_map(grey)])
-        pcc_difference = max(pcc_difference, abs(score.pcc - pearson(grey, reconstruction)))
-        maps_difference = max(maps_difference, float(np.abs(score.maps - expected).max()))
-        compared += 1
-    if not compared:
+        pcc = pearson(grey, reconstruction)
+        differences.append((abs(score.pcc - pcc), float(np.abs(score.maps - expected).max())))
+    if not differences:
         raise InputError(
             "no frame of the training drives can be scored: all are dark or flat; train on a brighter drive"
         )
-    if pcc_difference > PCC_TOLERANCE or maps_difference > MAPS_TOLERANCE:
+    pcc_difference, maps_difference = np.max(differences, axis=0).tolist()  # np.max keeps a NaN, max() drops it
+    if not (pcc_difference <= PCC_TOLERANCE and maps_difference <= MAPS_TOLERANCE):
         raise InputError(
             f"the exported graph differs from PyTorch: PCC by {pcc_difference:.1e} (allowed {PCC_TOLERANCE:.0e}),"
             f" maps by {maps_difference:.1e} (allowed {MAPS_TOLERANCE:.0e}); nothing was written"
         )
-    return Parity(compared, pcc_difference, maps_difference)
+    return Parity(len(differences), pcc_difference, maps_difference)
 
 
-def _onnx_bytes(model: Autoencoder, size: tuple[int, ...], facts: dict[str, Any]) -> bytes:
+def _write_model(path: Path, model: Autoencoder, size: tuple[int, ...], facts: dict[str, Any]) -> None:
     height, width = size
     graph = FrameGraph(deepcopy(model), height, width).eval()
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that emits opset 17 is the older one; its deprecation is known and its result is checked.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
             (torch.zeros(height, width, 3, dtype=torch.uint8),),
-            buffer,
+            path,
             opset_version=OPSET,
             dynamo=False,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
         )
-    proto = onnx.load_from_string(buffer.getvalue())
+    proto = onnx.load(path)
     onnx.helper.set_model_props(proto, {"mle_uvad": version("mle_uvad"), "settings": json.dumps(facts["settings"])})
     onnx.checker.check_model(proto, full_check=True)
-    return proto.SerializeToString()
+    onnx.save(proto, path)
 
 
-def _write_facts(
-    folder: Path, model: bytes, size: tuple[int, ...], facts: dict[str, Any], parity: Parity | None
-) -> None:
+def _write_facts(folder: Path, size: tuple[int, ...], facts: dict[str, Any], parity: Parity | None) -> None:
+    model = (folder / MODEL_FILE).read_bytes()
     bundle_facts = {
         "schema": SCHEMA,
         "model": {"file": MODEL_FILE, "sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)},

@@ -8,10 +8,11 @@ import json
 import mmap
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +55,11 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
     records = [record for tub in tubs for record in tub.records]
     fingerprint = _fingerprint(records)
     data, sidecar = folder / f"{fingerprint}.u8", folder / f"{fingerprint}.json"
-    if not sidecar.exists():
+    skipped = _skipped_earlier(sidecar, data, len(records))
+    if skipped is None:
         _require_space(folder, len(records))
         skipped = _decode(records, data, progress)
         _write_whole(sidecar, json.dumps([asdict(skip) for skip in skipped]).encode())
-    skipped = [Skipped(**skip) for skip in json.loads(sidecar.read_text())]
     count = data.stat().st_size // FRAME_BYTES
     if count < FRAMES_MIN:
         raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
@@ -68,11 +69,22 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
     return FrameCache(frames, mapping, _samples(records), fingerprint, skipped)
 
 
+def _skipped_earlier(sidecar: Path, data: Path, records: int) -> list[Skipped] | None:
+    """What an earlier decoding passed over; None when there is no whole one."""
+    try:
+        skipped = [Skipped(**skip) for skip in json.loads(sidecar.read_text())]
+        whole = data.stat().st_size == (records - len(skipped)) * FRAME_BYTES
+    except (OSError, ValueError, TypeError):
+        return None
+    return skipped if whole else None
+
+
 def _fingerprint(records: Sequence[Record]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for record in records:
         try:
-            data = record.image.read_bytes()
+            # A pipe would make us wait; like a link out of the tub it counts as unreadable.
+            data = record.image.read_bytes() if stat.S_ISREG(record.image.lstat().st_mode) else b""
         except OSError:
             data = b""
         digest.update(len(data).to_bytes(8, "little") + data)
@@ -125,7 +137,9 @@ def _samples(records: Sequence[Record]) -> NDArray[np.uint8]:
 
 def _same_size(records: Sequence[Record]) -> Iterator[NDArray[np.uint8]]:
     size: tuple[int, ...] = ()
-    for record in records[:: max(1, len(records) // (SAMPLE_FRAMES + SAMPLE_FRAMES // 4))]:
+    step = max(1, len(records) // (SAMPLE_FRAMES + SAMPLE_FRAMES // 4))
+    # Round after round: those between come only where too few of the first round can be read.
+    for record in chain.from_iterable(records[start::step] for start in range(step)):
         try:
             frame = read_image(record.image)
         except BadImageError:

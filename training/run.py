@@ -53,6 +53,8 @@ class RunFolder:
 
     def start(self, settings: TrainSettings, cache: FrameCache, tubs: list[str]) -> None:
         """Make the folder, or check that what it holds is this same run. Raises InputError if it is another."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file; give a new folder to --out")
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.facts_file.exists():
             raise InputError(f"{self.folder} holds other files and no run; give a new folder to --out")
         if self.facts_file.exists():
@@ -85,20 +87,29 @@ class RunFolder:
             if facts["schema"] != SCHEMA:
                 raise InputError(f"{self.facts_file} has schema {facts['schema']}, this version reads {SCHEMA}")
             settings_from(facts)
+            _ = facts["data_fingerprint"], facts["frames"], facts["versions"]  # the export reads them
         except (ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{self.facts_file} is damaged ({error}); train the run again") from None
+            raise _damaged(self.facts_file, error) from None
         return facts
 
     def samples(self) -> Tensor:
         """Whole camera frames uint8 [S, H, W, 3] of the training drives."""
-        return load_file(self.samples_file)["frames"]
+        try:
+            return load_file(self.samples_file)["frames"]
+        except (SafetensorError, OSError, KeyError) as error:
+            raise _damaged(self.samples_file, error) from None
 
     def save_epoch(
         self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule, metrics: EpochMetrics
     ) -> None:
-        """Keep all that the next epoch needs in one file, then add the line of metrics."""
+        """Add the line of metrics, then keep all that the next epoch needs in one file.
+
+        In this order a cut between the two leaves a line too many, which `resume` drops, never one too few.
+        """
+        with self.metrics_file.open("a") as file:
+            file.write(json.dumps(asdict(metrics)) + "\n")
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         for number, entry in optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{number}.{name}": tensor for name, tensor in entry.items()}
@@ -109,8 +120,6 @@ class RunFolder:
             "spread": schedule.spread,
         }
         _save(self.state_file, tensors, {"progress": json.dumps(progress)})
-        with self.metrics_file.open("a") as file:
-            file.write(json.dumps(asdict(metrics)) + "\n")
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule) -> int:
         """Load what `save_epoch` kept; the number of finished epochs, 0 for a fresh run."""
@@ -121,20 +130,22 @@ class RunFolder:
             with safe_open(self.state_file, "pt") as file:
                 progress = json.loads(file.metadata()["progress"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise InputError(f"{self.state_file} is damaged ({error}); delete it to train from the start") from None
-        model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+            model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+            epochs_done, schedule.ramp = progress["epoch"], progress["ramp"]
+            schedule.best_gain, schedule.spread = progress["best_gain"], progress["spread"]
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise InputError(
+                f"{self.state_file} is damaged ({_first_line(error)}); delete it to train from the start"
+            ) from None
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("adam."):
                 _, number, entry = name.split(".")
                 state.setdefault(int(number), {})[entry] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        schedule.ramp, schedule.best_gain = progress["ramp"], progress["best_gain"]
-        schedule.spread = progress["spread"]
-        lines = self.metrics_file.read_text().splitlines(keepends=True)[: progress["epoch"]]
-        _replace(self.metrics_file, "".join(lines).encode())
-        return progress["epoch"]
+        text = self.metrics_file.read_text() if self.metrics_file.exists() else ""
+        _replace(self.metrics_file, "".join(text.splitlines(keepends=True)[:epochs_done]).encode())
+        return epochs_done
 
     def finish(self, model: nn.Module) -> None:
         """Write the weights: the sign of a finished run."""
@@ -149,8 +160,7 @@ class RunFolder:
         try:
             model.load_state_dict(load_file(self.weights_file))
         except (SafetensorError, OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{self.weights_file} is damaged ({reason}); train the run again") from None
+            raise _damaged(self.weights_file, error) from None
         return model.eval()
 
 
@@ -166,6 +176,14 @@ def settings_from(facts: dict[str, Any]) -> TrainSettings:
     if set(kept) != {field.name for field in fields(TrainSettings)}:
         raise KeyError("settings")
     return TrainSettings(**kept)
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is damaged ({_first_line(error)}); train the run again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

@@ -21,7 +21,6 @@ from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
 
 CACHE_FOLDER = ".frames"  # beside the runs
-RELEASE_BATCHES = 50  # between two releases of the memory map: 82 MB at 256 frames a batch
 PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
 
 
@@ -52,17 +51,21 @@ def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str,
     Nothing is selected by labels: there are none. Raises InputError for a loss that is no longer finite.
     """
     run = RunFolder(folder)
-    model = make_model(settings).to(torch.device(device), memory_format=torch.channels_last)
+    model = make_model(settings).to(torch.device(device))
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     schedule = EntropySchedule(settings)
     epochs_done = run.resume(model, optimizer, schedule)
-    probe = to_batch(cache.frames[:: max(1, len(cache.frames) // PROBE_FRAMES)][:PROBE_FRAMES], device)
-    mean_frame_pcc = _mean_frame_pcc(probe, cache.frames)
+    step = max(1, len(cache.frames) // PROBE_FRAMES)
+    probe = to_batch(cache.frames[: step * PROBE_FRAMES : step], device)
+    mean_frame_pcc = _mean_frame_pcc(probe, cache)
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         started_s = time.perf_counter()
         error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, watcher)
         seconds = time.perf_counter() - started_s
         mean_pcc, latent = _probe(model, probe)
+        if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
+            raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
         entropy_share = entropy / math.log(min(settings.batch_size, len(cache.frames)))
         gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
         metrics = EpochMetrics(
@@ -86,9 +89,19 @@ def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str,
     run.finish(model)
 
 
+def pick_device(name: str) -> str:
+    """`auto` is the first GPU if there is one. Raises InputError for a device this machine has not."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise InputError(f"device is {name!r}; this machine has cpu{', cuda' if torch.cuda.is_available() else ''}")
+    return name
+
+
 def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
     """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(device).unsqueeze(1).float() / 255
+    owned = np.require(frames, requirements=["C", "W"])  # the map is read-only, which torch would warn of
+    return torch.from_numpy(owned).to(device).unsqueeze(1).float() / 255
 
 
 def _batches(frames: NDArray[np.uint8], batch_size: int, seed: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
@@ -137,8 +150,7 @@ def _train_epoch(
         pixels = x[0].numel() if settings.squared_error == "sum" else 1
         errors += error.item() / pixels * len(x)
         done += len(x)
-        if number % RELEASE_BATCHES == 0:
-            cache.release()
+        cache.release()  # each time: Linux maps 64 KB around every frame, so a few batches map the whole file
         watcher.batch(epoch, done, len(frames))
     return errors / done, sum(entropies) / len(entropies)
 
@@ -157,11 +169,13 @@ def _probe(model: Autoencoder, probe: Tensor) -> tuple[float, Tensor]:
     return float(pearson(probe, model.decode(latent)).mean()), latent
 
 
-def _mean_frame_pcc(probe: Tensor, frames: NDArray[np.uint8]) -> float:
+def _mean_frame_pcc(probe: Tensor, cache: FrameCache) -> float:
     """What a model reaches that answers every frame with the mean of all."""
+    frames = cache.frames
     total = np.zeros(frames.shape[1:], np.float64)
     for start in range(0, len(frames), 4096):  # in pieces: the frames may be more than the memory
         total += frames[start : start + 4096].sum(0, dtype=np.float64)
+        cache.release()
     mean = torch.from_numpy((total / len(frames) / 255).astype(np.float32)).to(probe.device)
     return float(pearson(probe, mean.expand_as(probe)).mean())
 

@@ -153,9 +153,9 @@ def test_an_out_that_cannot_be_written(run: Any, bundle_folder: Path, make_tub: 
 
 
 def test_a_missing_extra_is_named(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    import importlib.util
+    from mle_uvad.cli import app
 
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    real = app.find_spec
+    monkeypatch.setattr(app, "find_spec", lambda name: None if name == "torch" else real(name))
     line = run("train", make_tub(3), "--out", tmp_path / "run").error_line
     assert "pip install 'mle_uvad[train]'" in line

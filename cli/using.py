@@ -1,0 +1,121 @@
+"""The commands around a bundle: calibrate it, score drives with it, read the events of the car."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..calibration import Calibration, calibrate_on_tub
+from ..edge.bundle import CALIBRATION_FILE, Bundle
+from ..edge.errors import InputError
+from ..edge.monitor import Monitor
+from ..edge.replay import write_scores
+from ..edge.scorer import Scorer
+from ..edge.tub import Tub
+from ..parts.events import read_events
+from .app import Json, app, leave_for, print_figures
+from .console import Bar
+from .tables import print_events
+
+TubFolder = Annotated[Path, typer.Argument(metavar="TUB", help="Folder of a recorded drive, with manifest.json.")]
+BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `export-model` wrote.")]
+
+
+@app.command()
+def calibrate(
+    bundle: BundleFolder,
+    tub: Annotated[Path, typer.Option(help="A drive with a wiped lens, on this car, in this light.")],
+    rule: Annotated[str, typer.Option(help="clean: limits for a false-alarm rate; paper: µ − 0.5σ.")] = "clean",
+    false_alarms_per_hour: Annotated[float, typer.Option(help="Budget of the rule clean.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="By default calibration.json in the bundle.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the limits of this vehicle from a drive."""
+    scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
+    with Bar("calibrating") as bar:
+        calibration = calibrate_on_tub(
+            scorer,
+            drive,
+            rule=rule,
+            false_alarms_per_hour=false_alarms_per_hour,
+            now=datetime.now(timezone.utc),
+            progress=bar,
+        )
+    path = out or bundle / CALIBRATION_FILE
+    calibration.save(path)
+    low, centre, high = calibration.limits.pcc
+    figures = {
+        "calibration": str(path),
+        "rule": rule,
+        "pcc_low": low,
+        "pcc_centre": centre,
+        "pcc_high": high,
+        "frames": calibration.frames,
+        "minutes": calibration.duration_s / 60,
+    }
+    print_figures(
+        figures,
+        f"{path}: PCC {centre:.4f}, alarm below {low:.4f} or above {high:.4f};"
+        f" rests on {calibration.frames} frames, {calibration.duration_s / 60:.1f} minutes",
+        as_json,
+    )
+    leave_for(drive.skipped)
+
+
+@app.command()
+def score(
+    tub: TubFolder,
+    bundle: Annotated[Path, typer.Option(help="Folder that `export-model` wrote.")],
+    out: Annotated[Path, typer.Option(help="The scores, one row a record.")],
+    calibration: Annotated[Path | None, typer.Option(help="By default the bundle's own, if it has one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a recorded drive as the car would have."""
+    scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
+    path = calibration or bundle / CALIBRATION_FILE
+    limits = None
+    if calibration is not None or path.exists():
+        made = Calibration.load(path)
+        if problem := made.mismatch(scorer.bundle, scorer.backend.name):
+            raise InputError(problem)
+        limits = made.limits
+    with Bar("scoring") as bar:
+        readings = write_scores(drive, Monitor(scorer, limits), out, bar)
+    pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
+    figures: dict[str, Any] = {
+        "scores": str(out),
+        "records": len(readings),
+        "scored": len(pccs),
+        "mean_pcc": sum(pccs) / len(pccs) if pccs else None,
+        "events": max((reading.alarm.event_id for reading in readings), default=0),
+        "status": dict(Counter(reading.alarm.status for reading in readings)),
+        "deleted": drive.deleted,
+        "images_without_record": drive.uncatalogued,
+        "skipped": drive.skipped_counts(),
+    }
+    mean = f"{figures['mean_pcc']:.4f}" if pccs else "none"
+    print_figures(
+        figures,
+        f"{out}: {len(readings)} records, {len(pccs)} scored, mean PCC {mean}, {figures['events']} events; status "
+        + ", ".join(f"{count} {status}" for status, count in figures["status"].items())
+        + f"; the tub has {drive.deleted} deleted records and {drive.uncatalogued} images without a record",
+        as_json,
+    )
+    leave_for(drive.skipped)
+
+
+@app.command()
+def events(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The car's logs/lens_events.db.")],
+    as_json: Json = False,
+) -> None:
+    """List the obscured-lens events of a log."""
+    found = read_events(log)
+    if as_json:
+        print(json.dumps([asdict(event) for event in found], indent=2))
+    else:
+        print_events(found)

@@ -1,0 +1,135 @@
+"""A recorded drive through a real bundle to a calibration, and the drives that are refused."""
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mle_uvad.calibration import Calibration, calibrate_on_tub
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.monitor import Monitor
+from mle_uvad.edge.scorer import Scorer
+from mle_uvad.edge.tub import Tub
+
+Frame = NDArray[np.uint8]
+MakeTub = Callable[..., Path]
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+HZ = 8.0
+COUNT = 320  # 40 s
+
+
+@pytest.fixture(scope="module")
+def scorer(bundle: Bundle) -> Scorer:
+    if (bundle.height, bundle.width) != (120, 160):
+        pytest.skip(f"the drives of these tests are 160x120, the bundle given takes {bundle.width}x{bundle.height}")
+    return Scorer(bundle)
+
+
+@pytest.fixture(scope="module")
+def clean_frames(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
+    return moving_frames(COUNT)
+
+
+def calibrate(scorer: Scorer, folder: Path, rule: str = "clean", rate: float = 1.0) -> Calibration:
+    seen: list[tuple[int, int]] = []
+    tub = Tub(folder)
+    calibration = calibrate_on_tub(
+        scorer,
+        tub,
+        rule=rule,
+        false_alarms_per_hour=rate,
+        now=NOW,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(done, len(tub.records)) for done in range(1, len(seen) + 1)]
+    return calibration
+
+
+def refused(scorer: Scorer, folder: Path, rule: str = "clean", rate: float = 1.0) -> str:
+    with pytest.raises(InputError) as caught:
+        calibrate(scorer, folder, rule, rate)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_clean_drive_becomes_a_calibration_under_which_it_is_clear(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame], tmp_path: Path
+) -> None:
+    folder = make_tub(clean_frames, hz=HZ)
+    calibration = calibrate(scorer, folder)
+    assert (calibration.frames, calibration.duration_s) == (COUNT, pytest.approx((COUNT - 1) / HZ))
+    assert (calibration.rule, calibration.false_alarms_per_hour) == ("clean", 1.0)
+    assert (calibration.height, calibration.width, calibration.backend) == (120, 160, "ort")
+    assert calibration.created_at == "2026-01-02T03:04:05+00:00"
+    assert calibration.mismatch(scorer.bundle, scorer.backend.name) == ""
+    calibration.save(tmp_path / "calibration.json")
+    monitor = Monitor(scorer, Calibration.load(tmp_path / "calibration.json").limits)
+    readings = [monitor.watch(frame, record.timestamp_ms / 1000) for record, frame in Tub(folder).frames()]
+    assert not any(reading.alarm.obscured for reading in readings)
+    # The same scene through a smear: every tile has lost its edges.
+    dull = [(frame // 6 + 100).astype(np.uint8) for frame in clean_frames[:80]]
+    covered = [monitor.watch(frame, readings[-1].t_s + (i + 1) / HZ) for i, frame in enumerate(dull)]
+    assert covered[-1].alarm.obscured
+    assert covered[-1].evidence.coverage > 0.5
+
+
+def test_the_papers_rule_needs_no_rate(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
+    calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="paper")
+    assert (calibration.rule, calibration.false_alarms_per_hour) == ("paper", None)
+    assert calibration.limits.pcc[2] == 1.0
+    assert calibration.limits.averaging_s == 0
+
+
+def test_the_same_drive_gives_the_same_limits(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
+    folder = make_tub(clean_frames, hz=HZ)
+    first, again = (calibrate(scorer, folder) for _ in range(2))
+    assert first.limits.pcc == again.limits.pcc
+    assert np.array_equal(first.limits.places, again.limits.places)
+    assert calibrate(scorer, folder, rate=0.01).limits.pcc[0] < first.limits.pcc[0]
+
+
+def test_a_few_unreadable_and_dark_frames_are_left_out(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
+) -> None:
+    frames = [*clean_frames, *[np.zeros((120, 160, 3), np.uint8)] * 5]
+    folder = make_tub(frames, hz=HZ)
+    for index in (3, 50):
+        (folder / "images" / f"{index}_cam_image_array_.jpg").write_bytes(b"")
+    assert calibrate(scorer, folder).frames == COUNT - 2
+
+
+def test_a_mostly_dark_drive_is_refused_with_the_counts(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
+) -> None:
+    folder = make_tub([*clean_frames[:30], *[np.zeros((120, 160, 3), np.uint8)] * 20], hz=HZ)
+    line = refused(scorer, folder)
+    assert "20 dark of 50" in line
+    assert str(folder) in line
+
+
+def test_a_drive_of_another_camera_size_is_refused_with_both_sizes(scorer: Scorer, make_tub: MakeTub) -> None:
+    line = refused(scorer, make_tub([np.zeros((60, 80, 3), np.uint8)] * 5, hz=HZ))
+    assert "[60, 80, 3]" in line
+    assert "[120, 160, 3]" in line
+
+
+def test_a_drive_without_a_readable_image_is_refused(scorer: Scorer, make_tub: MakeTub) -> None:
+    folder = make_tub(3)
+    for image in (folder / "images").iterdir():
+        image.write_bytes(b"")
+    assert str(folder) in refused(scorer, folder)
+
+
+def test_a_short_drive_a_frozen_one_and_wrong_words_are_refused(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
+) -> None:
+    assert "100 frames" in refused(scorer, make_tub(clean_frames[:100], name="short", hz=HZ))
+    frozen = make_tub([*clean_frames[:100], *[clean_frames[100]] * 220], name="frozen", hz=HZ)
+    assert "froze" in refused(scorer, frozen)
+    assert "froze" in refused(scorer, frozen, rule="paper")
+    assert "clean, paper" in refused(scorer, frozen, rule="robust")
+    assert "above 0" in refused(scorer, make_tub(clean_frames[:5], name="tiny"), rate=0.0)

@@ -1,0 +1,210 @@
+"""calibration.json: exact enough, whole or not at all, and refused when it is damaged or for something else."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mle_uvad.calibration import Calibration
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.evidence import Limits
+
+BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, ("residual", "sharpness"), {}, {})
+
+
+@pytest.fixture
+def calibration(rng: np.random.Generator) -> Calibration:
+    centre = rng.normal(-6, 2, (10, 10))
+    places = np.stack([centre - rng.uniform(0.1, 3, (10, 10)), centre, centre + rng.uniform(0.1, 3, (10, 10))])
+    return Calibration(
+        limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), places.astype(np.float32), 1.7, 1.0),
+        rule="clean",
+        false_alarms_per_hour=0.5,
+        frames=3600,
+        duration_s=180.25,
+        model_sha256=BUNDLE.sha256,
+        backend="ort",
+        height=120,
+        width=160,
+        created_at="2026-01-02T03:04:05+00:00",
+    )
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        Calibration.load(path)
+    line = str(caught.value)
+    assert str(path) in line
+    assert "mle-uvad calibrate" in line
+    assert "\n" not in line
+    return line
+
+
+def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> None:
+    path = tmp_path / "models" / "calibration.json"  # the folder is made
+    calibration.save(path)
+    loaded = Calibration.load(path)
+    assert replace(loaded, limits=calibration.limits) == calibration
+    assert loaded.limits.pcc == calibration.limits.pcc
+    assert loaded.limits.places.dtype == np.float32
+    assert np.abs(loaded.limits.places - calibration.limits.places).max() < 1e-5
+    assert (loaded.limits.places_limit, loaded.limits.averaging_s) == (1.7, 1.0)
+    assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
+    json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_limits_that_are_never_reached_come_back(calibration: Calibration, tmp_path: Path) -> None:
+    places = calibration.limits.places.copy()
+    places[0, 0, 0], places[2, 9, 9] = -np.inf, np.inf
+    limits = Limits((-1.0, 0.2, 1.0), places, 1.0, 0.0)
+    replace(calibration, limits=limits, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
+    loaded = Calibration.load(tmp_path / "c.json")
+    assert loaded.limits.pcc == (-1.0, 0.2, 1.0)
+    assert loaded.false_alarms_per_hour is None
+    assert np.array_equal(np.isinf(loaded.limits.places), np.isinf(places))
+    assert (loaded.limits.places[0, 0, 0], loaded.limits.places[2, 9, 9]) == (-math.inf, math.inf)
+
+
+def test_a_file_cut_anywhere_is_refused(calibration: Calibration, tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    data = path.read_bytes()
+    for length in range(0, len(data), 64):
+        path.write_bytes(data[:length])
+        assert "damaged" in refused(path)
+        path.write_bytes(data[:length] + b"\0" * (len(data) - length))
+        assert "damaged" in refused(path)
+
+
+def test_a_file_with_any_flipped_byte_loads_healthy_or_is_refused(
+    calibration: Calibration, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    data = path.read_bytes()
+    for place in rng.integers(0, len(data), 400):
+        damaged = bytearray(data)
+        damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            limits = Calibration.load(path).limits
+        except InputError:
+            continue
+        low, centre, high = limits.pcc
+        assert -1 <= low < centre < high <= 1
+        assert (limits.places[0] < limits.places[1]).all()
+        assert (limits.places[1] < limits.places[2]).all()
+        assert 0 < limits.places_limit < math.inf
+
+
+def nowhere(value: Any) -> list[Any]:
+    """300 places of which one in the middle third is another value."""
+    return [*[-1.0] * 100, value, *[0.0] * 99, *[1.0] * 100]
+
+
+WRONG_FACTS: list[dict[str, Any]] = [
+    {"schema": 2},
+    {"schema": None},
+    {"pcc": [0.9, 0.8, 0.95]},
+    {"pcc": [0.8, 0.8, 0.95]},
+    {"pcc": [-1.1, 0.8, 0.95]},
+    {"pcc": [0.7, 0.8, 1.0001]},
+    {"pcc": [0.7, 0.8]},
+    {"pcc": [0.7, "nan", 0.9]},
+    {"pcc": None},
+    {"pcc": [0.7, 0.8, 10**400]},
+    {"places": []},
+    {"places": [0.0] * 300},
+    {"places": [0.0] * 299},
+    {"places": nowhere(5.0)},
+    {"places": nowhere("nan")},
+    {"places": nowhere(None)},
+    {"places": nowhere(1e39)},  # beyond float32
+    {"places": nowhere(10**400)},
+    {"places": nowhere([0.0])},
+    {"places": 7},
+    {"places_limit": 0},
+    {"places_limit": -1.0},
+    {"places_limit": "inf"},
+    {"places_limit": "nan"},
+    {"averaging_s": -1.0},
+    {"averaging_s": "nan"},
+    {"averaging_s": 1e999},
+    {"frames": "many"},
+    {"frames": 1e999},
+    {"duration_s": None},
+    {"width": []},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_FACTS, ids=lambda wrong: str(wrong)[:40])
+def test_wrong_facts_are_refused_in_one_line(calibration: Calibration, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    facts = json.loads(path.read_text()) | wrong
+    path.write_text(json.dumps(facts).replace("Infinity", "1e999"))
+    refused(path)
+
+
+def test_a_missing_fact_a_missing_file_and_other_files_are_refused(calibration: Calibration, tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    assert "no calibration" in refused(path)
+    refused(tmp_path)
+    calibration.save(path)
+    facts = json.loads(path.read_text())
+    for name in facts:
+        path.write_text(json.dumps({key: value for key, value in facts.items() if key != name}))
+        assert name in refused(path)
+    for content in (b"", b"[]", b"7", b"\xff", b"[" * 200_000, b" " * 300_000):
+        path.write_bytes(content)
+        refused(path)
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
+    calibration: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    before = path.read_bytes()
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("os.fsync", "pathlib.Path.replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, full_disk)
+            with pytest.raises(OSError, match="No space left"):
+                replace(calibration, frames=1).save(path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+    replace(calibration, frames=1).save(path)
+    assert Calibration.load(path).frames == 1
+
+
+def test_the_bytes_are_on_the_disk_before_the_file_counts(
+    calibration: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calibration.json"
+    there_at_fsync: list[bool] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: there_at_fsync.append(path.exists()))
+    calibration.save(path)
+    assert there_at_fsync == [False]
+
+
+def test_a_calibration_holds_for_its_model_backend_and_camera_alone(calibration: Calibration) -> None:
+    assert calibration.mismatch(BUNDLE, "ort") == ""
+    other_model = calibration.mismatch(replace(BUNDLE, sha256="9c" * 32), "ort")
+    assert ("model" in other_model, "3f3f3f3f3f3f" in other_model, "9c9c9c9c9c9c" in other_model) == (True,) * 3
+    other_backend = calibration.mismatch(BUNDLE, "trt")
+    assert ("backend ort" in other_backend, "trt" in other_backend) == (True,) * 2
+    for bundle, size in ((replace(BUNDLE, width=320, height=240), "320x240"), (replace(BUNDLE, width=120), "120x120")):
+        other_size = calibration.mismatch(bundle, "ort")
+        assert ("camera size 160x120" in other_size, size in other_size) == (True,) * 2
+    for line in (other_model, other_backend, other_size):
+        assert "mle-uvad calibrate mycar/models/lens" in line
+        assert "\n" not in line

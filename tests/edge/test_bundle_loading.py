@@ -1,0 +1,146 @@
+"""A bundle is verified before the car moves: every damage is one line, never another exception."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.scorer import Scorer
+
+
+def refused(folder: Path, open_it: Callable[[Path], object] = Bundle.load) -> str:
+    with pytest.raises(InputError) as caught:
+        open_it(folder)
+    line = str(caught.value)
+    assert str(folder) in line
+    assert "\n" not in line
+    return line
+
+
+def test_a_whole_bundle_loads(bundle: Bundle, bundle_folder: Path) -> None:
+    loaded = Bundle.load(str(bundle_folder))
+    assert loaded.folder == bundle_folder
+    assert (loaded.height, loaded.width) == (bundle.height, bundle.width)
+    assert loaded.measures == ("residual", "sharpness")
+    assert loaded.model == (bundle_folder / "model.onnx").read_bytes()
+    assert loaded.sha256 == bundle.sha256
+    assert len(loaded.sha256) == 64
+    assert loaded.parity["pcc_difference"] <= 1e-5
+
+
+def test_any_flipped_byte_of_the_model_is_found(bundle_folder: Path, rng: np.random.Generator) -> None:
+    model_file = bundle_folder / "model.onnx"
+    model = model_file.read_bytes()
+    for place in [0, 1, len(model) - 1, *rng.integers(0, len(model), 40)]:
+        damaged = bytearray(model)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        model_file.write_bytes(damaged)
+        assert "damaged" in refused(bundle_folder)
+
+
+def test_a_model_cut_anywhere_is_found(bundle_folder: Path) -> None:
+    model_file = bundle_folder / "model.onnx"
+    model = model_file.read_bytes()
+    for length in (0, 1, 100, len(model) // 2, len(model) - 1):
+        model_file.write_bytes(model[:length])
+        assert "damaged" in refused(bundle_folder)
+    model_file.write_bytes(model + b"\0")
+    assert "damaged" in refused(bundle_folder)
+
+
+def test_a_bundle_json_cut_anywhere_is_found(bundle_folder: Path) -> None:
+    facts_file = bundle_folder / "bundle.json"
+    facts = facts_file.read_bytes()
+    for length in range(0, len(facts), 16):
+        facts_file.write_bytes(facts[:length])
+        refused(bundle_folder)
+        facts_file.write_bytes(facts[:length] + b"\0" * (len(facts) - length))
+        refused(bundle_folder)
+
+
+def test_a_bundle_json_with_any_flipped_byte_loads_or_is_refused(bundle_folder: Path, rng: np.random.Generator) -> None:
+    facts_file = bundle_folder / "bundle.json"
+    facts = facts_file.read_bytes()
+    for place in rng.integers(0, len(facts), 300):
+        damaged = bytearray(facts)
+        damaged[place] = rng.integers(256)
+        facts_file.write_bytes(damaged)
+        try:
+            Bundle.load(bundle_folder)
+        except InputError as error:
+            line = str(error)
+        else:
+            continue
+        assert str(bundle_folder) in line
+        assert "\n" not in line
+
+
+WRONG_FACTS: list[dict[str, Any]] = [
+    {"schema": 2},
+    {"schema": None},
+    {"schema": "1"},
+    {"model": None},
+    {"model": {}},
+    {"model": "model.onnx"},
+    {"model": {"sha256": "a\nb", "bytes": 1}},
+    {"input": None},
+    {"input": {"height": 120}},
+    {"input": {"height": None, "width": 160}},
+    {"input": {"height": [], "width": 160}},
+    {"input": {"height": float("inf"), "width": 160}},
+    {"input": {"height": 0, "width": 160}},
+    {"input": {"height": -120, "width": 160}},
+    {"input": {"height": 10**12, "width": 160}},
+    {"measures": None},
+    {"measures": 2},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_FACTS, ids=str)
+def test_wrong_facts_are_refused_in_one_line(bundle_folder: Path, wrong: dict[str, Any]) -> None:
+    facts_file = bundle_folder / "bundle.json"
+    facts = json.loads(facts_file.read_text()) | wrong
+    facts_file.write_text(json.dumps(facts).replace("Infinity", "1e999"))  # which is JSON
+    refused(bundle_folder)
+
+
+@pytest.mark.parametrize("name", ["schema", "model", "input", "measures", "training", "parity"])
+def test_a_missing_fact_is_refused(bundle_folder: Path, name: str) -> None:
+    facts_file = bundle_folder / "bundle.json"
+    facts = json.loads(facts_file.read_text())
+    del facts[name]
+    facts_file.write_text(json.dumps(facts))
+    assert name in refused(bundle_folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"null", b'"text"', b"[" * 100_000, b" " * 300_000, b"\xff\xfe"])
+def test_a_bundle_json_of_another_kind_is_refused(bundle_folder: Path, content: bytes) -> None:
+    (bundle_folder / "bundle.json").write_bytes(content)
+    refused(bundle_folder)
+
+
+def test_what_is_no_bundle_is_refused_with_what_to_type(bundle_folder: Path, tmp_path: Path) -> None:
+    assert "does not exist" in refused(tmp_path / "nothing")
+    assert "is a file" in refused(bundle_folder / "model.onnx")
+    (tmp_path / "empty").mkdir()
+    assert "export-model" in refused(tmp_path / "empty")
+    (bundle_folder / "model.onnx").unlink()
+    assert "model.onnx" in refused(bundle_folder)
+    (bundle_folder / "bundle.json").unlink()
+    assert "bundle.json" in refused(bundle_folder)
+
+
+def test_a_model_that_onnx_runtime_refuses_is_an_input_error(bundle: Bundle) -> None:
+    def opened(**fields: Any) -> Callable[[Path], object]:
+        return lambda _: Scorer(Bundle(**{**vars(bundle), **fields}))
+
+    for model in (b"", b"no model", bundle.model[:-100]):
+        refused(bundle.folder, opened(model=model))
+    # Another size in bundle.json than in the graph.
+    refused(bundle.folder, opened(height=bundle.height + 8))
+    refused(bundle.folder, opened(width=2 * bundle.width))

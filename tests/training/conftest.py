@@ -1,0 +1,133 @@
+"""Easy frames, a cache of them, and watchers."""
+
+import mmap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mle_uvad.edge.frame import SIZE
+from mle_uvad.training.cache import FRAME_BYTES, FrameCache
+from mle_uvad.training.run import EpochMetrics, RunFolder
+from mle_uvad.training.settings import PRESETS, TrainSettings
+from mle_uvad.training.train import train
+
+Grey = NDArray[np.uint8]
+
+
+class Recorder:
+    """Keeps what a training tells, and can cut it short like a power failure."""
+
+    def __init__(self, stop_after_epoch: int = 0, stop_in_epoch: int = 0) -> None:
+        self.stop_after_epoch, self.stop_in_epoch = stop_after_epoch, stop_in_epoch
+        self.decodings: list[tuple[int, int]] = []
+        self.batches: list[tuple[int, int, int]] = []
+        self.epochs: list[EpochMetrics] = []
+
+    def decoded(self, done: int, total: int) -> None:
+        self.decodings.append((done, total))
+
+    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
+        self.batches.append((epoch, frames_done, frames_total))
+        if epoch == self.stop_in_epoch:
+            raise PowerCutError
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        self.epochs.append(metrics)
+        if metrics.epoch == self.stop_after_epoch:
+            raise PowerCutError
+
+
+class PowerCutError(Exception):
+    """Not an error of ours."""
+
+
+def spots(count: int, seed: int = 0) -> Grey:
+    """Frames [count, 80, 80] of one bright spot somewhere on a slope: easy to learn, far from their mean."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    centres = rng.uniform(15, 65, (count, 2))
+    distances = np.square(rows - centres[:, :1, None]) + np.square(columns - centres[:, 1:, None])
+    return (30 + rows / 4 + 180 * np.exp(-distances / 200)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small batches gain nothing from more threads, and these would wait for one another on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Grey], FrameCache]:
+    """`make_cache(frames)`: a cache of grey frames, on disk and mapped as in a real training."""
+
+    def make(frames: Grey) -> FrameCache:
+        data = tmp_path_factory.mktemp("frames") / "frames.u8"
+        data.write_bytes(frames.tobytes())
+        with data.open("rb") as file:
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        view = np.frombuffer(mapping, np.uint8).reshape(-1, SIZE, SIZE)
+        assert view.nbytes == len(frames) * FRAME_BYTES
+        samples = np.repeat(frames[:4, :, :, None], 3, axis=3)
+        return FrameCache(view, mapping, samples, f"{len(frames)} frames", [])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cache(make_cache: Callable[[Grey], FrameCache]) -> FrameCache:
+    """110 frames: with batches of 48 the last one is short."""
+    return make_cache(spots(110))
+
+
+@pytest.fixture
+def recorder() -> type[Recorder]:
+    return Recorder
+
+
+@pytest.fixture
+def power_cut() -> type[PowerCutError]:
+    return PowerCutError
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[..., TrainSettings]:
+    """`small(preset, …)`: a preset as narrow and short as a test needs it."""
+
+    def make(preset: str = "paper", **changes: object) -> TrainSettings:
+        return replace(PRESETS[preset], **({"width": "narrow", "epochs": 2, "batch_size": 48} | changes))
+
+    return make
+
+
+@pytest.fixture
+def run_training(tmp_path: Path, cache: FrameCache) -> Callable[..., RunFolder]:
+    """`run_training(settings, …)`: start or go on in a folder, as the command line does, but on the cache."""
+
+    def run(
+        settings: TrainSettings, *, name: str = "run", frames: FrameCache = cache, watcher: Recorder | None = None
+    ) -> RunFolder:
+        folder = RunFolder(tmp_path / name)
+        folder.start(settings, frames, ["tub"])
+        train(frames, settings, folder.folder, "cpu", watcher or Recorder())
+        return folder
+
+    return run
+
+
+@pytest.fixture
+def metrics_of() -> Callable[..., EpochMetrics]:
+    """`metrics_of(epoch=…)`: an epoch's figures where a test does not care for them."""
+
+    def make(**changes: object) -> EpochMetrics:
+        plain = EpochMetrics(1, 0.1, 1.0, 0.5, 1.0, 0.1, 1.0, 2.0, 0.5, 0.4, "healthy", 100.0, 1.0)
+        return replace(plain, **changes)
+
+    return make

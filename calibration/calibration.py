@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ..edge.bundle import Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
 from ..edge.measures import TILES
+from ..edge.whole_file import replacing
 
 SCHEMA = 1
 BYTES_MAX = 262_144
@@ -68,15 +68,8 @@ class Calibration:
             "places_limit": self.limits.places_limit,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            with unfinished.open("w") as file:
-                json.dump(facts, file, allow_nan=False)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(path) as draft:
+            draft.write_text(json.dumps(facts, allow_nan=False))
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":

@@ -1,12 +1,12 @@
 """Runs the monitor over a recorded drive, as the car would have, and writes what it says."""
 
 import csv
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .monitor import Monitor, Reading
 from .tub import Record, Tub
+from .whole_file import replacing
 
 COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "obscured", "event_id")
 
@@ -27,19 +27,14 @@ def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int
     One row a record; empty where undefined; PCC with the nine digits that keep a float32 exactly.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     readings = []
-    try:
-        with unfinished.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            for done, (record, reading) in enumerate(replay(tub, monitor), start=1):
-                writer.writerow(_row(record, reading))
-                readings.append(reading)
-                progress(done, len(tub.records))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as draft, draft.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for done, (record, reading) in enumerate(replay(tub, monitor), start=1):
+            writer.writerow(_row(record, reading))
+            readings.append(reading)
+            progress(done, len(tub.records))
     return readings
 
 

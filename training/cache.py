@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80
 from ..edge.tub import BadImageError, Record, Skipped, Tub, read_image
+from ..edge.whole_file import replacing
 
 FRAME_BYTES = SIZE * SIZE
 FRAMES_MIN = 64  # fewer cannot train anything
@@ -59,7 +60,8 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
     if skipped is None:
         _require_space(folder, len(records))
         skipped = _decode(records, data, progress)
-        _write_whole(sidecar, json.dumps([asdict(skip) for skip in skipped]).encode())
+        with replacing(sidecar) as draft:
+            draft.write_text(json.dumps([asdict(skip) for skip in skipped]))
     count = data.stat().st_size // FRAME_BYTES
     if count < FRAMES_MIN:
         raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
@@ -102,23 +104,18 @@ def _require_space(folder: Path, frames: int) -> None:
 
 def _decode(records: Sequence[Record], data: Path, progress: Progress) -> list[Skipped]:
     skipped: list[Skipped] = []
-    unfinished = data.with_suffix(f".{os.getpid()}.tmp")
     waiting = iter(records)
     done = 0
-    try:
-        # Decoding and the area average leave the interpreter lock: threads use all cores.
-        with ThreadPoolExecutor(os.cpu_count()) as pool, unfinished.open("wb") as file:
-            while chunk := list(islice(waiting, CHUNK_FRAMES)):
-                for outcome in pool.map(_grey_bytes, chunk):
-                    if isinstance(outcome, Skipped):
-                        skipped.append(outcome)
-                    else:
-                        file.write(outcome)
-                done += len(chunk)
-                progress(done, len(records))
-        unfinished.replace(data)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # Decoding and the area average leave the interpreter lock: threads use all cores.
+    with replacing(data) as draft, draft.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        while chunk := list(islice(waiting, CHUNK_FRAMES)):
+            for outcome in pool.map(_grey_bytes, chunk):
+                if isinstance(outcome, Skipped):
+                    skipped.append(outcome)
+                else:
+                    file.write(outcome)
+            done += len(chunk)
+            progress(done, len(records))
     return skipped
 
 
@@ -147,9 +144,3 @@ def _same_size(records: Sequence[Record]) -> Iterator[NDArray[np.uint8]]:
         size = size or frame.shape
         if frame.shape == size:
             yield frame
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)

@@ -1,7 +1,6 @@
 """A run folder: weights and state as safetensors, facts as JSON, one line of metrics an epoch. No pickle."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..edge.errors import InputError
+from ..edge.whole_file import replacing
 from .cache import FrameCache
 from .model import Autoencoder
 from .schedule import EntropySchedule
@@ -76,7 +76,8 @@ class RunFolder:
             "data_fingerprint": cache.fingerprint,
             "versions": {name: version(name) for name in ("mle_uvad", "torch", "numpy")},
         }
-        _replace(self.facts_file, json.dumps(facts, indent=2).encode())
+        with replacing(self.facts_file) as draft:
+            draft.write_text(json.dumps(facts, indent=2))
 
     def facts(self) -> dict[str, Any]:
         """run.json as a dict. Raises InputError when there is no run here."""
@@ -144,7 +145,8 @@ class RunFolder:
                 state.setdefault(int(number), {})[entry] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         text = self.metrics_file.read_text() if self.metrics_file.exists() else ""
-        _replace(self.metrics_file, "".join(text.splitlines(keepends=True)[:epochs_done]).encode())
+        with replacing(self.metrics_file) as draft:
+            draft.write_text("".join(text.splitlines(keepends=True)[:epochs_done]))
         return epochs_done
 
     def finish(self, model: nn.Module) -> None:
@@ -187,12 +189,5 @@ def _first_line(error: Exception) -> str:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    unfinished = path.with_suffix(".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
-    unfinished.replace(path)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
+    with replacing(path) as draft:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)

@@ -1,12 +1,14 @@
 # make demo    the whole way on generated drives, in some six minutes
 # make test    the tests
-# make check   lint, types, tests: what CI runs
+# make check   lint, types, tests, and the car's path on the other Pythons of this machine: what CI runs
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 FOLDERS := package edge calibration parts optics training export evaluation cli
 
-.PHONY: demo test check lint types install
+OTHERS := 3.10 3.12 3.13
+
+.PHONY: demo test check lint types others install
 
 demo: install
 	rm -rf demo
@@ -15,7 +17,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-check: lint types test
+check: lint types others test
 
 lint: install
 	$(BIN)/ruff check .
@@ -24,6 +26,25 @@ lint: install
 # On the regular install: an editable one hides this layout from mypy, which then checks nothing.
 types: install
 	cd $(VENV) && bin/mypy --config-file $(CURDIR)/setup.cfg -p mle_uvad
+
+# What runs on the car, without torch and donkeycar, on numpy 1.26 and 2. A Python that is absent is passed over.
+others: $(VENV)/bundle
+	for version in $(OTHERS); do \
+	  python=$$(ls $$HOME/.pyenv/versions/$$version.*/bin/python 2> /dev/null | tail -n 1); \
+	  python=$${python:-python$$version}; \
+	  $$python -c '' 2> /dev/null || { echo "no Python $$version here"; continue; }; \
+	  $$python -m venv --clear $(VENV)/$$version && \
+	  $(VENV)/$$version/bin/pip install -qq . pytest && \
+	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle tests/edge tests/calibration tests/parts \
+	  || exit 1; \
+	done
+	rm -rf build *.egg-info
+
+$(VENV)/bundle: $(VENV)/installed
+	rm -rf $(VENV)/made $@
+	$(BIN)/mle-uvad generate $(VENV)/made/drive --seconds 10
+	$(BIN)/mle-uvad train $(VENV)/made/drive --out $(VENV)/made/run --width narrow --epochs 20
+	$(BIN)/export-model $(VENV)/made/run --out $@
 
 install: $(VENV)/installed
 

@@ -57,7 +57,7 @@ def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str,
     schedule = EntropySchedule(settings)
     epochs_done = run.resume(model, optimizer, schedule)
     step = max(1, len(cache.frames) // PROBE_FRAMES)
-    probe = to_batch(cache.frames[: step * PROBE_FRAMES : step], device)
+    probe = to_batch(cache.take(np.arange(0, len(cache.frames), step)[:PROBE_FRAMES]), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         started_s = time.perf_counter()
@@ -100,14 +100,13 @@ def pick_device(name: str) -> str:
 
 def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
     """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
-    owned = np.require(frames, requirements=["C", "W"])  # the map is read-only, which torch would warn of
-    return torch.from_numpy(owned).to(device).unsqueeze(1).float() / 255
+    return torch.from_numpy(frames).to(device).unsqueeze(1).float() / 255
 
 
-def _batches(frames: NDArray[np.uint8], batch_size: int, seed: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    order = np.random.default_rng(seed).permutation(len(frames))
-    for start in range(0, len(frames), batch_size):
-        yield frames[np.sort(order[start : start + batch_size])]  # sorted: the disk reads forward
+def _batches(cache: FrameCache, batch_size: int, seed: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    order = np.random.default_rng(seed).permutation(len(cache.frames))
+    for start in range(0, len(order), batch_size):
+        yield cache.take(np.sort(order[start : start + batch_size]))
 
 
 def _train_epoch(
@@ -126,7 +125,7 @@ def _train_epoch(
     full_batch = min(settings.batch_size, len(frames))
     errors, entropies, done = 0.0, [], 0
     model.train()
-    for number, batch in enumerate(_batches(frames, settings.batch_size, (settings.seed, epoch)), start=1):
+    for number, batch in enumerate(_batches(cache, settings.batch_size, (settings.seed, epoch)), start=1):
         x = to_batch(batch, device)  # [B, 1, 80, 80]
         z = model.encode(x)  # [B, latent]
         seen = z
@@ -150,7 +149,6 @@ def _train_epoch(
         pixels = x[0].numel() if settings.squared_error == "sum" else 1
         errors += error.item() / pixels * len(x)
         done += len(x)
-        cache.release()  # each time: Linux maps 64 KB around every frame, so a few batches map the whole file
         watcher.batch(epoch, done, len(frames))
     return errors / done, sum(entropies) / len(entropies)
 

@@ -1,6 +1,7 @@
 """The part in donkeycar's own Vehicle and in a stock car."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from mle_uvad.evaluation.car import add_part, configure, create_car, drive
 from mle_uvad.parts import MLEAnomalyPart
 from mle_uvad.parts.events import read_events
 
-pytest.importorskip("donkeycar", reason="needs donkeycar: pip install 'mle_uvad[donkeycar]'")
+if find_spec("donkeycar") is None:
+    pytest.skip("needs donkeycar: pip install 'mle_uvad[donkeycar]'", allow_module_level=True)
 
 TYPES = {"lens/pcc": float, "lens/obscured": bool, "lens/coverage": float, "lens/event_id": int, "lens/status": str}
 

@@ -187,6 +187,14 @@ def test_samples_are_whole_pictures_spread_over_the_drive(make_tub: MakeTub, tmp
     assert places == sorted(set(places))
 
 
+def test_frames_are_taken_as_copies_in_any_number(make_tub: MakeTub, tmp_path: Path) -> None:
+    cache = build(make_tub(70), tmp_path / "cache")
+    for numbers in (np.arange(70), np.array([3, 3, 69]), np.arange(0, 70, 2), np.arange(0)):
+        taken = cache.take(numbers)
+        assert np.array_equal(taken, cache.frames[numbers])
+        assert taken.flags.writeable
+
+
 def test_releasing_pages_keeps_the_frames(make_tub: MakeTub, tmp_path: Path) -> None:
     cache = build(make_tub(70), tmp_path / "cache")
     before = np.array(cache.frames)

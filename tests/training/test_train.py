@@ -136,6 +136,6 @@ def test_a_device_that_is_absent_is_refused() -> None:
 
 
 def test_frames_become_a_batch_in_zero_to_one(cache: FrameCache) -> None:
-    batch = train_module.to_batch(cache.frames[:5], "cpu")
+    batch = train_module.to_batch(cache.take(np.arange(5)), "cpu")
     assert batch.shape == (5, 1, 80, 80)
     assert torch.equal(batch[:, 0], torch.tensor(cache.frames[:5]).float() / 255)

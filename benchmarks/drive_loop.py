@@ -1,0 +1,81 @@
+"""What the part adds to the drive loop of a stock Donkeycar at 20 Hz: `python benchmarks/drive_loop.py`.
+
+A `complete` car is driven by its own manage.py on a generated drive, without the part and with it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scoring import make_bundle
+
+from mle_uvad.evaluation.car import add_part, configure, create_car
+from mle_uvad.evaluation.drives import write_drive
+from mle_uvad.evaluation.track import Track
+
+LOOPS = 400
+WARM_UP_LOOPS = 40  # the web server and the tub start in the first two seconds
+HZ = 20.0
+# Runs manage.py as `python manage.py drive` does, with a stop watch around each round of the parts.
+RUNNER = """
+import json, runpy, sys, time
+from donkeycar.vehicle import Vehicle
+times, update_parts = [], Vehicle.update_parts
+def timed(vehicle):
+    began = time.perf_counter()
+    update_parts(vehicle)
+    times.append((began, time.perf_counter()))
+Vehicle.update_parts = timed
+sys.argv = ["manage.py", "drive"]
+try:
+    runpy.run_path("manage.py", run_name="__main__")
+finally:
+    with open("times.json", "w") as file:
+        json.dump(times, file)
+"""
+
+
+def drive_times(car: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Work and period of each loop in ms."""
+    (car / "timed_drive.py").write_text(RUNNER)
+    environment = {name: value for name, value in os.environ.items() if name != "WEB_CONTROL_PORT"}
+    with (car / "drive.log").open("w") as log:
+        done = subprocess.run(
+            [sys.executable, "timed_drive.py"], cwd=car, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    if done.returncode:
+        raise SystemExit(f"the car stopped early:\n{(car / 'drive.log').read_text()[-2000:]}")
+    times = np.array(json.loads((car / "times.json").read_text()))[WARM_UP_LOOPS:] * 1e3  # [N, 2] began, ended
+    return times[:, 1] - times[:, 0], np.diff(times[:, 0])
+
+
+def make_car(folder: Path, name: str, images: Path) -> Path:
+    car = folder / name
+    create_car(car)
+    configure(car, images, LOOPS)
+    return car
+
+
+def main() -> None:
+    rows = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        drive = write_drive(folder / "drive", Track(np.random.default_rng(0)), seed=1, seconds=LOOPS / HZ, hz=HZ)
+        plain, watched = (make_car(folder, name, drive / "images") for name in ("plain", "watched"))
+        make_bundle(folder, "medium").folder.rename(watched / "models" / "lens")
+        add_part(watched / "manage.py")
+        for label, car in (("without the part", plain), ("with the part", watched)):
+            rows[label] = [float(np.percentile(times, q)) for times in drive_times(car) for q in (50, 99)]
+    rows["difference"] = [b - a for a, b in zip(*rows.values(), strict=True)]
+    print(f"{LOOPS} loops at 20 Hz  work p50 ms  p99 ms | period p50 ms  p99 ms")
+    for label, (work, work_99, period, period_99) in rows.items():
+        print(f"{label:18} {work:12.2f} {work_99:7.2f} | {period:13.2f} {period_99:7.2f}")
+
+
+if __name__ == "__main__":
+    main()

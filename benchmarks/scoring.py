@@ -1,0 +1,102 @@
+"""What scoring a camera frame costs over the bare network: `python benchmarks/scoring.py`.
+
+Goals on 160×120 frames, medium: at most 1.5 times the autoencoder alone, and at 20 Hz 4 % of one core.
+"""
+
+import io
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.scorer import Scorer
+from mle_uvad.export.bundle import export_bundle
+from mle_uvad.export.graph import FrameGraph
+from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.model import WIDTHS
+from mle_uvad.training.run import RunFolder, make_model
+from mle_uvad.training.settings import TrainSettings
+
+ROUNDS = 1500
+WARM_UP = 100
+HZ = 20.0
+PACED_S = 20.0
+
+
+def make_bundle(folder: Path, width: str) -> Bundle:
+    """An untrained autoencoder as a bundle: the weights do not change what a frame costs."""
+    samples = camera_frames(8)
+    settings = TrainSettings(width=width, epochs=1)
+    run = RunFolder(folder / f"run_{width}")
+    run.start(settings, FrameCache(samples[:0], None, samples, "none", []), [])  # type: ignore[arg-type]
+    run.finish(make_model(settings))
+    return export_bundle(run.folder, folder / f"lens_{width}", "onnx")
+
+
+def camera_frames(count: int) -> NDArray[np.uint8]:
+    """Smooth noise [count, 120, 160, 3]."""
+    coarse = np.random.default_rng(0).integers(0, 256, (count, 30, 40, 3), dtype=np.uint8)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def bare_network(width: str) -> onnxruntime.InferenceSession:
+    """The autoencoder alone, its normalisations folded, from grey frame to reconstruction."""
+    model = FrameGraph(make_model(TrainSettings(width=width)).eval(), 120, 160).model
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = torch.zeros(1, 1, 80, 80)
+        torch.onnx.export(model, (frame,), buffer, opset_version=17, dynamo=False, input_names=["grey"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
+
+
+def side_by_side(network: onnxruntime.InferenceSession, scorer: Scorer) -> tuple[float, float]:
+    """The median ms of the bare network and of `Scorer.score`, taken in turns."""
+    frames, grey = camera_frames(8), np.random.default_rng(1).random((1, 1, 80, 80), dtype=np.float32)
+    times = np.empty((ROUNDS, 2))
+    for number in range(-WARM_UP, ROUNDS):
+        began = time.perf_counter()
+        network.run(None, {"grey": grey})
+        between = time.perf_counter()
+        scorer.score(frames[number % 8])
+        times[number] = between - began, time.perf_counter() - between
+    bare, score = np.median(times, axis=0) * 1e3
+    return float(bare), float(score)
+
+
+def paced(scorer: Scorer) -> tuple[float, float, float]:
+    """At 20 Hz: median and 99th percentile in ms, and the share of one core in %."""
+    frames, times = camera_frames(8), []
+    cpu_s, began_s = time.process_time(), time.perf_counter()
+    for number in range(round(HZ * PACED_S)):
+        time.sleep(max(0.0, began_s + number / HZ - time.perf_counter()))
+        started_s = time.perf_counter()
+        scorer.score(frames[number % 8])
+        times.append(time.perf_counter() - started_s)
+    share = (time.process_time() - cpu_s) / (time.perf_counter() - began_s)
+    p50, p99 = np.percentile(times, [50, 99]) * 1e3
+    return float(p50), float(p99), 100 * share
+
+
+def main() -> None:
+    print("width    bare p50 ms  score p50 ms  ratio | 20 Hz: p50 ms  p99 ms  % of a core")
+    with tempfile.TemporaryDirectory() as folder:
+        for width in WIDTHS:
+            scorer = Scorer(make_bundle(Path(folder), width))
+            bare, score = side_by_side(bare_network(width), scorer)
+            p50, p99, share = paced(scorer)
+            print(f"{width:8} {bare:11.2f} {score:13.2f} {score / bare:6.2f} | {p50:13.2f} {p99:7.2f} {share:12.1f}")
+
+
+if __name__ == "__main__":
+    main()

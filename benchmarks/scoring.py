@@ -14,7 +14,10 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from mle_uvad.edge.bundle import Bundle
+from mle_uvad.calibration import Calibration
+from mle_uvad.edge.bundle import CALIBRATION_FILE, Bundle
+from mle_uvad.edge.evidence import Limits
+from mle_uvad.edge.measures import TILES
 from mle_uvad.edge.scorer import Scorer
 from mle_uvad.export.bundle import export_bundle
 from mle_uvad.export.graph import FrameGraph
@@ -30,13 +33,22 @@ PACED_S = 20.0
 
 
 def make_bundle(folder: Path, width: str) -> Bundle:
-    """An untrained autoencoder as a bundle: the weights do not change what a frame costs."""
+    """An untrained autoencoder as a bundle, calibrated to limits that nothing reaches.
+
+    The weights do not change what a frame costs, and the evidence is gathered as on a calibrated car.
+    """
     samples = camera_frames(8)
     settings = TrainSettings(width=width, epochs=1)
     run = RunFolder(folder / f"run_{width}")
     run.start(settings, FrameCache(samples[:0], None, samples, "none", []), [])  # type: ignore[arg-type]
     run.finish(make_model(settings))
-    return export_bundle(run.folder, folder / f"lens_{width}", "onnx")
+    bundle = export_bundle(run.folder, folder / f"lens_{width}", "onnx")
+    places = np.array([-99, 0, 99], np.float32).repeat(TILES * TILES).reshape(3, TILES, TILES)
+    limits = Limits((-1.0, 0.0, 1.0), places, places_limit=1.0, averaging_s=1.0)
+    size = (bundle.height, bundle.width)
+    calibration = Calibration(limits, "clean", 1.0, 0, 0.0, bundle.sha256, "ort", *size, "2026-01-01T00:00:00+00:00")
+    calibration.save(bundle.folder / CALIBRATION_FILE)
+    return bundle
 
 
 def camera_frames(count: int) -> NDArray[np.uint8]:

@@ -94,7 +94,7 @@ class Calibration:
                 width=int(facts["width"]),
                 created_at=str(facts["created_at"]),
             )
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path} is damaged ({error}); run `mle-uvad calibrate BUNDLE --tub TUB` again") from None
 
 

@@ -18,6 +18,7 @@ REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 ORDINARY = (0.02, 0.5, 0.98)  # quantiles of the sharpness of a place
 WIDTH_MIN = 0.1  # of an ordinary range, in log energy: at a place that never changes, noise is no deviation
+RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
 EULER = 0.5772156649  # mean of the standard Gumbel distribution
 
 Array = NDArray[np.float64]
@@ -44,10 +45,10 @@ def clean_limits(pccs: Array, maps: Array, times_s: Array, false_alarms_per_hour
     two-second blocks are taken as independent draws from a Gumbel distribution, whose tail gives the limit where
     the budget lies beyond the drive; no limit lies inside what the drive showed. A model, not a guarantee: it
     holds for this light and this track. `pccs` [N], `maps` [N, M, 10, 10], `times_s` [N] seconds.
-    Raises InputError for a drive that is too short, still or frozen, and for a rate that is not above 0.
+    Raises InputError for a drive that is too short, still or frozen, and for a rate below 1e-6.
     """
-    if not 0 < false_alarms_per_hour < math.inf:
-        raise InputError(f"false alarms per hour is {false_alarms_per_hour}; give a number above 0, for example 1")
+    if not RATE_MIN <= false_alarms_per_hour < math.inf:
+        raise InputError(f"false alarms per hour is {false_alarms_per_hour}; give {RATE_MIN:g} or more, for example 1")
     _require_usable(pccs)
     blocks = averaged_blocks(figures(pccs, maps), times_s)
     if len(blocks) < BLOCKS_MIN:

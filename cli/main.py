@@ -3,6 +3,8 @@
 import sys
 from typing import NoReturn
 
+import typer
+
 from ..edge.errors import InputError
 from . import making, using  # noqa: F401 they join the application
 from .app import app
@@ -22,11 +24,21 @@ def export_model() -> None:
 
 def _run() -> NoReturn:
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except InputError as error:
-        console.print(f"error: {error}", style="red", markup=False)
-        sys.exit(2)
+        _leave(str(error))
     except OSError as error:
-        console.print(f"error: {error.filename or 'the system'}: {error.strerror or error}", style="red", markup=False)
+        _leave(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except typer.Abort:
+        console.print("interrupted", style="red")
+        sys.exit(130)
+    except typer.TyperException as error:  # wrong usage, told in one line like all other bad input
+        message = " ".join(error.format_message().split())
+        if message:  # empty when the help was shown
+            _leave(f"{message.rstrip('.')}; type: {' '.join(['mle-uvad', *sys.argv[1:2]])} --help")
         sys.exit(2)
-    sys.exit(0)
+
+
+def _leave(line: str) -> NoReturn:
+    console.print(f"error: {line}", style="red", markup=False)
+    sys.exit(2)

@@ -11,6 +11,8 @@ from ..edge.tub import Tub
 from .app import Json, app, leave_for, print_figures, require_extra
 from .console import Bar, console
 
+SECONDS_MAX = 36_000  # of a made-up drive: ten hours
+
 
 @app.command()
 def train(
@@ -67,7 +69,7 @@ def train(
     drives = [Tub(tub) for tub in tubs]
     with TrainingDisplay(settings.epochs) as display:
         cache = train_tubs(drives, settings, out, pick_device(device), display)
-    console.print(f"trained {out}; next: export-model {out} --out BUNDLE")
+    console.print(f"trained {out}; next: export-model {out} --out BUNDLE", markup=False)
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
     leave_for(skipped)
 
@@ -98,11 +100,13 @@ def generate(
     out: Annotated[Path, typer.Argument(metavar="TUB", help="Folder of the new drive.")],
     seconds: Annotated[float, typer.Option(help="How long it lasts.")] = 60.0,
     wet: Annotated[bool, typer.Option("--wet", help="Drops on the lens for one eighth of the time.")] = False,
-    track: Annotated[int, typer.Option(help="Another number is another track and car.")] = 0,
-    seed: Annotated[int, typer.Option(help="Another number is another drive: path, light, drops.")] = 0,
+    track: Annotated[int, typer.Option(min=0, help="Another number is another track and car.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another number is another drive: path, light, drops.")] = 0,
 ) -> None:
     """Write a made-up drive as a Donkeycar tub, with labels.json saying when the lens was wet."""
     require_extra("train", "scipy")
+    if not 1 <= seconds <= SECONDS_MAX:
+        raise InputError(f"seconds is {seconds}; give 1 to {SECONDS_MAX}")
     import numpy as np
 
     from ..evaluation.drives import scattered_episodes, write_drive
@@ -117,7 +121,7 @@ def generate(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the drives, the car and the figures.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Another seed is another track.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another track.")] = 0,
 ) -> None:
     """The whole way on generated drives: train, export, calibrate, drive a real Donkeycar, look at the events."""
     require_extra("train,export,report,donkeycar", "torch", "onnx", "matplotlib", "donkeycar")

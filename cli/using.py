@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..calibration import Calibration, calibrate_on_tub
-from ..edge.bundle import CALIBRATION_FILE, Bundle
+from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.monitor import Monitor
 from ..edge.replay import write_scores
@@ -36,6 +36,7 @@ def calibrate(
 ) -> None:
     """Make the limits of this vehicle from a drive."""
     scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
+    path = _new_file(out or bundle / CALIBRATION_FILE, tub, bundle)
     with Bar("calibrating") as bar:
         calibration = calibrate_on_tub(
             scorer,
@@ -45,7 +46,6 @@ def calibrate(
             now=datetime.now(timezone.utc),
             progress=bar,
         )
-    path = out or bundle / CALIBRATION_FILE
     calibration.save(path)
     low, centre, high = calibration.limits.pcc
     figures = {
@@ -77,6 +77,7 @@ def score(
     """Score a recorded drive as the car would have."""
     scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
     path = calibration or bundle / CALIBRATION_FILE
+    _new_file(out, tub, bundle)
     limits = None
     if calibration is not None or path.exists():
         made = Calibration.load(path)
@@ -86,6 +87,9 @@ def score(
     with Bar("scoring") as bar:
         readings = write_scores(drive, Monitor(scorer, limits), out, bar)
     pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
+    details = [reading.score.detail for reading in readings if reading.score.detail]
+    if not pccs and details:
+        raise InputError(f"no frame of {tub} can be scored: {details[0]}; give a drive of this camera")
     figures: dict[str, Any] = {
         "scores": str(out),
         "records": len(readings),
@@ -119,3 +123,15 @@ def events(
         print(json.dumps([asdict(event) for event in found], indent=2))
     else:
         print_events(found)
+
+
+def _new_file(out: Path, tub: Path, bundle: Path) -> Path:
+    """`out` itself. Raises InputError, before any work, where writing it would destroy what is read."""
+    if not out.name or out.is_dir():
+        raise InputError(f"{out} is a folder; give the path of a file to --out")
+    target = out.resolve()
+    if target.is_relative_to(tub.resolve()) or target in [
+        (bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)
+    ]:
+        raise InputError(f"{out} belongs to what is read; give another --out")
+    return out

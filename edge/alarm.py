@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .evidence import EvidenceState
+from .evidence import GAP_S, EvidenceState
 
 RAISE_AFTER_S = 0.5
 CLEAR_AFTER_S = 1.0
@@ -39,17 +39,25 @@ class Alarm:
         self._next_event_id = next_event_id
         self._event_id = 0
         self._since_s = 0.0
+        self._t_s = 0.0  # of the last update
         self._turning_since_s: float | None = None  # since when the evidence contradicts the decision
+
+    def restart(self) -> None:
+        """Another drive begins: an event that lasts ends here."""
+        self._event_id, self._since_s, self._turning_since_s = 0, 0.0, None
 
     def update(self, evidence: EvidenceState, t_s: float) -> AlarmState:
         """Take the evidence at `t_s` seconds, which must not run backwards within an event."""
+        step_s, self._t_s = t_s - self._t_s, t_s
         if evidence.status != "ok":
             self._turning_since_s = None
             return self._answer(evidence.status)
+        if not 0 <= step_s <= GAP_S:  # what lies before a gap says nothing of the time in between
+            self._turning_since_s = None
         turning = evidence.value < self.clear_below if self._event_id else evidence.value >= 1.0
         if not turning:
             self._turning_since_s = None
-        elif self._turning_since_s is None or t_s < self._turning_since_s:
+        elif self._turning_since_s is None:
             self._turning_since_s = t_s
         wait_s = self.clear_after_s if self._event_id else self.raise_after_s
         if self._turning_since_s is not None and t_s - self._turning_since_s >= wait_s:

@@ -7,10 +7,14 @@ from typing import Any
 
 from . import strict_json
 from .errors import InputError
+from .measures import MEASURES
 
 SCHEMA = 1
 MODEL_FILE = "model.onnx"
 FACTS_FILE = "bundle.json"
+# Names in the graph: one camera frame in; PCC, mean and spread of the grey, measures by place, and residual out.
+GRAPH_INPUT = "frame"
+GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "maps", "residual")
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144
 MODEL_BYTES_MAX = 64 * 1024**2
@@ -26,7 +30,6 @@ class Bundle:
     sha256: str  # of the model, hexadecimal
     height: int  # of the camera frame, pixels
     width: int
-    measures: tuple[str, ...]  # names of the maps, in order
     training: dict[str, Any]
     parity: dict[str, Any]
 
@@ -34,6 +37,13 @@ class Bundle:
     def load(cls, folder: Path | str) -> "Bundle":
         """Read and verify. Raises InputError naming what is missing, damaged or of another version."""
         folder = Path(folder)
+        try:
+            return cls._load(folder)
+        except OSError as error:
+            raise InputError(f"bundle {folder} cannot be read ({error.strerror}); copy it again") from None
+
+    @classmethod
+    def _load(cls, folder: Path) -> "Bundle":
         facts = _read_facts(folder)
         model_file = folder / MODEL_FILE
         if not model_file.is_file():
@@ -53,8 +63,9 @@ class Bundle:
             height, width = int(size["height"]), int(size["width"])
             if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
                 raise ValueError(f"input is {width}x{height}")
-            measures = tuple(str(name) for name in facts["measures"])
-            return cls(folder, model, seen["sha256"], height, width, measures, facts["training"], facts["parity"])
+            if tuple(facts["measures"]) != MEASURES:
+                raise ValueError(f"measures are {facts['measures']}")
+            return cls(folder, model, seen["sha256"], height, width, facts["training"], facts["parity"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise

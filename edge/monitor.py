@@ -19,18 +19,20 @@ class Reading:
 
 
 class Monitor:
-    """Watches one drive. Frames and their times come in; nothing else does."""
+    """Watches one vehicle. Frames and their times come in; nothing else does."""
 
     def __init__(self, scorer: Scorer, limits: Limits | None, next_event_id: int = 1) -> None:
         self.scorer = scorer
         self.evidence = Evidence(limits)
         self.alarm = Alarm(next_event_id)
-        self._last_frame: Any = None
-        self._last_score: FrameScore | None = None
 
     def watch(self, frame: Any, t_s: float) -> Reading:
-        """Judge the frame seen at `t_s` seconds. A frame object that comes again is not scored again."""
-        if self._last_score is None or frame is not self._last_frame:
-            self._last_frame, self._last_score = frame, self.scorer.score(frame)
-        evidence = self.evidence.update(self._last_score, t_s)
-        return Reading(t_s, self._last_score, evidence, self.alarm.update(evidence, t_s))
+        """Judge the frame seen at `t_s` seconds."""
+        score = self.scorer.score(frame)
+        evidence = self.evidence.update(score, t_s)
+        return Reading(t_s, score, evidence, self.alarm.update(evidence, t_s))
+
+    def restart(self) -> None:
+        """Another drive begins: nothing carries over but the number of the next event."""
+        self.evidence.restart()
+        self.alarm.restart()

@@ -4,11 +4,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from .bundle import Bundle
+from .bundle import GRAPH_INPUT, GRAPH_OUTPUTS, Bundle
 from .errors import InputError
 
-INPUT = "frame"
-OUTPUTS = ["pcc", "brightness", "contrast", "maps"]
+EACH_FRAME = list(GRAPH_OUTPUTS[:4])  # the residual is left in the graph
 WARM_UP_RUNS = 2  # the first run allocates: not on the first frame of a drive
 
 
@@ -34,9 +33,5 @@ class OrtBackend:
 
     def run(self, frame: NDArray[np.uint8]) -> tuple[float, float, float, NDArray[np.float32]]:
         """RGB uint8 [H, W, 3] to PCC, brightness, contrast and maps [M, 10, 10]."""
-        pcc, brightness, contrast, maps = self._session.run(OUTPUTS, {INPUT: frame})
+        pcc, brightness, contrast, maps = self._session.run(EACH_FRAME, {GRAPH_INPUT: frame})
         return float(pcc), float(brightness), float(contrast), maps
-
-    def run_residual(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """RGB uint8 [H, W, 3] to frame − reconstruction, float32 [80, 80]."""
-        return self._session.run(["residual"], {INPUT: frame})[0]

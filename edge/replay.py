@@ -17,7 +17,7 @@ def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
     for record in tub.records:
         if record.session_id != session_id:  # another drive began: nothing carries over
             session_id = record.session_id
-            monitor.evidence.restart()
+            monitor.restart()
         yield record, monitor.watch(tub.frame(record), record.timestamp_ms / 1000)
 
 

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import InputError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a draft beside `path` to write. When the block ends well the draft, safe on the disk, takes its place;
-    else it is removed and what was there stays.
+    else it is removed and what was there stays. Follows a link; raises InputError for what is no file, a device say.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file and cannot be replaced; give the path of a file")
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield draft
@@ -19,3 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def is_draft(path: Path) -> bool:
+    """Whether this is what an interrupted `replacing` left."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")

@@ -128,6 +128,8 @@ def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Cal
     pcc_alone = [reading.alarm.obscured for _, reading in replay(source, Monitor(scorer, without_places))]
     pccs = np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings])
     records = _recorded_by_donkeycar(car / "data")
+    if not records:
+        raise InputError(f"the car recorded nothing; see {car / 'logs' / 'drive.log'}")
     first = _frame_seen(source, car / "data" / "images" / records[0]["cam/image_array"])
     frames = first + np.arange(len(records))
     obscured = np.zeros(len(readings), bool)

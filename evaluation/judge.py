@@ -25,7 +25,7 @@ class Verdict:
 
     episodes: list[EpisodeVerdict]
     false_alarms: int
-    clean_hours: float
+    clean_hours: float  # away from episodes: where a false alarm could be counted
     pcc_auc: float  # of a low PCC telling wet from clean frames; 0.5 says nothing, 0 is right with the wrong sign
 
     @property
@@ -51,7 +51,7 @@ def judge(labels: Sequence[Label], obscured: NDArray[np.bool_], pccs: NDArray[np
     return Verdict(
         episodes,
         false_alarms=int((rising & ~near).sum()),
-        clean_hours=float((~wet).sum()) / hz / 3600,
+        clean_hours=float((~near).sum()) / hz / 3600,
         pcc_auc=auc(-pccs[defined & wet], -pccs[defined & ~wet]),
     )
 

@@ -18,14 +18,14 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from ..edge.bundle import FACTS_FILE, MODEL_FILE, SCHEMA, Bundle
+from ..edge.bundle import FACTS_FILE, GRAPH_INPUT, GRAPH_OUTPUTS, MODEL_FILE, SCHEMA, Bundle
 from ..edge.errors import InputError
 from ..edge.frame import to_grey80
 from ..edge.measures import MEASURES, pearson, residual_map, sharpness_map
 from ..edge.scorer import Scorer
 from ..training.model import Autoencoder
 from ..training.run import RunFolder
-from .graph import INPUT, OUTPUTS, FrameGraph
+from .graph import FrameGraph
 
 TARGETS = ("onnx",)
 OPSET = 17  # the newest that TensorRT 8.6 reads
@@ -111,8 +111,8 @@ def _write_model(path: Path, model: Autoencoder, size: tuple[int, ...], facts: d
             path,
             opset_version=OPSET,
             dynamo=False,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            input_names=[GRAPH_INPUT],
+            output_names=list(GRAPH_OUTPUTS),
         )
     proto = onnx.load(path)
     onnx.helper.set_model_props(proto, {"mle_uvad": version("mle_uvad"), "settings": json.dumps(facts["settings"])})

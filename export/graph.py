@@ -9,9 +9,6 @@ from ..edge.frame import LUMA_HALF, LUMA_SCALE, LUMA_WEIGHTS, SIZE, area_matrix
 from ..edge.measures import SHARPNESS_FLOOR, TILE, TILES
 from ..training.model import Autoencoder
 
-INPUT = "frame"
-OUTPUTS = ("pcc", "brightness", "contrast", "maps", "residual")
-
 
 class FrameGraph(nn.Module):
     """Preprocessing, autoencoder and score as one module, for camera frames uint8 [height, width, 3].

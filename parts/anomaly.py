@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 STALE_AFTER_S = 1.0  # without a fresh score the values are called stale
 COMPLAIN_EVERY_S = 30.0
+COMPLAINTS_KEPT = 50
 WORKER_LEAVES_WITHIN_S = 1.0
 
 Outputs = tuple[float | None, bool, float, int, str]
@@ -60,8 +61,9 @@ class MLEAnomalyPart:
         self._slot: NewestSlot[tuple[Any, float]] = NewestSlot()
         self._worker_gone = threading.Event()
         self._worker_gone.set()
-        self._published = (STARTING, clock())  # replaced whole: the loop reads it while the worker writes
-        self._complained = ("", float("-inf"))
+        # Values and their time, replaced whole: the loop reads them while the worker writes.
+        self._published: tuple[Outputs, float | None] = (STARTING, None)
+        self._complained: dict[str, float] = {}
 
     @classmethod
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
@@ -76,8 +78,11 @@ class MLEAnomalyPart:
     def run_threaded(self, frame: Any) -> Outputs:
         """Hand a frame to the worker and return the newest values, which belong to an earlier frame."""
         now_s = self._clock()
-        self._slot.put((frame, now_s))
         outputs, fresh_s = self._published
+        if fresh_s is None:  # the first call: other parts may have taken seconds to start
+            fresh_s = now_s
+            self._published = (STARTING, now_s)
+        self._slot.put((frame, now_s))
         if now_s - fresh_s > STALE_AFTER_S:
             return (None, outputs[1], outputs[2], outputs[3], "stale")
         return outputs
@@ -126,7 +131,7 @@ class MLEAnomalyPart:
 
     def _begin_event(self, reading: Reading, frame: Any) -> None:
         number = reading.alarm.event_id
-        self._event_began_s = reading.t_s
+        self._event_began_s = reading.alarm.since_s
         self._event = Event(
             id=number,
             state="open",
@@ -155,9 +160,11 @@ class MLEAnomalyPart:
         self._event = None
 
     def _complain(self, text: str, t_s: float) -> None:
-        last_text, last_s = self._complained
-        if text != last_text or t_s - last_s >= COMPLAIN_EVERY_S:
-            self._complained = (text, t_s)
+        last_s = self._complained.get(text)
+        if last_s is None or t_s - last_s >= COMPLAIN_EVERY_S:
+            if len(self._complained) >= COMPLAINTS_KEPT:
+                self._complained.clear()
+            self._complained[text] = t_s
             logger.warning("lens monitor: %s", text)
 
 

@@ -1,9 +1,11 @@
 """The rows of the event log, and reading them."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..edge.errors import InputError
 
@@ -56,11 +58,23 @@ def read_events(path: Path) -> list[Event]:
     if not path.is_file():
         raise InputError(f"no event log at {path}; give the car's logs/lens_events.db")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            schema = database.execute("PRAGMA user_version").fetchone()[0]
-            if schema != SCHEMA:
-                raise InputError(f"{path} is no event log of this version (schema {schema}, not {SCHEMA})")
-            rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY id")
-            return [Event(*row) for row in rows]
+        try:
+            return _read(path)
+        except sqlite3.OperationalError:
+            # A card mounted read-only: SQLite wants to write beside the log, so it reads a copy.
+            with TemporaryDirectory() as folder:
+                for name in (path.name, f"{path.name}-wal"):
+                    if (path.parent / name).is_file():
+                        shutil.copy(path.parent / name, folder)
+                return _read(Path(folder) / path.name)
     except sqlite3.Error as error:
         raise InputError(f"{path} is no event log ({error}); give the car's logs/lens_events.db") from None
+
+
+def _read(path: Path) -> list[Event]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        schema = database.execute("PRAGMA user_version").fetchone()[0]
+        if schema != SCHEMA:
+            raise InputError(f"{path} is no event log of this version (schema {schema}, not {SCHEMA})")
+        rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY id")
+        return [Event(*row) for row in rows]

@@ -9,6 +9,7 @@ import mmap
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -139,19 +140,18 @@ def _grey_bytes(record: Record) -> bytes | Skipped:
 
 
 def _samples(records: Sequence[Record]) -> NDArray[np.uint8]:
-    """Whole frames at even distances, all of the size of the first."""
-    return np.stack(list(islice(_same_size(records), SAMPLE_FRAMES)))
+    """Whole frames at even distances, all of the commonest size."""
+    frames = list(islice(_spread_out(records), 2 * SAMPLE_FRAMES))
+    ((size, _),) = Counter(frame.shape for frame in frames).most_common(1)
+    alike = [frame for frame in frames if frame.shape == size]
+    return np.stack(alike[:: max(1, len(alike) // SAMPLE_FRAMES)][:SAMPLE_FRAMES])
 
 
-def _same_size(records: Sequence[Record]) -> Iterator[NDArray[np.uint8]]:
-    size: tuple[int, ...] = ()
-    step = max(1, len(records) // (SAMPLE_FRAMES + SAMPLE_FRAMES // 4))
+def _spread_out(records: Sequence[Record]) -> Iterator[NDArray[np.uint8]]:
+    step = max(1, len(records) // (2 * SAMPLE_FRAMES))
     # Round after round: those between come only where too few of the first round can be read.
     for record in chain.from_iterable(records[start::step] for start in range(step)):
         try:
-            frame = read_image(record.image)
+            yield read_image(record.image)
         except BadImageError:
             continue
-        size = size or frame.shape
-        if frame.shape == size:
-            yield frame

@@ -35,7 +35,8 @@ def latent_entropy(latent: Tensor, sigma: float, kernel: str = "joint", self_pai
 
 def effective_neighbours(latent: Tensor, sigma: float) -> float:
     """The mean over the batch of Σ_j exp(−‖z_i − z_j‖² / 4σ²): 1 when each latent is alone, B when all coincide."""
-    return float((-_squared_distances(latent, "joint") / (4 * sigma**2)).exp().sum(1).mean())
+    weights = (-_squared_distances(latent, "joint") / (4 * sigma**2)).exp()
+    return float(weights.fill_diagonal_(1).sum(1).mean())  # rounding leaves a latent a little away from itself
 
 
 def pearson(first: Tensor, second: Tensor) -> Tensor:

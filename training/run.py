@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..edge.errors import InputError
-from ..edge.whole_file import replacing
+from ..edge.whole_file import is_draft, replacing
 from .cache import FrameCache
 from .model import Autoencoder
 from .schedule import EntropySchedule
@@ -51,33 +51,35 @@ class RunFolder:
         self.samples_file = folder / "samples.safetensors"
         self.metrics_file = folder / "metrics.jsonl"
 
-    def start(self, settings: TrainSettings, cache: FrameCache, tubs: list[str]) -> None:
-        """Make the folder, or check that what it holds is this same run. Raises InputError if it is another."""
+    def require_same(self, settings: TrainSettings) -> None:
+        """Raise InputError when the folder holds anything but a run with these settings, finished or not."""
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; give a new folder to --out")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.facts_file.exists():
-            raise InputError(f"{self.folder} holds other files and no run; give a new folder to --out")
         if self.facts_file.exists():
-            facts = self.facts()
-            differences = settings.differences(settings_from(facts))
-            if facts["data_fingerprint"] != cache.fingerprint:
-                differences.append("other frames")
-            if differences:
+            if differences := settings.differences(settings_from(self.facts())):
                 raise InputError(f"{self.folder} is another run ({'; '.join(differences)}); give a new --out")
-            return
+        elif self.folder.is_dir() and any(not is_draft(path) for path in self.folder.iterdir()):
+            raise InputError(f"{self.folder} holds other files and no run; give a new folder to --out")
+
+    def start(self, settings: TrainSettings, cache: FrameCache, tubs: list[str]) -> None:
+        """Make the folder, or check that what it holds is this same run. Raises InputError if it is another."""
+        self.require_same(settings)
+        if self.facts_file.exists() and self.facts()["data_fingerprint"] != cache.fingerprint:
+            raise InputError(f"{self.folder} is another run (other frames); give a new --out")
         self.folder.mkdir(parents=True, exist_ok=True)
-        _save(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
-        facts = {
-            "schema": SCHEMA,
-            "settings": asdict(settings),
-            "tubs": tubs,
-            "frames": len(cache.frames),
-            "camera_size": list(cache.samples.shape[1:3]),
-            "data_fingerprint": cache.fingerprint,
-            "versions": {name: version(name) for name in ("mle_uvad", "torch", "numpy")},
-        }
-        with replacing(self.facts_file) as draft:
-            draft.write_text(json.dumps(facts, indent=2))
+        if not self.facts_file.exists():
+            facts = {
+                "schema": SCHEMA,
+                "settings": asdict(settings),
+                "tubs": tubs,  # for people; nothing reads them again
+                "frames": len(cache.frames),
+                "data_fingerprint": cache.fingerprint,
+                "versions": {name: version(name) for name in ("mle_uvad", "torch", "numpy")},
+            }
+            with replacing(self.facts_file) as draft:
+                draft.write_text(json.dumps(facts, indent=2))
+        if not self.samples_file.exists():
+            _save(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
 
     def facts(self) -> dict[str, Any]:
         """run.json as a dict. Raises InputError when there is no run here."""
@@ -181,7 +183,7 @@ def settings_from(facts: dict[str, Any]) -> TrainSettings:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is damaged ({_first_line(error)}); train the run again")
+    return InputError(f"{path} is damaged ({_first_line(error)}); delete the run's folder and train it again")
 
 
 def _first_line(error: Exception) -> str:
@@ -190,4 +192,9 @@ def _first_line(error: Exception) -> str:
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     with replacing(path) as draft:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)
+        except SafetensorError as error:  # a full disk, say
+            raise InputError(
+                f"{path} cannot be written ({_first_line(error)}); the epochs before it are kept"
+            ) from None

@@ -14,6 +14,16 @@ CHOICES = {
     "entropy_start": ("at_once", "on_progress"),
 }
 
+RANGES = {
+    "latent": (1, 4096),
+    "epochs": (1, 100_000),
+    "batch_size": (2, 65_536),
+    "seed": (0, 2**31 - 1),
+    "learning_rate": (1e-12, 1e30),
+    "sigma": (1e-4, 1e4),
+    "entropy_weight": (0.0, 1e9),
+}
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -38,14 +48,10 @@ class TrainSettings:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
-        for name, low in (("latent", 1), ("epochs", 1), ("batch_size", 2)):
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}; give {low} or more")
-        for name in ("learning_rate", "sigma"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; give a number above 0")
-        if not 0 <= self.entropy_weight < float("inf"):
-            raise InputError(f"lambda is {self.entropy_weight}; give 0 or more")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                shown = "lambda" if name == "entropy_weight" else name
+                raise InputError(f"{shown} is {getattr(self, name)}; give {low:g} to {high:g}")
 
     def differences(self, other: "TrainSettings") -> list[str]:
         """The settings in which another run differs, as `name ours/theirs`."""

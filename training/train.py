@@ -39,8 +39,10 @@ class Watcher(Protocol):
 
 def train_tubs(tubs: Sequence[Tub], settings: TrainSettings, folder: Path, device: str, watcher: Watcher) -> FrameCache:
     """Decode the tubs, once for all runs beside `folder`, and train on them. Returns what was read."""
+    run = RunFolder(folder)
+    run.require_same(settings)
     cache = build_cache(tubs, folder.parent / CACHE_FOLDER, watcher.decoded)
-    RunFolder(folder).start(settings, cache, [str(tub.folder) for tub in tubs])
+    run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, watcher)
     return cache
 
@@ -64,6 +66,7 @@ def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str,
         error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, watcher)
         seconds = time.perf_counter() - started_s
         mean_pcc, latent = _probe(model, probe)
+        measured = _as_measured(latent, settings)
         if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
             raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
         entropy_share = entropy / math.log(min(settings.batch_size, len(cache.frames)))
@@ -76,14 +79,14 @@ def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str,
             entropy_weight=schedule.entropy_weight,
             sigma=schedule.sigma,
             latent_std=float(latent.std(0).mean()),
-            effective_neighbours=effective_neighbours(latent, schedule.sigma),
+            effective_neighbours=effective_neighbours(measured, schedule.sigma),
             mean_pcc=mean_pcc,
             mean_frame_pcc=mean_frame_pcc,
             latent=latent_health(schedule.entropy_weight, entropy_share, gain),
             frames_per_s=len(cache.frames) / seconds,
             seconds=seconds,
         )
-        schedule.finish_epoch(gain, _spread(latent))
+        schedule.finish_epoch(gain, _spread(measured))
         run.save_epoch(model, optimizer, schedule, metrics)
         watcher.epoch(metrics)
     run.finish(model)
@@ -155,8 +158,12 @@ def _train_epoch(
 
 def _entropy(z: Tensor, schedule: EntropySchedule) -> Tensor:
     settings = schedule.settings
-    measured = standardise(z) if settings.latent_mode == "standardised" else z
-    return latent_entropy(measured.float(), schedule.sigma, settings.kernel, settings.self_pairs)
+    return latent_entropy(_as_measured(z, settings), schedule.sigma, settings.kernel, settings.self_pairs)
+
+
+def _as_measured(z: Tensor, settings: TrainSettings) -> Tensor:
+    """The latents [B, latent] that the entropy sees."""
+    return standardise(z) if settings.latent_mode == "standardised" else z
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.evidence import Limits
 
-BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, ("residual", "sharpness"), {}, {})
+BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, {}, {})
 
 
 @pytest.fixture

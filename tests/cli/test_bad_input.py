@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mle_uvad.cli import main
@@ -114,9 +115,12 @@ def test_a_drive_that_is_too_short_leaves_the_old_calibration(
     [
         (("--preset", "papr"), "'papr'; choose one of paper, robust"),
         (("--width", "huge"), "'huge'; choose one of narrow, medium, wide"),
-        (("--epochs", "0"), "epochs is 0; give 1 or more"),
+        (("--epochs", "0"), "epochs is 0; give 1 to 100000"),
         (("--sigma", "nan"), "sigma is nan"),
         (("--lambda", "-1"), "lambda is -1"),
+        (("--seed", "-1"), "seed is -1; give 0 to"),
+        (("--latent", "1000000000"), "latent is 1000000000; give 1 to 4096"),
+        (("--sigma", "1e200"), "sigma is 1e+200"),
         (("--device", "tpu"), "'tpu'; this machine has cpu"),
     ],
 )
@@ -150,6 +154,48 @@ def test_an_out_that_cannot_be_written(run: Any, bundle_folder: Path, make_tub: 
     (tmp_path / "file").write_text("in the way")
     line = run("score", make_tub(3), "--bundle", bundle_folder, "--out", tmp_path / "file" / "s.csv").error_line
     assert str(tmp_path / "file") in line
+
+
+def test_an_out_that_would_destroy_its_input(run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path) -> None:
+    tub = make_tub(3)
+    kept = {path: path.read_bytes() for folder in (tub, bundle_folder) for path in folder.rglob("*") if path.is_file()}
+    for out in (tub / "manifest.json", tub / "new.csv", bundle_folder / "model.onnx", bundle_folder / "bundle.json"):
+        assert "belongs to what is read" in run("score", tub, "--bundle", bundle_folder, "--out", out).error_line
+        assert "belongs to what is read" in run("calibrate", bundle_folder, "--tub", tub, "--out", out).error_line
+    assert "is a folder" in run("score", tub, "--bundle", bundle_folder, "--out", tmp_path).error_line
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_drive_of_another_camera_says_so(run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path) -> None:
+    small = [np.full((60, 80, 3), 10 * i, np.uint8) for i in range(5)]
+    outcome = run("score", make_tub(small), "--bundle", bundle_folder, "--out", tmp_path / "s.csv")
+    assert outcome.code == 2
+    line = outcome.err.splitlines()[-1]
+    assert line.startswith("error: ")
+    assert "frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3]" in line
+
+
+def test_a_folder_that_is_no_run_is_refused_before_anything_is_decoded(run: Any, make_tub: Any, tmp_path: Path) -> None:
+    out = tmp_path / "precious"
+    out.mkdir()
+    (out / "file").write_text("mine")
+    assert "holds other files and no run" in run("train", make_tub(80), "--out", out).error_line
+    assert [path.name for path in tmp_path.glob(".frames/*")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("score",), "Missing argument 'TUB'; type: mle-uvad score --help"),
+        (("foo",), "No such command 'foo'"),
+        (("train", "a", "--out", "b", "--epochs", "many"), "--epochs"),
+        (("generate", "d", "--seed", "-1"), "--seed"),
+        (("generate", "d", "--seconds", "nan"), "seconds is nan"),
+        (("generate", "d", "--seconds", "inf", "--wet"), "seconds is inf"),
+    ],
+)
+def test_wrong_usage_is_one_line_too(arguments: Any, said: str, run: Any) -> None:
+    assert said in run(*arguments).error_line
 
 
 def test_a_missing_extra_is_named(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: Any) -> None:

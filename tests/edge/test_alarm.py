@@ -100,3 +100,18 @@ def test_the_times_are_settings() -> None:
     assert feed(alarm, [1.0], start_s=1.0)[0].obscured
     assert feed(alarm, [0.5], start_s=1.1)[0].obscured
     assert not feed(alarm, [0.49], start_s=1.2)[0].obscured
+
+
+def test_two_frames_across_a_gap_are_no_half_second_at_the_limit() -> None:
+    alarm = Alarm()
+    assert not alarm.update(EvidenceState("ok", 1.5), 0.0).obscured
+    assert not alarm.update(EvidenceState("ok", 1.5), 100.0).obscured
+    assert feed(alarm, [1.5] * 11, start_s=100.05)[-1].obscured
+
+
+def test_a_restart_ends_the_event_and_keeps_its_number() -> None:
+    alarm = Alarm(next_event_id=3)
+    assert raised(alarm).event_id == 3
+    alarm.restart()
+    assert alarm.update(EvidenceState("ok", 0.0), 50.0) == AlarmState(False, 0, 0.0, "ok")
+    assert raised(alarm, start_s=60.0).event_id == 4

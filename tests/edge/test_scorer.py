@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.frame import to_grey80
-from mle_uvad.edge.measures import pearson, residual_map, sharpness_map
+from mle_uvad.edge.measures import MEASURES, pearson, residual_map, sharpness_map
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
@@ -42,7 +42,7 @@ def stand_in() -> Any:
 
     def make(answer: Any) -> Scorer:
         scorer = object.__new__(Scorer)  # its constructor opens a real backend
-        scorer.bundle = Bundle(Path(), b"", "", 120, 160, ("residual", "sharpness"), {}, {})
+        scorer.bundle = Bundle(Path(), b"", "", 120, 160, {}, {})
         scorer.backend = StandInBackend(answer)  # type: ignore[assignment]
         return scorer
 
@@ -68,7 +68,7 @@ def test_a_good_frame_has_a_pcc_and_maps(scorer: Scorer, frame: Frame) -> None:
     assert -1 <= score.pcc <= 1
     assert score.maps is not None
     assert score.maps.dtype == np.float32
-    assert score.maps.shape == (len(scorer.bundle.measures), 10, 10)
+    assert score.maps.shape == (len(MEASURES), 10, 10)
     assert np.isfinite(score.maps).all()
     assert score.infer_ms > 0
     assert score.detail == ""
@@ -76,7 +76,7 @@ def test_a_good_frame_has_a_pcc_and_maps(scorer: Scorer, frame: Frame) -> None:
 
 def test_the_score_is_that_of_the_numpy_reference(scorer: Scorer, frame: Frame) -> None:
     grey = to_grey80(frame)
-    reconstruction = grey - scorer.backend.run_residual(frame)
+    reconstruction = grey - scorer.backend._session.run(["residual"], {"frame": frame})[0]
     score = scorer.score(frame)
     assert score.pcc == pytest.approx(pearson(grey, reconstruction), abs=1e-5)
     assert score.maps is not None

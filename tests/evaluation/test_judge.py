@@ -23,7 +23,7 @@ def test_delays_misses_and_false_alarms() -> None:
     assert [episode.delay_s for episode in verdict.episodes] == [1.5, None]
     assert verdict.flagged == 1
     assert verdict.false_alarms == 2
-    assert verdict.clean_hours == pytest.approx(300 / 20 / 3600)
+    assert verdict.clean_hours == pytest.approx((500 - 2 * 160) / 20 / 3600)
 
 
 def test_an_alarm_up_to_three_seconds_after_an_episode_is_neither_right_nor_false() -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mle_uvad.export.graph import INPUT, OUTPUTS, FrameGraph
+from mle_uvad.edge.bundle import GRAPH_INPUT, GRAPH_OUTPUTS
+from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.model import Autoencoder
 from mle_uvad.training.run import RunFolder, make_model
@@ -44,7 +45,7 @@ def make_lived_in() -> Callable[..., Autoencoder]:
 def session_of() -> Callable[[torch.nn.Module, int, int], Run]:
     """`session_of(graph, height, width)`: all outputs of a FrameGraph by name, through ONNX Runtime."""
 
-    def make(graph: torch.nn.Module, height: int, width: int, outputs: tuple[str, ...] = OUTPUTS) -> Run:
+    def make(graph: torch.nn.Module, height: int, width: int, outputs: tuple[str, ...] = GRAPH_OUTPUTS) -> Run:
         buffer = io.BytesIO()
         frame = torch.zeros(height, width, 3, dtype=torch.uint8)
         with warnings.catch_warnings():
@@ -55,11 +56,11 @@ def session_of() -> Callable[[torch.nn.Module, int, int], Run]:
                 buffer,
                 opset_version=17,
                 dynamo=False,
-                input_names=[INPUT],
+                input_names=[GRAPH_INPUT],
                 output_names=list(outputs),
             )
         session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
-        return lambda frame: dict(zip(outputs, session.run(list(outputs), {INPUT: frame}), strict=True))
+        return lambda frame: dict(zip(outputs, session.run(list(outputs), {GRAPH_INPUT: frame}), strict=True))
 
     return make
 

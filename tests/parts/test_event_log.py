@@ -60,7 +60,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     log.close()
     log.close()
     assert read_events(path) == [ended, replace(EVENT, id=2)]
-    assert EventLog(path).next_event_id == 3
+    again = EventLog(path)
+    assert again.next_event_id == 3
+    again.close()
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
@@ -115,6 +117,8 @@ def test_a_disk_that_fails_for_a_while_loses_nothing(tmp_path: Path, monkeypatch
 def test_a_stuck_disk_never_holds_up_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mle_uvad.parts import event_log
 
+    monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
+    monkeypatch.setattr(event_log, "CLOSE_WITHIN_S", 0.01)
     log = EventLog(tmp_path / "lens.db")
 
     def failing(path: Path) -> sqlite3.Connection:
@@ -138,10 +142,32 @@ def test_a_full_disk_for_pictures_keeps_the_row(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "lens_events").write_text("in the way")
     pictures = event_log.Pictures(np.zeros((12, 16, 3), np.uint8), np.zeros((10, 10), np.float32))
     log.write(EVENT, pictures)
-    while not read_events(path):
-        pass
+    later = replace(EVENT, id=2, state="ended")
+    log.write(later)
     log.close()
+    assert read_events(path) == [EVENT, later]
+    assert log.lost == 0
+
+
+def test_a_row_that_cannot_be_written_does_not_block_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    log.write(replace(EVENT, peak_evidence=float("nan")))  # NaN is NULL to SQLite, and the column refuses it
+    log.write(replace(EVENT, id=2))
+    log.close()
+    assert [event.id for event in read_events(path)] == [2]
+    assert log.lost == 1
+
+
+def test_a_second_writer_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    first = EventLog(path)
+    first.write(EVENT)
+    with pytest.raises(InputError, match="another process writes"):
+        EventLog(path)
+    first.close()
     assert read_events(path) == [EVENT]
+    EventLog(path).close()
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100])

@@ -122,7 +122,6 @@ def test_a_run_knows_its_facts(small: Small, run_training: RunTraining) -> None:
     run = run_training(small(epochs=1))
     facts = run.facts()
     assert facts["frames"] == 110
-    assert facts["camera_size"] == [80, 80]
     assert facts["tubs"] == ["tub"]
     assert set(facts["versions"]) == {"mle_uvad", "torch", "numpy"}
     assert run.samples().shape == (4, 80, 80, 3)

@@ -29,9 +29,6 @@ def _run() -> NoReturn:
         _leave(str(error))
     except OSError as error:
         _leave(f"{error.filename or 'the system'}: {error.strerror or error}")
-    except typer.Abort:
-        console.print("interrupted", style="red")
-        sys.exit(130)
     except typer.TyperException as error:  # wrong usage, told in one line like all other bad input
         message = " ".join(error.format_message().split())
         if message:  # empty when the help was shown

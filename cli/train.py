@@ -29,6 +29,8 @@ class TrainingDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.__exit__(kind, error, trace)
+        if kind is KeyboardInterrupt:
+            console.print("interrupted; the same command goes on after the last whole epoch")
 
     def decoded(self, done: int, total: int) -> None:
         self._bar.name = "decoding"

@@ -11,7 +11,8 @@ from .errors import InputError
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a draft beside `path` to write. When the block ends well the draft, safe on the disk, takes its place;
-    else it is removed and what was there stays. Follows a link; raises InputError for what is no file, a device say.
+    else it is removed and what was there stays. Follows a link. Raises InputError for what is no file, a device say,
+    and for a disk that cannot be written.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -22,6 +23,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(draft)):  # of something else that the block reads
+            raise
+        raise InputError(f"{path} cannot be written ({error.strerror}); free some space or give another path") from None
     finally:
         draft.unlink(missing_ok=True)
 

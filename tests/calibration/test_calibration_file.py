@@ -178,7 +178,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
     for name in ("os.fsync", "pathlib.Path.replace"):
         with monkeypatch.context() as patch:
             patch.setattr(name, full_disk)
-            with pytest.raises(OSError, match="No space left"):
+            with pytest.raises(InputError, match="No space left"):
                 replace(calibration, frames=1).save(path)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]

@@ -49,6 +49,14 @@ class Calibration:
                 )
         return ""
 
+    @classmethod
+    def load_for(cls, path: Path, bundle: Bundle, backend: str) -> "Calibration":
+        """Load a calibration that holds for this bundle and backend. Raises InputError also when it does not."""
+        calibration = cls.load(path)
+        if problem := calibration.mismatch(bundle, backend):
+            raise InputError(problem)
+        return calibration
+
     def save(self, path: Path) -> None:
         """Write the file whole or not at all, and to the disk before it counts."""
         facts = {

@@ -80,10 +80,7 @@ def score(
     _new_file(out, tub, bundle)
     limits = None
     if calibration is not None or path.exists():
-        made = Calibration.load(path)
-        if problem := made.mismatch(scorer.bundle, scorer.backend.name):
-            raise InputError(problem)
-        limits = made.limits
+        limits = Calibration.load_for(path, scorer.bundle, scorer.backend.name).limits
     with Bar("scoring") as bar:
         readings = write_scores(drive, Monitor(scorer, limits), out, bar)
     pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]

@@ -37,14 +37,14 @@ class Alarm:
         self.clear_after_s = clear_after_s
         self.clear_below = clear_below
         self._next_event_id = next_event_id
-        self._event_id = 0
-        self._since_s = 0.0
         self._t_s = 0.0  # of the last update
-        self._turning_since_s: float | None = None  # since when the evidence contradicts the decision
+        self.restart()
 
     def restart(self) -> None:
         """Another drive begins: an event that lasts ends here."""
-        self._event_id, self._since_s, self._turning_since_s = 0, 0.0, None
+        self._event_id = 0
+        self._since_s = 0.0
+        self._turning_since_s: float | None = None  # since when the evidence contradicts the decision
 
     def update(self, evidence: EvidenceState, t_s: float) -> AlarmState:
         """Take the evidence at `t_s` seconds, which must not run backwards within an event."""

@@ -66,9 +66,9 @@ class Bundle:
             if tuple(facts["measures"]) != MEASURES:
                 raise ValueError(f"measures are {facts['measures']}")
             return cls(folder, model, seen["sha256"], height, width, facts["training"], facts["parity"])
+        except InputError:
+            raise
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, InputError):
-                raise
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
 
 

@@ -83,15 +83,14 @@ class Evidence:
         if limits is not None:
             low, centre, high = self._turning_points = _turning_points(limits)
             self._bounds = (centre - SCORE_MAX * (centre - low), centre + SCORE_MAX * (high - centre))
-        self._last_pcc: float | None = None
-        self._repeats = 0
-        self._unchanged_since_s = 0.0
-        self._state = EvidenceState("warmup")
+        self.restart()
 
     def restart(self) -> None:
         """Forget what was gathered: another drive begins."""
         self._average.restart()
-        self._last_pcc, self._repeats = None, 0
+        self._last_pcc: float | None = None
+        self._repeats = 0
+        self._unchanged_since_s = 0.0
         self._state = EvidenceState("warmup")
 
     def update(self, score: FrameScore, t_s: float) -> EvidenceState:

@@ -5,7 +5,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .bundle import GRAPH_INPUT, GRAPH_OUTPUTS, Bundle
-from .errors import InputError
+from .errors import InputError, first_line
 
 EACH_FRAME = list(GRAPH_OUTPUTS[:4])  # the residual is left in the graph
 WARM_UP_RUNS = 2  # the first run allocates: not on the first frame of a drive
@@ -28,7 +28,7 @@ class OrtBackend:
             for _ in range(WARM_UP_RUNS):
                 self.run(np.zeros((bundle.height, bundle.width, 3), np.uint8))
         except Exception as error:  # noqa: BLE001 onnxruntime has no base class of its errors
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"ONNX Runtime refuses {bundle.folder}: {reason}; export the bundle again") from None
 
     def run(self, frame: NDArray[np.uint8]) -> tuple[float, float, float, NDArray[np.float32]]:

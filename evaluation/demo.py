@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration import Calibration, calibrate_on_tub
+from ..edge.alarm import Alarm
 from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
+from ..edge.evidence import Evidence
 from ..edge.monitor import Monitor
 from ..edge.replay import replay
 from ..edge.scorer import Scorer
@@ -122,10 +124,12 @@ def _generate(
 def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Calibration) -> DemoResult:
     """Line up the car's recording with the drive it saw, then compare, judge and draw."""
     source, labels = Tub(wet_tub), read_labels(wet_tub)
-    scorer = Scorer(bundle)
-    readings = [reading for _, reading in replay(source, Monitor(scorer, calibration.limits))]
-    without_places = replace(calibration.limits, places_limit=math.inf)
-    pcc_alone = [reading.alarm.obscured for _, reading in replay(source, Monitor(scorer, without_places))]
+    readings = [reading for _, reading in replay(source, Monitor(Scorer(bundle), calibration.limits))]
+    evidence_by_pcc, alarm_by_pcc = Evidence(replace(calibration.limits, places_limit=math.inf)), Alarm()
+    pcc_alone = [
+        alarm_by_pcc.update(evidence_by_pcc.update(reading.score, reading.t_s), reading.t_s).obscured
+        for reading in readings
+    ]
     pccs = np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings])
     records = _recorded_by_donkeycar(car / "data")
     if not records:

@@ -10,14 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
 from ..calibration.calibration import Calibration
 from ..edge.bundle import Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
-from ..edge.measures import TILES
 from ..edge.monitor import Monitor, Reading
 from ..edge.scorer import Scorer
 from .config import LensConfig
@@ -148,11 +145,9 @@ class MLEAnomalyPart:
             calibrated_at=self._calibrated_at,
             version=__version__,
         )
-        heat_map = reading.evidence.map
-        if heat_map is None:
-            heat_map = np.zeros((TILES, TILES), np.float32)
+        assert reading.evidence.map is not None  # an event begins on good evidence only
         # The frame is copied: others draw into the camera's array, and the log writes later.
-        self._log.write(self._event, Pictures(frame.copy(), heat_map))
+        self._log.write(self._event, Pictures(frame.copy(), reading.evidence.map))
 
     def _end_event(self, t_s: float) -> None:
         assert self._event is not None
@@ -171,11 +166,8 @@ class MLEAnomalyPart:
 def _limits(scorer: Scorer, path: Path) -> tuple[str, Limits | None]:
     """When the calibration was made, and its limits; none, with one line why, where it cannot be used."""
     try:
-        calibration = Calibration.load(path)
-        problem = calibration.mismatch(scorer.bundle, scorer.backend.name)
+        calibration = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
     except InputError as error:
-        problem = str(error)
-    if problem:
-        logger.warning("lens monitor runs uncalibrated: %s", problem)
+        logger.warning("lens monitor runs uncalibrated: %s", error)
         return "", None
     return calibration.created_at, calibration.limits

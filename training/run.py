@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..edge.errors import InputError
+from ..edge.errors import InputError, first_line
 from ..edge.whole_file import is_draft, replacing
 from .cache import FrameCache
 from .model import Autoencoder
@@ -91,9 +91,9 @@ class RunFolder:
                 raise InputError(f"{self.facts_file} has schema {facts['schema']}, this version reads {SCHEMA}")
             settings_from(facts)
             _ = facts["data_fingerprint"], facts["frames"], facts["versions"]  # the export reads them
+        except InputError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, InputError):
-                raise
             raise _damaged(self.facts_file, error) from None
         return facts
 
@@ -138,7 +138,7 @@ class RunFolder:
             schedule.best_gain, schedule.spread = progress["best_gain"], progress["spread"]
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(
-                f"{self.state_file} is damaged ({_first_line(error)}); delete it to train from the start"
+                f"{self.state_file} is damaged ({first_line(error)}); delete it to train from the start"
             ) from None
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -183,11 +183,7 @@ def settings_from(facts: dict[str, Any]) -> TrainSettings:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is damaged ({_first_line(error)}); delete the run's folder and train it again")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]
+    return InputError(f"{path} is damaged ({first_line(error)}); delete the run's folder and train it again")
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -195,6 +191,4 @@ def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> N
         try:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)
         except SafetensorError as error:  # a full disk, say
-            raise InputError(
-                f"{path} cannot be written ({_first_line(error)}); the epochs before it are kept"
-            ) from None
+            raise InputError(f"{path} cannot be written ({first_line(error)}); the epochs before it are kept") from None

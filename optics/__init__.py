@@ -1,6 +1,29 @@
 """Lens faults rendered into frames, and the camera behind the lens. Needs numpy, scipy, pillow."""
 
+from .beads import Beads
 from .camera import encode_jpeg, expose, sensor_noise
+from .course import COURSES, Course, State
 from .drop import FrontDrop
+from .faults import FAMILIES, Fault, coverage_at, mask_at, render_at
+from .film import Film
+from .mud import Mud
+from .spatter import Spatter
 
-__all__ = ["FrontDrop", "encode_jpeg", "expose", "sensor_noise"]
+__all__ = [
+    "COURSES",
+    "FAMILIES",
+    "Beads",
+    "Course",
+    "Fault",
+    "Film",
+    "FrontDrop",
+    "Mud",
+    "Spatter",
+    "State",
+    "coverage_at",
+    "encode_jpeg",
+    "expose",
+    "mask_at",
+    "render_at",
+    "sensor_noise",
+]

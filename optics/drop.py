@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
+from .grid import Bools, Floats, Grid, blend, check_coverage, check_frame, covered, gather, uneven
 
-COARSE_WIDTH = 80  # grid on which rays are traced; water so near shows no finer detail
 FOOTPRINT_RAYS = 48
 PUPIL_RADIUS = (0.045, 0.10)  # of the frame's width, on the front element
 RIM_SHIFT = (0.04, 0.13)  # of the frame's width: how far steep water displaces the scene
@@ -40,27 +38,23 @@ class FrontDrop:
         height_field: Floats,
         frame_shape: tuple[int, int],
         *,
-        step: int,
         pupil_radius: float,
         rim_shift: float,
         veil: float,
         rim_loss: float,
     ) -> None:
-        """outline, height_field: [h + 2 m, w + 2 m] on the coarse grid (every `step` positions of the frame)
-        with an equal margin m >= pupil_radius all round; lengths are in coarse positions."""
-        height, width = frame_shape
-        shape = (-(-height // step), -(-width // step))
+        """outline, height_field: [h + 2 m, w + 2 m] on the coarse `Grid` of the frame, with an equal margin
+        m >= pupil_radius all round; lengths are in coarse positions."""
+        self._grid = Grid(*frame_shape)
         slope_y, slope_x = np.gradient(height_field)
         slope = np.hypot(slope_y, slope_x)
         steep = np.percentile(slope[outline], 95)
         shift_y, shift_x = slope_y * (rim_shift / steep), slope_x * (rim_shift / steep)
         light = (1.0 - veil) * (1.0 - rim_loss * np.minimum(slope / steep, 1.0) ** 2)
-        self._rays, share = _trace(outline, shift_y, shift_x, light, shape, pupil_radius)
-        self._shrink = sparse.kron(_shrink(height, step), _shrink(width, step), format="csr")
-        self._enlarge = sparse.kron(_enlarge(height, step), _enlarge(width, step), format="csr")
+        self._rays, share = _trace(outline, shift_y, shift_x, light, self._grid.shape, pupil_radius)
         self._veil = veil
-        self.mask: Floats = np.minimum(self._enlarge @ share, 1.0).reshape(height, width)
-        self.coverage = float((self.mask > 0.5).mean())
+        self.mask: Floats = np.minimum(self._grid.enlarge(share), 1.0).reshape(frame_shape)
+        self.coverage = covered(self.mask)
 
     @classmethod
     def random(cls, rng: np.random.Generator, height: int, width: int, coverage: float) -> FrontDrop:
@@ -68,19 +62,16 @@ class FrontDrop:
 
         Raises ValueError for another coverage.
         """
-        if not 0.02 <= coverage <= 0.9:
-            raise ValueError(f"coverage must be within 0.02..0.9, not {coverage!r}")
-        step = max(1, round(width / COARSE_WIDTH))
-        shape = (-(-height // step), -(-width // step))
+        check_coverage(coverage)
+        shape = Grid(height, width).shape
         drop_radius = np.sqrt(coverage * shape[0] * shape[1] / np.pi)
         pupil_radius = min(rng.uniform(*PUPIL_RADIUS) * shape[1], 0.5 * drop_radius)
         outline = _outline(rng, shape, coverage, margin=int(np.ceil(pupil_radius)) + 1)
-        load = 1.0 + 0.5 * _uneven(rng, outline.shape, drop_radius)
+        load = 1.0 + 0.5 * uneven(rng, outline.shape, drop_radius)
         return cls(
             outline,
             _water(outline, load),
             (height, width),
-            step=step,
             pupil_radius=pupil_radius,
             rim_shift=rng.uniform(*RIM_SHIFT) * shape[1],
             veil=rng.uniform(*VEIL),
@@ -94,16 +85,11 @@ class FrontDrop:
         (`optics.sensor_noise`) to wet and clear frames alike, or a detector learns to look for missing noise.
         Raises ValueError for a frame of another shape or type.
         """
-        height, width = self.mask.shape
-        if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
-            seen = f"{frame.dtype} {list(frame.shape)}"
-            raise ValueError(f"frame must be uint8 [{height}, {width}, 3], not {seen}")
-        scene = frame.reshape(-1, 3).astype(np.float32)
-        small = self._shrink @ scene
-        wet = self._enlarge @ (self._rays @ small)
-        wet += self.mask.reshape(-1, 1) * (self._veil * small.mean(axis=0) - scene)
-        scene += np.float32(strength) * wet
-        return np.clip(np.rint(scene), 0, 255).astype(np.uint8).reshape(frame.shape)
+        check_frame(frame, self.mask)
+        small = self._grid.shrink(frame)
+        light = self._grid.enlarge(self._rays @ small)
+        light += self.mask.reshape(-1, 1) * (self._veil * small.mean(axis=0))
+        return blend(frame, self.mask, light, strength)
 
 
 def _outline(rng: np.random.Generator, shape: tuple[int, int], coverage: float, margin: int) -> Bools:
@@ -120,15 +106,9 @@ def _outline(rng: np.random.Generator, shape: tuple[int, int], coverage: float, 
         distance = np.hypot(along / stretch, across * stretch) / (size * radius)
         field += np.exp(-(distance**2))
         centre = np.clip(centre + rng.uniform(-1.6, 1.6, size=2) * radius, 0, shape)
-    field = field + 0.12 * _uneven(rng, grid, radius)
+    field = field + 0.12 * uneven(rng, grid, radius)
     inside = field[margin:-margin, margin:-margin]
     return field > np.quantile(inside, 1.0 - coverage)
-
-
-def _uneven(rng: np.random.Generator, grid: tuple[int, ...], radius: float) -> Floats:
-    """Smooth noise of mean 0 and deviation 1 whose bumps are about half as wide as the drop."""
-    noise = ndimage.gaussian_filter(rng.standard_normal(grid), 0.3 * radius, mode="wrap")
-    return ((noise - noise.mean()) / max(noise.std(), 1e-12)).astype(np.float32)
 
 
 def _water(outline: Bools, load: Floats) -> Floats:
@@ -154,54 +134,19 @@ def _trace(
     outline: Bools, shift_y: Floats, shift_x: Floats, light: Floats, shape: tuple[int, int], pupil_radius: float
 ) -> tuple[sparse.csr_matrix, Floats]:
     """The matrix [h w, h w] from a coarse scene to the light that arrives through water, and the share [h w]
-    of rays that do. Rays that would leave the frame are mirrored at its border: nothing is known beyond."""
+    of rays that do."""
     height, width = shape
     margin = (outline.shape[0] - height) // 2
     turn = np.arange(FOOTPRINT_RAYS) * np.pi * (3.0 - np.sqrt(5.0))  # sunflower: even over the disk
     reach = pupil_radius * np.sqrt((np.arange(FOOTPRINT_RAYS) + 0.5) / FOOTPRINT_RAYS)
     y, x = np.mgrid[:height, :width]
-    entries: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]] = []
+    rays: list[tuple[NDArray[np.int64], Floats, Floats, Floats]] = []
     share = np.zeros(height * width, np.float32)
     for dy, dx in np.rint(np.stack((reach * np.sin(turn), reach * np.cos(turn)), axis=1)).astype(int):
         part = (slice(margin + dy, margin + dy + height), slice(margin + dx, margin + dx + width))
         pixel = np.flatnonzero(outline[part])
         share[pixel] += 1.0 / FOOTPRINT_RAYS
-        source_y = _mirror((y + shift_y[part]).ravel()[pixel], height)
-        source_x = _mirror((x + shift_x[part]).ravel()[pixel], width)
-        weight = light[part].ravel()[pixel] / FOOTPRINT_RAYS
-        top, left = source_y.astype(int), source_x.astype(int)
-        down, right = source_y - top, source_x - left
-        corner = top * width + left
-        entries += [
-            (pixel, corner, weight * (1 - down) * (1 - right)),
-            (pixel, corner + 1, weight * (1 - down) * right),
-            (pixel, corner + width, weight * down * (1 - right)),
-            (pixel, corner + width + 1, weight * down * right),
-        ]
-    rows, columns, weights = (np.concatenate(part) for part in zip(*entries, strict=True))
-    size = height * width
-    return sparse.csr_matrix((weights.astype(np.float32), (rows, columns)), (size, size)), share
-
-
-def _mirror(position: Floats, size: int) -> Floats:
-    """Positions folded into 0..size - 1, just short of the end so that a right neighbour exists."""
-    folded = np.abs(position)
-    folded = np.where(folded > size - 1, 2 * (size - 1) - folded, folded)
-    return np.clip(folded, 0, size - 1.001)
-
-
-def _shrink(size: int, step: int) -> sparse.csr_matrix:
-    """Mean over runs of `step` positions, [ceil(size / step), size]; the last run may be shorter."""
-    run = np.arange(size) // step
-    return sparse.csr_matrix((1.0 / np.bincount(run)[run], (run, np.arange(size))), dtype=np.float32)
-
-
-def _enlarge(size: int, step: int) -> sparse.csr_matrix:
-    """Linear interpolation back to `size` positions, [size, ceil(size / step)]; rows sum to 1."""
-    count = -(-size // step)
-    place = np.clip((np.arange(size) + 0.5) / step - 0.5, 0, count - 1)
-    left = np.minimum(place.astype(int), count - 2)
-    rows = np.concatenate([np.arange(size)] * 2)
-    weights = np.concatenate((left + 1 - place, place - left))
-    columns = np.concatenate((left, left + 1))
-    return sparse.csr_matrix((weights, (rows, columns)), (size, count), dtype=np.float32)
+        source_y, source_x = (y + shift_y[part]).ravel()[pixel], (x + shift_x[part]).ravel()[pixel]
+        rays.append((pixel, source_y, source_x, light[part].ravel()[pixel] / FOOTPRINT_RAYS))
+    place, source_y, source_x, weight = (np.concatenate(part) for part in zip(*rays, strict=True))
+    return gather(place, source_y, source_x, weight, height * width, shape), share

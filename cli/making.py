@@ -109,7 +109,8 @@ def generate(
         raise InputError(f"seconds is {seconds}; give 1 to {SECONDS_MAX}")
     import numpy as np
 
-    from ..evaluation.drives import scattered_episodes, write_drive
+    from ..evaluation.drives import write_drive
+    from ..evaluation.lens import scattered_episodes
     from ..evaluation.track import Track
 
     episodes = scattered_episodes(seconds, np.random.default_rng(seed)) if wet else []

@@ -4,11 +4,11 @@ import io
 import json
 import logging
 import math
-from contextlib import AbstractContextManager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,14 @@ from ..edge.scorer import Scorer
 from ..edge.tub import Tub, read_image
 from ..export.bundle import export_bundle
 from ..parts.events import Event, read_events
-from ..training.cache import Progress
 from ..training.settings import PRESETS
-from ..training.train import Watcher, train_tubs
+from ..training.train import train_tubs
 from .car import add_part, configure, create_car, drive
-from .drives import Episode, read_labels, write_drive
+from .display import Display
+from .drives import write_drive
 from .judge import Verdict, judge
+from .labels import read_labels
+from .lens import Episode
 from .timeline import draw_timeline
 from .track import Track
 
@@ -47,19 +49,6 @@ WET_EPISODES = (
     Episode(84, 92, 0.10),
     Episode(102, 110, 0.25),
 )
-
-
-class Display(Protocol):
-    """Who shows how far the demo is."""
-
-    def step(self, text: str) -> None:
-        """A new step begins."""
-
-    def bar(self, name: str) -> AbstractContextManager[Progress]:
-        """A progress bar."""
-
-    def training(self, epochs: int) -> AbstractContextManager[Watcher]:
-        """The display of a training."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +120,7 @@ def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Cal
         for reading in readings
     ]
     pccs = np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings])
+    times_s = np.arange(len(readings)) / HZ
     records = _recorded_by_donkeycar(car / "data")
     if not records:
         raise InputError(f"the car recorded nothing; see {car / 'logs' / 'drive.log'}")
@@ -139,8 +129,8 @@ def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Cal
     obscured = np.zeros(len(readings), bool)
     obscured[frames] = [record["lens/obscured"] for record in records]
     result = DemoResult(
-        verdict=judge(labels, obscured, pccs, HZ),
-        pcc_alone=judge(labels, np.array(pcc_alone), pccs, HZ),
+        verdict=judge(labels, obscured, pccs, times_s),
+        pcc_alone=judge(labels, np.array(pcc_alone), pccs, times_s),
         events=read_events(car / "logs" / "lens_events.db"),
         pcc_difference=_pcc_difference(np.array([record.get("lens/pcc", np.nan) for record in records]), pccs, frames),
         frames=len(records),

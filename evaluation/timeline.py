@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.evidence import Limits
-from .drives import Label
+from .labels import Label
 
 WET, LINE, LIMIT, ALARM = "#9ecae1", "#1f3b57", "#c44e00", "#c1272d"
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mle_uvad.edge import InputError
-from mle_uvad.evaluation.drives import Episode
+from mle_uvad.evaluation.lens import Episode
 
 NEEDED = ("torch", "onnx", "matplotlib", "donkeycar")
 if any(find_spec(name) is None for name in NEEDED):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mle_uvad.edge import Limits
-from mle_uvad.evaluation.drives import Label
+from mle_uvad.evaluation.labels import Label
 
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
 

@@ -1,0 +1,69 @@
+"""`mle-uvad evaluate`: what it hands on, prints and refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,export,report]'")
+pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
+
+from mle_uvad.evaluation import evaluate
+from mle_uvad.evaluation.plan import QUICK, Plan
+from mle_uvad.evaluation.summary import Evaluated
+from mle_uvad.optics import FAMILIES
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the command asks for, without the hours of work."""
+    calls: list[tuple[Any, ...]] = []
+
+    def fake(*arguments: Any) -> tuple[Path, list[Evaluated]]:
+        calls.append(arguments[:-1])
+        return Path("page.md"), [Evaluated("office", False, 700.0, 14_000, None, [])]
+
+    monkeypatch.setattr(evaluate, "run_evaluation", fake)
+    return calls
+
+
+def test_the_defaults_are_the_full_evaluation(run: Any, asked: list[Any]) -> None:
+    outcome = run("evaluate")
+    assert outcome.code == 0
+    assert "page.md" in outcome.out
+    assert asked == [([], 1, ("product", "paper"), Plan(), Path("evaluation"), Path("evaluation/page"))]
+    assert Plan().held_out == tuple(FAMILIES)
+
+
+def test_options_change_the_plan(run: Any, asked: list[Any]) -> None:
+    outcome = run("evaluate", "office", "lab", "--generated", 0, "--quick", "--protocol", "product", "--docs", "docs",
+                  "--out", "work", "--epochs", 9, "--held-out", "mud,film", "--json")  # fmt: skip
+    assert json.loads(outcome.out) == {"page": "page.md", "drives": {"office": {}}}
+    [(tubs, generated, protocols, plan, out, docs)] = asked
+    assert (tubs, generated, protocols) == ([Path("office"), Path("lab")], 0, ("product",))
+    assert (plan.epochs, plan.held_out, plan.width) == (9, ("mud", "film"), QUICK.width)
+    assert (out, docs) == (Path("work"), Path("docs"))
+    run("evaluate", "--held-out", "none", "--seeds", 5)
+    assert (asked[1][3].held_out, asked[1][3].paper_seeds) == ((), 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--protocol", "both ways"), "protocol is 'both ways'"),
+        (("--held-out", "paint"), "'paint'"),
+        (("--courses", "sudden,never"), "'never'"),
+        (("--width", "huge"), "width is 'huge'"),
+        (("--paper-seconds", 0), "a second of driving"),
+    ],
+)
+def test_bad_options(run: Any, asked: list[Any], arguments: tuple[Any, ...], told: str) -> None:
+    assert told in run("evaluate", *arguments).error_line
+    assert asked == []
+
+
+def test_a_bad_tub_is_told_before_the_work(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert "no folder" in run("evaluate", tmp_path / "missing", "--out", out).error_line
+    assert not out.exists()

@@ -1,0 +1,102 @@
+"""The evaluation from end to end on one short generated drive, interrupted and given again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mle_uvad.edge.errors import InputError
+
+pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,export,report]'")
+pytest.importorskip("onnx", reason="needs onnx: pip install 'mle_uvad[export]'")
+pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
+
+from mle_uvad.evaluation import metrics
+from mle_uvad.evaluation.evaluate import PROTOCOLS, run_evaluation
+from mle_uvad.evaluation.figures import EVIDENCE
+from mle_uvad.evaluation.plan import QUICK
+from mle_uvad.evaluation.product_page import SCORES
+
+PLAN = replace(QUICK, epochs=1, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
+
+
+class Quiet:
+    """A display that keeps what was done, and can pull the plug."""
+
+    def __init__(self, stop_at: str = "") -> None:
+        self.stop_at = stop_at
+        self.done: list[str] = []
+
+    def step(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def bar(self, name: str) -> Iterator["Quiet"]:
+        if self.stop_at and self.stop_at in name:
+            raise KeyboardInterrupt
+        self.done.append(name)
+        yield self
+
+    @contextmanager
+    def training(self, epochs: int) -> Iterator["Quiet"]:
+        self.done.append("training")
+        yield self
+
+    def __call__(self, done: int, total: int) -> None:
+        pass
+
+    def decoded(self, done: int, total: int) -> None:
+        pass
+
+    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
+        pass
+
+    def epoch(self, metrics: Any) -> None:
+        pass
+
+
+def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "DRAWS", 20)
+    out, docs = tmp_path / "out", tmp_path / "docs"
+    first, second, third = Quiet("all watches mud-0"), Quiet(), Quiet()
+    with pytest.raises(KeyboardInterrupt):
+        run_evaluation([], 1, PROTOCOLS, PLAN, out, docs, first)
+    page, [drive] = run_evaluation([], 1, PROTOCOLS, PLAN, out, docs, second)
+    assert not set(first.done) & set(second.done) - {"training"}, "something was done twice"
+    assert second.done.count("training") == 4  # without mud, and three presets of the paper protocol
+    again, [same] = run_evaluation([], 1, PROTOCOLS, PLAN, out, docs, third)
+    assert third.done == []
+    assert (again, same) == (page, drive)
+
+    assert drive.product
+    met, held_out = ([row for row in drive.product.episodes if row.held_out == side] for side in (False, True))
+    assert {row.family for row in met} == {"front_drop", "mud"}
+    assert {row.family for row in held_out} == {"mud"}
+    assert len(met) == 2 * len(held_out) == 10
+    assert all(set(row.auc) >= set(SCORES) for row in met)
+    # Half of the lens, settled: a detector that ranks these frames among the clean ones is broken, not weak.
+    assert max(met, key=lambda row: row.coverage).auc[EVIDENCE] > 0.7
+    assert {run.preset for run in drive.paper} == {"paper", "robust", "vanilla", "mean frame"}
+
+    text = page.read_text()
+    assert str(tmp_path) not in text
+    for name in ("auc", "caught", "sheet", "evidence-generated-0"):
+        assert f"(evaluate-{name}.png)" in text
+        assert np.asarray(Image.open(docs / f"evaluate-{name}.png")).std() > 10
+
+    with pytest.raises(InputError, match="another epochs"):
+        run_evaluation([], 1, PROTOCOLS, replace(PLAN, epochs=2), out, docs, third)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(InputError, match="no evaluation"):
+        run_evaluation([], 1, PROTOCOLS, PLAN, tmp_path, tmp_path, Quiet())
+    with pytest.raises(InputError, match="nothing to evaluate"):
+        run_evaluation([], 0, PROTOCOLS, PLAN, tmp_path / "new", tmp_path, Quiet())
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]

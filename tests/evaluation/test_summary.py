@@ -1,0 +1,133 @@
+"""Sums over drives and the page that shows them, from rows made up by hand."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train]'")
+
+from mle_uvad.evaluation.figures import EVIDENCE, PCC, EpisodeFigures, PassFigures
+from mle_uvad.evaluation.paper import PaperEpisode, PaperFigures
+from mle_uvad.evaluation.plan import QUICK
+from mle_uvad.evaluation.product import Product
+from mle_uvad.evaluation.product_page import SCORES, Pictures
+from mle_uvad.evaluation.report import write_report
+from mle_uvad.evaluation.summary import (
+    Evaluated,
+    area_of,
+    calm,
+    catch,
+    caught_from,
+    episodes_of,
+    headline,
+    paper_area,
+    place,
+)
+
+
+def episode(
+    family: str, coverage: float, delay_s: float | None, area: float, frames: int = 100, held_out: bool = False
+) -> EpisodeFigures:
+    areas = dict.fromkeys(SCORES, area) | {PCC: 0.2}
+    return EpisodeFigures(
+        family, held_out, f"{family}-0", 0, "sudden", coverage, delay_s, frames, 2 * frames, areas, areas, 0.8, None
+    )
+
+
+OFFICE = Evaluated(
+    "office",
+    generated=False,
+    seconds=700,
+    records=14_000,
+    product=Product(
+        300,
+        120,
+        280,
+        [
+            episode("mud", 0.03, None, 0.6),
+            episode("mud", 0.3, 0.5, 1.0, frames=300),
+            episode("film", 0.07, 1.5, 0.9),
+            episode("film", 0.07, 2.5, 0.7, held_out=True),
+        ],
+        [PassFigures("", "", "clean", 1, 1800, 180, {"ok": 90, "still": 10}),
+         PassFigures("mud", "", "mud-0", 0, 900, 0, {"ok": 100}),
+         PassFigures("", "film", "clean", 0, 1800, 0, {"ok": 100})],
+    ),
+    paper=[PaperFigures(preset, seed, [PaperEpisode("mud", 0.2, 10, 0.25 + seed / 4)], 0.3, 0.1, 0.9, "dead")
+           for preset in ("paper", "robust", "vanilla", "mean frame") for seed in (0, 1)],
+)  # fmt: skip
+LAB = Evaluated("lab", False, 250, 5000, Product(95, 62, 93, [episode("mud", 0.2, 1.0, 0.5)], []), [])
+
+
+def test_areas_weigh_by_frames_and_pool_the_drives() -> None:
+    assert area_of(episodes_of([OFFICE], False), EVIDENCE).value == pytest.approx((0.6 + 3 * 1.0 + 0.9) / 5)
+    assert area_of(episodes_of([OFFICE, LAB], False), EVIDENCE).value == pytest.approx((0.6 + 3 + 0.9 + 0.5) / 6)
+    assert area_of(episodes_of([OFFICE], True), EVIDENCE).value == pytest.approx(0.7)
+    assert area_of(episodes_of([OFFICE], False), PCC, settled=False).value == pytest.approx(0.2)
+    assert math.isnan(area_of(episodes_of([LAB], True), EVIDENCE).value)
+
+
+def test_catches_delays_places() -> None:
+    found = catch(episodes_of([OFFICE, LAB], False))
+    assert (found.episodes, found.recall.value, found.median_s.value) == (4, 0.75, 1.0)
+    assert found.late_s.value == pytest.approx(np.quantile([0.5, 1.0, 1.5], 0.9))
+    assert found.recall.low < 0.75 < found.recall.high
+    assert caught_from(episodes_of([OFFICE], False)) == (0.07, 0.03)
+    by_place, overlap = place(episodes_of([OFFICE], False))
+    assert by_place.value == pytest.approx(0.8)
+    assert math.isnan(overlap.value)
+
+
+def test_calm_is_counted_on_the_clean_pass_and_between_episodes_apart() -> None:
+    assert OFFICE.product
+    everything = [row for row in OFFICE.product.passes if not row.held_out]
+    quiet = calm(everything, wet=False)
+    assert (quiet.false_alarms, quiet.hours, quiet.held) == (1, 0.5, pytest.approx(0.1))
+    assert calm(everything, wet=True).hours == 0.25
+    assert calm([], wet=True).false_alarms == 0
+
+
+def test_the_paper_protocol_pools_its_seeds() -> None:
+    runs = [run for run in OFFICE.paper if run.preset == "paper"]
+    assert paper_area(runs).value == pytest.approx(0.375)
+    assert math.isnan(paper_area(runs, "film").value)
+
+
+def test_the_headline_has_no_figure_that_json_has_not() -> None:
+    figures = headline(OFFICE)
+    assert figures["caught_from_5_percent"] == 1
+    assert figures["false_alarms"] == 1
+    assert figures["paper_protocol_auc_mean_frame"] == pytest.approx(0.375)
+    assert headline(LAB)["evidence_auc_held_out"] is None
+
+
+def test_the_page_tells_every_figure(tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "page.md"
+    write_report(page, [OFFICE, LAB], QUICK, "1.2.3", Pictures("auc.png", "caught.png", (("lab", "lab.png"),), ""))
+    text = page.read_text()
+    figures = ("0.900", "1 in 30.0 min", "10 still of 200", "1.2.3", "2 dead", "0.375 (0.250–0.500)")
+    names = (
+        "| office |",
+        "| lab |",
+        "| all |",
+        "held out",
+        "mud",
+        "![evidence over time, lab](lab.png)",
+        "**evidence**",
+    )
+    for told in (*figures, *names):
+        assert told in text, told
+    assert "nan" not in text.lower()
+    assert "None" not in text
+    assert str(tmp_path) not in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in tables)
+
+
+def test_a_page_of_one_protocol_leaves_the_other_out(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    write_report(page, [LAB], QUICK, "1.2.3", Pictures())
+    assert "paper protocol" not in page.read_text()
+    assert "| all |" not in page.read_text()

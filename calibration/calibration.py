@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..edge import strict_json
-from ..edge.bundle import Bundle
+from ..edge.bundle import Bundle, read_reference, write_reference
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
-from ..edge.measures import TILES
+from ..edge.memory import PLACES
 from ..edge.whole_file import replacing
 
-SCHEMA = 1
+SCHEMA = 2
 BYTES_MAX = 262_144
 
 
@@ -72,8 +72,10 @@ class Calibration:
             "created_at": self.created_at,
             "averaging_s": self.limits.averaging_s,
             "pcc": list(self.limits.pcc),
-            "places": [_finite(float(value)) for value in self.limits.places.ravel()],
-            "places_limit": self.limits.places_limit,
+            "centre": [float(f"{value:.6g}") for value in self.limits.centre.ravel()],
+            # JSON has no infinity: null is a limit that is never reached.
+            "limit": self.limits.limit if math.isfinite(self.limits.limit) else None,
+            "reference": write_reference(self.limits.reference),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as draft:
@@ -107,25 +109,12 @@ class Calibration:
 
 
 def _limits(facts: dict[str, Any]) -> Limits:
-    low, centre, high = (float(value) for value in facts["pcc"])
-    places_limit, averaging_s = float(facts["places_limit"]), float(facts["averaging_s"])
-    flat = [_bound(value, index) for index, value in enumerate(facts["places"])]
-    with np.errstate(over="ignore"):  # beyond float32 is never reached either
-        places = np.array(flat, np.float32).reshape(3, TILES, TILES)
-    in_order = np.isfinite(places[1]) & (places[0] < places[1]) & (places[1] < places[2])
-    if not (-1 <= low < centre < high <= 1 and in_order.all()):
+    low, middle, high = (float(value) for value in facts["pcc"])
+    limit = math.inf if facts["limit"] is None else float(facts["limit"])
+    averaging_s = float(facts["averaging_s"])
+    centre = np.array(facts["centre"], np.float32).reshape(PLACES, PLACES)
+    if not (-1 <= low < middle < high <= 1 and np.isfinite(centre).all()):
         raise ValueError("limits are not in order")
-    if not (0 < places_limit < math.inf and 0 <= averaging_s < math.inf):
+    if not (limit > 0 and 0 <= averaging_s < math.inf):
         raise ValueError("a limit is out of range")
-    return Limits((low, centre, high), places, places_limit, averaging_s)
-
-
-def _bound(value: float | None, index: int) -> float:
-    """JSON has no infinity: null is a limit that is never reached, low in the first hundred, high in the last."""
-    if value is not None:
-        return float(value)
-    return -math.inf if index < TILES * TILES else math.inf
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
+    return Limits((low, middle, high), centre, limit, averaging_s, read_reference(facts["reference"]))

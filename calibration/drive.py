@@ -2,19 +2,36 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from ..edge.errors import InputError
-from ..edge.evidence import GAP_S
-from ..edge.scorer import Scorer
+from ..edge.evidence import STILL_MOTION
+from ..edge.memory import GAP_S, make_reference
+from ..edge.scorer import FrameScore, Scorer
 from ..edge.tub import Tub
 from .calibration import Calibration
-from .rules import clean_limits, paper_limits
+from .rules import clean_limits, paper_limits, pcc_limits, require_usable
 
-RULES = ("clean", "paper")
+RULES = ("clean", "pcc", "paper")
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
+STILL_SHARE_MAX = 0.5  # of the frames
+
+
+@dataclass
+class Watched:
+    """What the frames of a drive said: those that could be scored, and why the others could not."""
+
+    times_s: list[float] = field(default_factory=list)
+    scores: list[FrameScore] = field(default_factory=list)
+    unusable: Counter[str] = field(default_factory=Counter)
+    detail: str = ""
+
+    def telling(self) -> list[int]:
+        """Numbers of the scores with a settled memory on a car that moves."""
+        return [i for i, score in enumerate(self.scores) if score.settled and score.motion >= STILL_MOTION]
 
 
 def calibrate_on_tub(
@@ -26,37 +43,40 @@ def calibrate_on_tub(
     now: datetime,
     progress: Callable[[int, int], None],
 ) -> Calibration:
-    """Score a drive and make limits of it. `clean` wants a wiped lens, `paper` takes the drive as it is.
+    """Score a drive and make limits of it. `clean` and `pcc` want a wiped lens, `paper` takes the drive as it is.
 
+    The rule clean looks twice: what the drive looks like at each place, then what the network says in that light.
     Raises InputError for a drive that is too short, mostly flat or dark, still or frozen, or of another size.
     """
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; choose one of {', '.join(RULES)}")
-    pccs, maps, times_s = [], [], []
-    unusable: Counter[str] = Counter()
-    detail = ""
-    for done, (record, frame) in enumerate(tub.frames(), start=1):
-        score = scorer.score(frame)
-        if score.pcc is None or score.maps is None:
-            unusable[score.status] += 1
-            detail = score.detail or detail
-        else:
-            pccs.append(score.pcc)
-            maps.append(score.maps)
-            times_s.append(record.timestamp_ms / 1000)
-        progress(done, len(tub.records))
-    total = unusable.total() + len(pccs)
-    if unusable.total() > UNUSABLE_SHARE_MAX * total:
-        kinds = ", ".join(f"{count} {status}" for status, count in unusable.most_common())
-        hint = f" ({detail})" if detail else ""
-        raise InputError(f"{kinds} of {total} frames of {tub.folder} cannot be scored{hint}; give another drive")
-    if not pccs:
-        raise InputError(f"no frame of {tub.folder} can be read; give another drive")
-    series, steps_s, bundle = np.array(pccs), np.diff(times_s), scorer.bundle
+    passes = 2 if rule == "clean" else 1
+    scorer.reference = scorer.bundle.reference
+    watched = _watch(scorer, tub, lambda done, total: progress(done, passes * total))
+    pccs = np.array([score.pcc for score in watched.scores], np.float64)
+    if rule == "paper":
+        limits = paper_limits(pccs, scorer.bundle.reference)
+    elif rule == "pcc":
+        limits = pcc_limits(pccs, np.array(watched.times_s), scorer.bundle.reference, false_alarms_per_hour)
+    else:
+        require_usable(pccs)
+        telling = watched.telling()
+        if len(telling) < (1 - STILL_SHARE_MAX) * len(pccs):
+            share = 1 - len(telling) / len(pccs)
+            raise InputError(f"the car stood, or had just begun, in {share:.0%} of the frames; calibrate while driving")
+        scorer.reference = make_reference(np.stack([watched.scores[i].pictures for i in telling]))
+        watched = _watch(scorer, tub, lambda done, total: progress(total + done, passes * total))
+        telling = watched.telling()
+        limits = clean_limits(
+            pccs[telling],
+            np.stack([watched.scores[i].logits for i in telling]),
+            np.array(watched.times_s)[telling],
+            scorer.reference,
+            false_alarms_per_hour,
+        )
+    steps_s, bundle = np.diff(watched.times_s), scorer.bundle
     return Calibration(
-        limits=paper_limits(series)
-        if rule == "paper"
-        else clean_limits(series, np.array(maps), np.array(times_s), false_alarms_per_hour),
+        limits=limits,
         rule=rule,
         false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
         frames=len(pccs),
@@ -67,3 +87,33 @@ def calibrate_on_tub(
         width=bundle.width,
         created_at=now.isoformat(timespec="seconds"),
     )
+
+
+def _watch(scorer: Scorer, tub: Tub, progress: Callable[[int, int], None]) -> Watched:
+    """Score all frames of a drive. Raises InputError when too few of them can be."""
+    watched = Watched()
+    session_id = ""
+    scorer.restart()
+    for done, (record, frame) in enumerate(tub.frames(), start=1):
+        if record.session_id != session_id:
+            session_id = record.session_id
+            scorer.restart()
+        score = scorer.score(frame, record.timestamp_ms / 1000)
+        if score.pcc is None:
+            watched.unusable[score.status] += 1
+            watched.detail = score.detail or watched.detail
+        else:
+            watched.scores.append(score)
+            watched.times_s.append(record.timestamp_ms / 1000)
+        progress(done, len(tub.records))
+    unusable = watched.unusable.total()
+    if unusable > UNUSABLE_SHARE_MAX * (unusable + len(watched.scores)):
+        kinds = ", ".join(f"{count} {status}" for status, count in watched.unusable.most_common())
+        hint = f" ({watched.detail})" if watched.detail else ""
+        raise InputError(
+            f"{kinds} of {unusable + len(watched.scores)} frames of {tub.folder} cannot be scored{hint};"
+            " give another drive"
+        )
+    if not watched.scores:
+        raise InputError(f"no frame of {tub.folder} can be read; give another drive")
+    return watched

@@ -38,10 +38,14 @@ def train(
     latent_mode: Annotated[str | None, typer.Option(help="free, noisy, bounded or standardised.")] = None,
     entropy_start: Annotated[str | None, typer.Option(help="at_once or on_progress.")] = None,
     self_pairs: Annotated[bool | None, typer.Option(help="Count i = j in the entropy.")] = None,
+    windows: Annotated[
+        int | None, typer.Option(help="Faults rendered for the obscuration network, some 100 a second.")
+    ] = None,
+    held_out: Annotated[str | None, typer.Option(help="A kind of fault never to render, for studies.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train an autoencoder on recorded drives."""
+    """Train the autoencoder and the obscuration network on recorded drives."""
     require_extra("train", "torch", "safetensors")
     from ..training.settings import PRESETS
     from ..training.train import pick_device, train_tubs
@@ -63,6 +67,8 @@ def train(
         "latent_mode": latent_mode,
         "entropy_start": entropy_start,
         "self_pairs": self_pairs,
+        "windows": windows,
+        "held_out": held_out,
         "seed": seed,
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})

@@ -2,6 +2,7 @@
 
 from types import TracebackType
 
+from ..training.fit import PassMetrics
 from ..training.run import EpochMetrics
 from .console import Bar, console
 
@@ -41,6 +42,20 @@ class TrainingDisplay:
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
         self._bar.name = f"epoch {epoch}/{self._epochs}"
         self._bar((epoch - 1) * frames_total + frames_done, self._epochs * frames_total)
+
+    def rendered(self, done: int, total: int) -> None:
+        self._bar.name = "rendering faults"
+        self._bar(done, total)
+
+    def fitted(self, done: int, total: int) -> None:
+        self._bar.name = "obscuration network"
+        self._bar(done, total)
+
+    def passed(self, metrics: PassMetrics) -> None:
+        console.print(
+            f"obscuration network, pass {metrics.epoch}: loss {metrics.loss:.4f}, AUC {metrics.auc:.4f} on rendered"
+            f" faults held back, {metrics.seconds:.0f} s"
+        )
 
     def epoch(self, metrics: EpochMetrics) -> None:
         console.print(

@@ -1,6 +1,7 @@
 """The commands around a bundle: calibrate it, score drives with it, read the events of the car."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ import typer
 from ..calibration import Calibration, calibrate_on_tub
 from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
 from ..edge.errors import InputError
+from ..edge.evidence import Limits
 from ..edge.monitor import Monitor
 from ..edge.replay import write_scores
 from ..edge.scorer import Scorer
@@ -29,8 +31,10 @@ BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder tha
 def calibrate(
     bundle: BundleFolder,
     tub: Annotated[Path, typer.Option(help="A drive with a wiped lens, on this car, in this light.")],
-    rule: Annotated[str, typer.Option(help="clean: limits for a false-alarm rate; paper: µ − 0.5σ.")] = "clean",
-    false_alarms_per_hour: Annotated[float, typer.Option(help="Budget of the rule clean.")] = 1.0,
+    rule: Annotated[
+        str, typer.Option(help="clean: for a false-alarm rate; pcc: by the PCC alone; paper: µ − 0.5σ.")
+    ] = "clean",
+    false_alarms_per_hour: Annotated[float, typer.Option(help="Budget of the rules clean and pcc.")] = 1.0,
     out: Annotated[Path | None, typer.Option(help="By default calibration.json in the bundle.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -47,19 +51,21 @@ def calibrate(
             progress=bar,
         )
     calibration.save(path)
-    low, centre, high = calibration.limits.pcc
+    limits = calibration.limits
+    low, centre, high = limits.pcc
     figures = {
         "calibration": str(path),
         "rule": rule,
         "pcc_low": low,
         "pcc_centre": centre,
         "pcc_high": high,
+        "limit": limits.limit if math.isfinite(limits.limit) else None,
         "frames": calibration.frames,
         "minutes": calibration.duration_s / 60,
     }
     print_figures(
         figures,
-        f"{path}: PCC {centre:.4f}, alarm below {low:.4f} or above {high:.4f};"
+        f"{path}: alarm when {_alarm_rule(limits)};"
         f" rests on {calibration.frames} frames, {calibration.duration_s / 60:.1f} minutes",
         as_json,
     )
@@ -120,6 +126,13 @@ def events(
         print(json.dumps([asdict(event) for event in found], indent=2))
     else:
         print_events(found)
+
+
+def _alarm_rule(limits: Limits) -> str:
+    if math.isfinite(limits.limit):
+        return f"the log odds of the worst places rise {limits.limit:.2f} above ordinary"
+    low, centre, high = limits.pcc
+    return f"the PCC, {centre:.4f} in the middle, falls below {low:.4f} or rises above {high:.4f}"
 
 
 def _new_file(out: Path, tub: Path, bundle: Path) -> Path:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import strict_json
 from .errors import InputError
-from .measures import MEASURES
+from .memory import PICTURES, REFERENCE_SIDE, SPANS_S, Reference
 
-SCHEMA = 1
+SCHEMA = 2
 MODEL_FILE = "model.onnx"
 FACTS_FILE = "bundle.json"
-# Names in the graph: one camera frame in; PCC, mean and spread of the grey, measures by place, and residual out.
-GRAPH_INPUT = "frame"
-GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "maps", "residual")
+# Names in the graph: a camera frame, what is remembered of those before it, how much it weighs in each time span, and
+# what the clean drive looked like; then what the frame says, the memory for the next one, and two pictures for people.
+GRAPH_INPUTS = ("frame", "memory", "shares", "reference")
+GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "motion", "logits", "pictures", "memory_out", "residual")
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144
 MODEL_BYTES_MAX = 64 * 1024**2
@@ -32,6 +35,7 @@ class Bundle:
     width: int
     training: dict[str, Any]
     parity: dict[str, Any]
+    reference: Reference  # of the training drive: stands in until there is a calibration
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
@@ -63,13 +67,27 @@ class Bundle:
             height, width = int(size["height"]), int(size["width"])
             if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
                 raise ValueError(f"input is {width}x{height}")
-            if tuple(facts["measures"]) != MEASURES:
-                raise ValueError(f"measures are {facts['measures']}")
-            return cls(folder, model, seen["sha256"], height, width, facts["training"], facts["parity"])
+            if tuple(facts["spans_s"]) != SPANS_S:
+                raise ValueError(f"spans_s is {facts['spans_s']}")
+            reference = read_reference(facts["reference"])
+            return cls(folder, model, seen["sha256"], height, width, facts["training"], facts["parity"], reference)
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
+
+
+def read_reference(numbers: Any) -> Reference:
+    """The reference [2, 20, 10, 10] from a flat list. Raises ValueError unless all are finite and spreads positive."""
+    reference = np.array(numbers, np.float32).reshape(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+    if not (np.isfinite(reference).all() and (reference[1] > 0).all()):
+        raise ValueError("the reference holds a number out of range")
+    return reference
+
+
+def write_reference(reference: Reference) -> list[float]:
+    """The reference as a flat list of numbers with six digits."""
+    return [float(f"{number:.6g}") for number in reference.ravel()]
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

@@ -1,14 +1,33 @@
 """ONNX Runtime on one thread, without spinning: the backend that works everywhere."""
 
+from typing import NamedTuple
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from .bundle import GRAPH_INPUT, GRAPH_OUTPUTS, Bundle
+from .bundle import GRAPH_INPUTS, GRAPH_OUTPUTS, Bundle
 from .errors import InputError, first_line
+from .memory import MEMORY_SIZE, SPANS_S, Reference
 
-EACH_FRAME = list(GRAPH_OUTPUTS[:4])  # the residual is left in the graph
 WARM_UP_RUNS = 2  # the first run allocates: not on the first frame of a drive
+
+Floats = NDArray[np.float32]
+
+
+class Answer(NamedTuple):
+    """What the graph says of a frame; fields as in `export.graph`."""
+
+    pcc: float
+    brightness: float
+    contrast: float
+    motion: float
+    logits: Floats  # [20, 20]
+    pictures: Floats  # [20, 10, 10]
+    memory: Floats  # [2, 17600], for the next frame
+
+
+EACH_FRAME = list(GRAPH_OUTPUTS[: len(Answer._fields)])  # the residual is left in the graph
 
 
 class OrtBackend:
@@ -23,15 +42,18 @@ class OrtBackend:
         # Spinning burns most of a core between two frames and makes none of them faster.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        frame = np.zeros((bundle.height, bundle.width, 3), np.uint8)
+        memory, shares = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32), np.ones(len(SPANS_S), np.float32)
         try:
             self._session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
             for _ in range(WARM_UP_RUNS):
-                self.run(np.zeros((bundle.height, bundle.width, 3), np.uint8))
+                self.run(frame, memory, shares, bundle.reference)
         except Exception as error:  # noqa: BLE001 onnxruntime has no base class of its errors
             reason = first_line(error)
             raise InputError(f"ONNX Runtime refuses {bundle.folder}: {reason}; export the bundle again") from None
 
-    def run(self, frame: NDArray[np.uint8]) -> tuple[float, float, float, NDArray[np.float32]]:
-        """RGB uint8 [H, W, 3] to PCC, brightness, contrast and maps [M, 10, 10]."""
-        pcc, brightness, contrast, maps = self._session.run(EACH_FRAME, {GRAPH_INPUT: frame})
-        return float(pcc), float(brightness), float(contrast), maps
+    def run(self, frame: NDArray[np.uint8], memory: Floats, shares: Floats, reference: Reference) -> Answer:
+        """RGB uint8 [H, W, 3], the memory [2, 17600] and the frame's weights [2] in it, to what the graph says."""
+        inputs = dict(zip(GRAPH_INPUTS, (frame, memory, shares, reference), strict=True))
+        pcc, brightness, contrast, motion, *rest = self._session.run(EACH_FRAME, inputs)
+        return Answer(float(pcc), float(brightness), float(contrast), float(motion), *rest)

@@ -1,4 +1,4 @@
-"""Scores one camera frame: its PCC with its reconstruction, and measures by place."""
+"""Scores one camera frame after the other: the PCC with the reconstruction, and where the lens looks obscured."""
 
 import time
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .frame import frame_fault, to_rgb
+from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
@@ -16,39 +17,63 @@ FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate w
 
 @dataclass(frozen=True)
 class FrameScore:
-    """What one frame says. `pcc` and `maps` are None unless the status is `ok`."""
+    """What one frame says, in the light of those before it. All but the status is empty unless that is `ok`."""
 
     status: str  # ok, no_frame, error, dark or flat
     pcc: float | None = None  # −1…1; 1 is a perfect reconstruction
-    maps: NDArray[np.float32] | None = None  # [M, 10, 10], the measures of the bundle in order
+    logits: NDArray[np.float32] | None = None  # [20, 20], log odds that the lens is obscured there
+    pictures: NDArray[np.float32] | None = None  # [20, 10, 10], what calibration makes a reference of
+    motion: float = 0.0  # 0…1, how much the picture has changed within the short span, in grey levels of 1
+    settled: bool = False  # whether the memory spans a whole long span
     infer_ms: float = 0.0
     detail: str = ""  # for the log, where the status needs a reason
 
 
 class Scorer:
-    """Runs a bundle on frames. After construction nothing raises and nothing is NaN."""
+    """Runs a bundle on the frames of a drive. After construction nothing raises and nothing is NaN.
+
+    It holds what the graph remembers of the last seconds; the same frames at the same times give the same scores.
+    `reference` is that of the bundle until a calibration sets its own.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         from .ort_backend import OrtBackend  # here: reading a tub or a bundle needs no onnxruntime
 
         self.bundle = bundle
         self.backend = OrtBackend(bundle)
+        self.reference: Reference = bundle.reference
+        self._clock = MemoryClock()
+        self.restart()
 
-    def score(self, frame: Any) -> FrameScore:
-        """Score one frame, uint8 [H, W, 3], [H, W, 1] or [H, W] of the bundle's size. Never writes to it."""
+    def restart(self) -> None:
+        """Forget the frames so far: another drive begins."""
+        self._clock.restart()
+        self._memory = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32)
+
+    def score(self, frame: Any, t_s: float) -> FrameScore:
+        """Score the frame seen at `t_s` seconds, uint8 [H, W, 3], [H, W, 1] or [H, W]. Never writes to it."""
         fault = frame_fault(frame, self.bundle.height, self.bundle.width)
         if fault is not None:
             return FrameScore(fault.status, detail=fault.detail)
         started = time.perf_counter()
         try:
-            pcc, brightness, contrast, maps = self.backend.run(to_rgb(frame))
+            answer = self.backend.run(to_rgb(frame), self._memory, self._clock.shares(t_s), self.reference)
         except Exception as error:  # noqa: BLE001 whatever a runtime throws must not stop the car
+            self.restart()
             return FrameScore("error", detail=f"{type(error).__name__}: {error}")
         infer_ms = (time.perf_counter() - started) * 1e3
-        if brightness < DARK_BRIGHTNESS:
-            return FrameScore("dark", infer_ms=infer_ms)
-        if contrast < FLAT_CONTRAST:
-            return FrameScore("flat", infer_ms=infer_ms)
-        if not (np.isfinite(pcc) and np.isfinite(maps).all()):
-            return FrameScore("error", infer_ms=infer_ms, detail="the model returned a value that is not finite")
-        return FrameScore("ok", pcc, maps, infer_ms)
+        status = "ok"
+        if answer.brightness < DARK_BRIGHTNESS:
+            status = "dark"
+        elif answer.contrast < FLAT_CONTRAST:
+            status = "flat"
+        elif not all(np.isfinite(part).all() for part in (answer.pcc, answer.motion, answer.logits, answer.memory)):
+            status = "error"
+        if status != "ok":
+            self.restart()  # such a frame would stay in the memory for seconds
+            detail = "the model returned a value that is not finite" if status == "error" else ""
+            return FrameScore(status, infer_ms=infer_ms, detail=detail)
+        self._memory = answer.memory
+        return FrameScore(
+            "ok", answer.pcc, answer.logits, answer.pictures, answer.motion, self._clock.settled, infer_ms
+        )

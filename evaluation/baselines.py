@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration.rules import AVERAGING_S
 from ..edge.frame import SIZE, to_grey80
-from ..edge.measures import pearson, sharpness_map
+from ..edge.measures import pearson
 from ..edge.tub import Tub
 from .lab import driven_s
 from .metrics import averaged
@@ -18,6 +17,9 @@ from .metrics import averaged
 COMPONENTS = 32  # as many as the autoencoder has latents
 FIT_FRAMES = 3000  # spread over the training drive: more tell the components nothing new
 SPREAD_MIN = 0.05  # of a place's sharpness, in log energy: at a place that never changes, noise is no deviation
+AVERAGING_S = 1.0
+TILE = 8  # pixels: 10×10 places
+SHARPNESS_FLOOR = 1e-6  # energy added before the logarithm: a flat tile is finite, −13.8
 NAMES = ("mean frame", "PCA-32", "Laplacian variance", "worst place")
 
 Floats = NDArray[np.float64]
@@ -85,3 +87,11 @@ def _laplacian_variance(grey: Pictures) -> float:
 def _averaged_sharpness(maps: Pictures, times_s: Floats) -> Floats:
     """Sharpness maps [N, 10, 10] averaged over time as the car averages, [N, 100]."""
     return averaged(maps.reshape(len(maps), -1).astype(float), times_s, AVERAGING_S)
+
+
+def sharpness_map(frame: Pictures) -> Pictures:
+    """The logarithm of each tile's mean squared Laplacian, [10, 10]: low where a drop or a film blurs."""
+    padded = np.pad(frame, 1, mode="edge")
+    neighbours = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
+    energy = np.square(4 * frame - neighbours).reshape(SIZE // TILE, TILE, SIZE // TILE, TILE).mean((1, 3))
+    return np.log(energy + np.float32(SHARPNESS_FLOOR))

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import math
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -81,15 +80,7 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     create_car(car)
     bundle = export_bundle(out / "runs" / "narrow", car / "models" / "lens", "onnx")
     scorer = Scorer(bundle)
-    with display.bar("calibrating") as progress:
-        calibration = calibrate_on_tub(
-            scorer,
-            Tub(clean_tub),
-            rule="clean",
-            false_alarms_per_hour=1.0,
-            now=datetime.now(timezone.utc),
-            progress=progress,
-        )
+    calibration, by_pcc = (_calibrate(scorer, clean_tub, rule, display) for rule in ("clean", "pcc"))
     calibration.save(bundle.folder / CALIBRATION_FILE)
     display.step("4/5 adding the part to its manage.py and driving the wet drive at 20 Hz")
     add_part(car / "manage.py")
@@ -98,7 +89,19 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     with display.bar("driving") as progress:
         drive(car, loops, progress)
     display.step("5/5 judging the drive")
-    return _judge(out, car, wet_tub, bundle, calibration)
+    return _judge(out, car, wet_tub, bundle, calibration, by_pcc)
+
+
+def _calibrate(scorer: Scorer, clean_tub: Path, rule: str, display: Display) -> Calibration:
+    with display.bar(f"calibrating, rule {rule}") as progress:
+        return calibrate_on_tub(
+            scorer,
+            Tub(clean_tub),
+            rule=rule,
+            false_alarms_per_hour=1.0,
+            now=datetime.now(timezone.utc),
+            progress=progress,
+        )
 
 
 def _generate(
@@ -110,11 +113,13 @@ def _generate(
         )
 
 
-def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Calibration) -> DemoResult:
+def _judge(
+    out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Calibration, by_pcc: Calibration
+) -> DemoResult:
     """Line up the car's recording with the drive it saw, then compare, judge and draw."""
     source, labels = Tub(wet_tub), read_labels(wet_tub)
     readings = [reading for _, reading in replay(source, Monitor(Scorer(bundle), calibration.limits))]
-    evidence_by_pcc, alarm_by_pcc = Evidence(replace(calibration.limits, places_limit=math.inf)), Alarm()
+    evidence_by_pcc, alarm_by_pcc = Evidence(by_pcc.limits), Alarm()
     pcc_alone = [
         alarm_by_pcc.update(evidence_by_pcc.update(reading.score, reading.t_s), reading.t_s).obscured
         for reading in readings
@@ -137,7 +142,7 @@ def _judge(out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Cal
         timeline=str(out / "timeline.png"),
     )
     evidence = np.array([reading.evidence.value for reading in readings])
-    draw_timeline(Path(result.timeline), labels, calibration.limits, pccs, evidence, obscured, HZ)
+    draw_timeline(Path(result.timeline), labels, by_pcc.limits, pccs, evidence, obscured, HZ)
     (out / "result.json").write_text(json.dumps(asdict(result), indent=2))
     return result
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..calibration.rules import AVERAGING_S, BLOCK_S, BLOCKS_MIN
 from ..edge.errors import InputError
 from ..edge.evidence import GAP_S
+from ..edge.memory import SPANS_S
 from ..edge.tub import Record
 from ..optics import COURSES, FAMILIES
 from ..training.settings import PRESETS, TrainSettings
@@ -30,8 +31,11 @@ PAPER_PRESETS = {**PRESETS, "vanilla": replace(PRESETS["paper"], objective="mse"
 
 
 def settings_without(family: str | None, width: str, epochs: int, seed: int) -> TrainSettings:
-    """The detector's settings; nothing of `family`, when given, may be rendered during training."""
-    return replace(PRESETS["robust"], width=width, epochs=epochs, seed=seed)
+    """The detector's settings; nothing of `family`, when given, is rendered during training.
+
+    The autoencoder has no part in the evidence: where a family is held out, it is trained for one epoch only.
+    """
+    return replace(PRESETS["robust"], width=width, epochs=1 if family else epochs, seed=seed, held_out=family or "")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Plan:
 
     def paper_settings(self, preset: str, seed: int) -> TrainSettings:
         """How the paper protocol trains: `paper`, `robust`, or `vanilla`, the squared error alone."""
-        return replace(PAPER_PRESETS[preset], width=self.width, epochs=self.epochs, seed=seed)
+        return replace(PAPER_PRESETS[preset], width=self.width, epochs=self.epochs, seed=seed, windows=0)
 
 
 QUICK = Plan(
@@ -123,7 +127,7 @@ def _blocks(records: Sequence[Record]) -> int:
     times_s = np.array([record.timestamp_ms / 1000 for record in records])
     steps_s = np.diff(times_s)
     runs = np.split(times_s, np.flatnonzero((steps_s < 0) | (steps_s > GAP_S)) + 1)
-    return sum(max(0, int((run[-1] - run[0] - AVERAGING_S) // BLOCK_S)) for run in runs)
+    return sum(max(0, int((run[-1] - run[0] - AVERAGING_S - max(SPANS_S)) // BLOCK_S)) for run in runs)
 
 
 def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.random.Generator) -> list[Episode]:

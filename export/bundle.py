@@ -18,19 +18,22 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from ..edge.bundle import FACTS_FILE, GRAPH_INPUT, GRAPH_OUTPUTS, MODEL_FILE, SCHEMA, Bundle
+from ..edge.bundle import FACTS_FILE, GRAPH_INPUTS, GRAPH_OUTPUTS, MODEL_FILE, SCHEMA, Bundle, write_reference
 from ..edge.errors import InputError
 from ..edge.frame import to_grey80
-from ..edge.measures import MEASURES, pearson, residual_map, sharpness_map
+from ..edge.measures import pearson
+from ..edge.memory import MEMORY_SIZE, PICTURES, REFERENCE_SIDE, SPANS_S, MemoryClock, Reference
 from ..edge.scorer import Scorer
 from ..training.model import Autoencoder
+from ..training.obscuration import ObscurationNet, pictures, statistics
 from ..training.run import RunFolder
 from .graph import FrameGraph
 
 TARGETS = ("onnx",)
 OPSET = 17  # the newest that TensorRT 8.6 reads
 PCC_TOLERANCE = 1e-5
-MAPS_TOLERANCE = 1e-3  # the logarithm of a nearly flat tile magnifies rounding
+LOGITS_TOLERANCE = 1e-2  # the logarithm of a nearly flat place magnifies rounding
+SAMPLES_EVERY_S = 0.05  # as if the sample frames were a drive
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Parity:
 
     frames: int
     pcc_difference: float
-    maps_difference: float
+    logits_difference: float
 
 
 def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
@@ -57,61 +60,77 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
         raise InputError(f"{out} exists and is no bundle; give a new folder to --out")
     run = RunFolder(run_folder)
     model, facts, samples = run.load_model(), run.facts(), run.samples().numpy()
+    net, trained_on = run.load_obscuration()
+    reference = trained_on.numpy()
     with _folder_beside(out) as draft:
-        _write_model(draft / MODEL_FILE, model, samples.shape[1:3], facts)
-        _write_facts(draft, samples.shape[1:3], facts, None)
-        parity = check_parity(model, Scorer(Bundle.load(draft)), samples)
-        _write_facts(draft, samples.shape[1:3], facts, parity)
+        _write_model(draft / MODEL_FILE, model, net, samples.shape[1:3], facts)
+        _write_facts(draft, samples.shape[1:3], facts, reference, None)
+        parity = check_parity(model, net, Scorer(Bundle.load(draft)), samples)
+        _write_facts(draft, samples.shape[1:3], facts, reference, parity)
         out.mkdir(parents=True, exist_ok=True)
         for name in (MODEL_FILE, FACTS_FILE):
             (draft / name).replace(out / name)
     return Bundle.load(out)
 
 
-def check_parity(model: Autoencoder, scorer: Scorer, frames: NDArray[np.uint8]) -> Parity:
+def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames: NDArray[np.uint8]) -> Parity:
     """Score camera frames [S, H, W, 3] with the Scorer and with PyTorch behind the numpy preprocessing.
 
     Raises InputError when they differ by more than the tolerances, or when no frame can be scored.
     """
-    differences: list[tuple[float, float]] = []  # of the PCC, of the maps
-    for frame in frames:
-        score = scorer.score(frame)
+    differences: list[tuple[float, float]] = []  # of the PCC, of the log odds
+    reference = torch.from_numpy(scorer.reference).unsqueeze(0)
+    clock, memory = MemoryClock(), torch.zeros(len(SPANS_S), MEMORY_SIZE)
+    scorer.restart()
+    for number, frame in enumerate(frames):
+        t_s = number * SAMPLES_EVERY_S
+        score = scorer.score(frame, t_s)
         if score.status in ("dark", "flat"):
-            continue  # these have no PCC on either side
-        if score.pcc is None or score.maps is None:
+            clock.restart()  # as the scorer does: these have no PCC on either side
+            continue
+        if score.pcc is None or score.logits is None:
             raise InputError(f"the exported graph fails on a training frame: {score.detail}; train the run again")
         grey = to_grey80(frame)
+        image = torch.from_numpy(grey)[None, None]
         with torch.no_grad():
-            reconstruction = model(torch.from_numpy(grey)[None, None])[0, 0].numpy()
-        expected = np.stack([residual_map(grey, reconstruction), sharpness_map(grey)])
+            reconstruction = model(image)[0, 0].numpy()
+            memory = memory + torch.from_numpy(clock.shares(t_s))[:, None] * (statistics(image) - memory)
+            logits = net(pictures(memory.unsqueeze(0)), reference)[0].numpy()
         pcc = pearson(grey, reconstruction)
-        differences.append((abs(score.pcc - pcc), float(np.abs(score.maps - expected).max())))
+        differences.append((abs(score.pcc - pcc), float(np.abs(score.logits - logits).max())))
     if not differences:
         raise InputError(
             "no frame of the training drives can be scored: all are dark or flat; train on a brighter drive"
         )
-    pcc_difference, maps_difference = np.max(differences, axis=0).tolist()  # np.max keeps a NaN, max() drops it
-    if not (pcc_difference <= PCC_TOLERANCE and maps_difference <= MAPS_TOLERANCE):
+    pcc_difference, logits_difference = np.max(differences, axis=0).tolist()  # np.max keeps a NaN, max() drops it
+    if not (pcc_difference <= PCC_TOLERANCE and logits_difference <= LOGITS_TOLERANCE):
         raise InputError(
             f"the exported graph differs from PyTorch: PCC by {pcc_difference:.1e} (allowed {PCC_TOLERANCE:.0e}),"
-            f" maps by {maps_difference:.1e} (allowed {MAPS_TOLERANCE:.0e}); nothing was written"
+            f" log odds by {logits_difference:.1e} (allowed {LOGITS_TOLERANCE:.0e}); nothing was written"
         )
-    return Parity(len(differences), pcc_difference, maps_difference)
+    return Parity(len(differences), pcc_difference, logits_difference)
 
 
-def _write_model(path: Path, model: Autoencoder, size: tuple[int, ...], facts: dict[str, Any]) -> None:
+def _write_model(
+    path: Path, model: Autoencoder, net: ObscurationNet, size: tuple[int, ...], facts: dict[str, Any]
+) -> None:
     height, width = size
-    graph = FrameGraph(deepcopy(model), height, width).eval()
+    graph = FrameGraph(deepcopy(model), net, height, width).eval()
     with warnings.catch_warnings():
         # The exporter that emits opset 17 is the older one; its deprecation is known and its result is checked.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
-            (torch.zeros(height, width, 3, dtype=torch.uint8),),
+            (
+                torch.zeros(height, width, 3, dtype=torch.uint8),
+                torch.zeros(len(SPANS_S), MEMORY_SIZE),
+                torch.ones(len(SPANS_S)),
+                torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
+            ),
             path,
             opset_version=OPSET,
             dynamo=False,
-            input_names=[GRAPH_INPUT],
+            input_names=list(GRAPH_INPUTS),
             output_names=list(GRAPH_OUTPUTS),
         )
     proto = onnx.load(path)
@@ -120,13 +139,16 @@ def _write_model(path: Path, model: Autoencoder, size: tuple[int, ...], facts: d
     onnx.save(proto, path)
 
 
-def _write_facts(folder: Path, size: tuple[int, ...], facts: dict[str, Any], parity: Parity | None) -> None:
+def _write_facts(
+    folder: Path, size: tuple[int, ...], facts: dict[str, Any], reference: Reference, parity: Parity | None
+) -> None:
     model = (folder / MODEL_FILE).read_bytes()
     bundle_facts = {
         "schema": SCHEMA,
         "model": {"file": MODEL_FILE, "sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)},
         "input": {"height": size[0], "width": size[1], "channels": 3, "dtype": "uint8"},
-        "measures": list(MEASURES),
+        "spans_s": list(SPANS_S),
+        "reference": write_reference(reference),
         "training": {name: facts[name] for name in ("settings", "frames", "data_fingerprint", "versions")},
         "parity": asdict(parity) if parity else {},
     }

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80
+from ..edge.memory import GAP_S
 from ..edge.tub import BadImageError, Record, Skipped, Tub, read_image
 from ..edge.whole_file import replacing
 
@@ -41,8 +42,10 @@ class FrameCache:
     frames: NDArray[np.uint8]  # [N, 80, 80], read-only view of `mapping`
     mapping: mmap.mmap
     samples: NDArray[np.uint8]  # [S, H, W, 3] whole camera frames, spread over the tubs
-    fingerprint: str  # of the images' bytes and their order
+    fingerprint: str  # of the images' bytes, their times and their order
     skipped: list[Skipped]
+    clock_s: NDArray[np.float64]  # [N] when each frame was seen; increasing, also over pauses and from tub to tub
+    starts: NDArray[np.intp]  # [N] the first frame of the stretch that each frame belongs to
 
     def take(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Copies of these frames, [len(numbers), 80, 80]; ascending numbers read the disk forward."""
@@ -73,22 +76,34 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
         _require_space(folder, len(records))
         skipped = _decode(records, data, progress)
         with replacing(sidecar) as draft:
-            draft.write_text(json.dumps([asdict(skip) for skip in skipped]))
+            draft.write_text(json.dumps({number: asdict(skip) for number, skip in skipped.items()}))
     count = data.stat().st_size // FRAME_BYTES
     if count < FRAMES_MIN:
         raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
     with data.open("rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     frames = np.frombuffer(mapping, np.uint8).reshape(count, SIZE, SIZE)
-    return FrameCache(frames, mapping, _samples(records), fingerprint, skipped)
+    clock_s, starts = _stretches([record for number, record in enumerate(records) if number not in skipped])
+    return FrameCache(frames, mapping, _samples(records), fingerprint, list(skipped.values()), clock_s, starts)
 
 
-def _skipped_earlier(sidecar: Path, data: Path, records: int) -> list[Skipped] | None:
-    """What an earlier decoding passed over; None when there is no whole one."""
+def _stretches(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """A clock in seconds over all drives, and for each record the first one of its stretch without a gap."""
+    times_s = np.array([record.timestamp_ms for record in records]) / 1000
+    steps_s = np.diff(times_s)
+    torn = (steps_s < 0) | (steps_s > GAP_S)
+    torn |= [before.session_id != after.session_id for before, after in pairwise(records)]
+    firsts = np.concatenate([[0], np.flatnonzero(torn) + 1])
+    clock_s = np.concatenate([[0.0], np.cumsum(np.where(torn, GAP_S, steps_s))])
+    return clock_s, firsts[np.concatenate([[0], np.cumsum(torn)])]
+
+
+def _skipped_earlier(sidecar: Path, data: Path, records: int) -> dict[int, Skipped] | None:
+    """What an earlier decoding passed over, by the record's number; None when there is no whole one."""
     try:
-        skipped = [Skipped(**skip) for skip in json.loads(sidecar.read_text())]
+        skipped = {int(number): Skipped(**skip) for number, skip in json.loads(sidecar.read_text()).items()}
         whole = data.stat().st_size == (records - len(skipped)) * FRAME_BYTES
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     return skipped if whole else None
 
@@ -101,7 +116,8 @@ def _fingerprint(records: Sequence[Record]) -> str:
             data = record.image.read_bytes() if stat.S_ISREG(record.image.lstat().st_mode) else b""
         except OSError:
             data = b""
-        digest.update(len(data).to_bytes(8, "little") + data)
+        when = f"{record.timestamp_ms} {record.session_id}".encode()
+        digest.update(len(when).to_bytes(8, "little") + when + len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
 
@@ -114,16 +130,16 @@ def _require_space(folder: Path, frames: int) -> None:
         )
 
 
-def _decode(records: Sequence[Record], data: Path, progress: Progress) -> list[Skipped]:
-    skipped: list[Skipped] = []
+def _decode(records: Sequence[Record], data: Path, progress: Progress) -> dict[int, Skipped]:
+    skipped: dict[int, Skipped] = {}
     waiting = iter(records)
     done = 0
     # Decoding and the area average leave the interpreter lock: threads use all cores.
     with replacing(data) as draft, draft.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(islice(waiting, CHUNK_FRAMES)):
-            for outcome in pool.map(_grey_bytes, chunk):
+            for number, outcome in enumerate(pool.map(_grey_bytes, chunk), start=done):
                 if isinstance(outcome, Skipped):
-                    skipped.append(outcome)
+                    skipped[number] = outcome
                 else:
                     file.write(outcome)
             done += len(chunk)

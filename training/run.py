@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from ..edge.errors import InputError, first_line
 from ..edge.whole_file import is_draft, replacing
 from .cache import FrameCache
+from .fit import PassMetrics
 from .model import Autoencoder
+from .obscuration import ObscurationNet
 from .schedule import EntropySchedule
 from .settings import TrainSettings
 
@@ -50,6 +52,8 @@ class RunFolder:
         self.state_file = folder / "state.safetensors"
         self.samples_file = folder / "samples.safetensors"
         self.metrics_file = folder / "metrics.jsonl"
+        self.obscuration_file = folder / "obscuration.safetensors"
+        self.passes_file = folder / "obscuration.jsonl"
 
     def require_same(self, settings: TrainSettings) -> None:
         """Raise InputError when the folder holds anything but a run with these settings, finished or not."""
@@ -152,8 +156,27 @@ class RunFolder:
         return epochs_done
 
     def finish(self, model: nn.Module) -> None:
-        """Write the weights: the sign of a finished run."""
+        """Write the autoencoder's weights."""
         _save(self.weights_file, model.state_dict(), {})
+
+    def finish_obscuration(self, net: ObscurationNet, reference: Tensor, passes: list[PassMetrics]) -> None:
+        """Write the second network: the sign of a finished run."""
+        with replacing(self.passes_file) as draft:
+            draft.write_text("".join(json.dumps(asdict(metrics)) + "\n" for metrics in passes))
+        _save(self.obscuration_file, {**net.state_dict(), "reference": reference}, {})
+
+    def load_obscuration(self) -> tuple[ObscurationNet, Tensor]:
+        """The trained obscuration network, in evaluation mode, and its reference [2, 20, 10, 10]. Raises InputError."""
+        net = ObscurationNet(settings_from(self.facts()).width)
+        if not self.obscuration_file.exists():
+            raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
+        try:
+            tensors = load_file(self.obscuration_file)
+            reference = tensors.pop("reference")
+            net.load_state_dict(tensors)
+        except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+            raise _damaged(self.obscuration_file, error) from None
+        return net.eval(), reference
 
     def load_model(self) -> Autoencoder:
         """The trained autoencoder, in evaluation mode. Raises InputError for an unfinished or damaged run."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from ..edge.errors import InputError
+from .faults import KINDS
 from .model import WIDTHS
 
 CHOICES = {
@@ -12,6 +13,7 @@ CHOICES = {
     "kernel": ("joint", "per_dimension"),
     "latent_mode": ("free", "noisy", "bounded", "standardised"),
     "entropy_start": ("at_once", "on_progress"),
+    "held_out": ("", *KINDS),
 }
 
 RANGES = {
@@ -22,6 +24,8 @@ RANGES = {
     "learning_rate": (1e-12, 1e30),
     "sigma": (1e-4, 1e4),
     "entropy_weight": (0.0, 1e9),
+    "windows": (0, 1_000_000),
+    "passes": (1, 1000),
 }
 
 
@@ -43,6 +47,9 @@ class TrainSettings:
     self_pairs: bool = True  # i = j counted, as eq. 6 prints it
     latent_mode: str = "free"  # noisy: the decoder sees z + N(0, σ²); bounded: tanh; standardised: unit variance
     entropy_start: str = "at_once"  # on_progress: λ rises and σ falls while the reconstruction stays useful
+    windows: int = 16_384  # rendered for the obscuration network; 0 leaves it untrained
+    passes: int = 6  # over these windows
+    held_out: str = ""  # a kind of fault that is never rendered, to see whether others stand in for it
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..edge.errors import InputError
 from ..edge.tub import Tub
 from .cache import FrameCache, build_cache
+from .fit import FitWatcher, fit_obscuration
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 from .run import EpochMetrics, RunFolder, make_model
@@ -24,7 +25,7 @@ CACHE_FOLDER = ".frames"  # beside the runs
 PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
 
 
-class Watcher(Protocol):
+class Watcher(FitWatcher, Protocol):
     """Who is told how the training goes."""
 
     def decoded(self, done: int, total: int) -> None:
@@ -38,12 +39,14 @@ class Watcher(Protocol):
 
 
 def train_tubs(tubs: Sequence[Tub], settings: TrainSettings, folder: Path, device: str, watcher: Watcher) -> FrameCache:
-    """Decode the tubs, once for all runs beside `folder`, and train on them. Returns what was read."""
+    """Decode the tubs, once for all runs beside `folder`, train both networks on them, and return what was read."""
     run = RunFolder(folder)
     run.require_same(settings)
     cache = build_cache(tubs, folder.parent / CACHE_FOLDER, watcher.decoded)
     run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, watcher)
+    if not run.obscuration_file.exists():
+        run.finish_obscuration(*fit_obscuration(cache, settings, device, watcher))
     return cache
 
 

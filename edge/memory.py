@@ -1,0 +1,64 @@
+"""What the network remembers of the last seconds, and how it grows by a frame: shapes and time constants.
+
+A fault stays where it is on the lens while the scene moves, so the network looks at averages over time. The graph
+itself is stateless: it takes the memory and how much the new frame weighs, and returns the memory for the next one.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .frame import SIZE
+
+SPANS_S = (0.4, 2.0)  # time constants: a quick look, which sees a drop fall, and a calm one
+HALF = SIZE // 2
+STATISTICS = 7  # averaged on the grid of half the size: energy of the grey, edges on two scales
+MEMORY_SIZE = SIZE * SIZE + STATISTICS * HALF * HALF  # numbers a span: the mean frame, then the statistics
+PICTURES = 10 * len(SPANS_S)  # what the network sees of the memory, each [40, 40] in 0…1.2
+REFERENCE_SIDE = 10  # the pictures of a clean drive are kept on a coarser grid
+PLACES = 20  # side of the map that the network answers with
+GAP_S = 2.0  # without a frame for longer, what was remembered is forgotten
+
+Reference = NDArray[np.float32]  # [2, PICTURES, 10, 10]: centre and spread of the pictures on a clean drive
+
+SPREAD_MIN = 0.015  # of a picture on the clean drive: a place that never changes is no detector
+
+
+def make_reference(pictures: NDArray[np.float32]) -> Reference:
+    """Coarse pictures [N, 20, 10, 10] of a clean drive to their centre and spread.
+
+    Quantiles, not moments: an unlabelled training drive may be partly wet.
+    """
+    low, centre, high = np.quantile(pictures, (0.16, 0.5, 0.84), axis=0)
+    return np.stack([centre, np.maximum((high - low) / 2, SPREAD_MIN)]).astype(np.float32)
+
+
+class MemoryClock:
+    """How much the next frame weighs in each span. Holds no clock: times come in."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything: another drive begins."""
+        self.frames = 0
+        self._t_s = self._first_t_s = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the longest span has been seen once."""
+        return self.frames > 0 and self._t_s - self._first_t_s >= max(SPANS_S)
+
+    def shares(self, t_s: float) -> NDArray[np.float32]:
+        """The weights [2] in 0…1 of a frame seen at `t_s` seconds; 1 after a gap or a step back, which restart."""
+        step_s = t_s - self._t_s
+        if self.frames and not 0 <= step_s <= GAP_S:
+            self.restart()
+        if not self.frames:
+            self._first_t_s = t_s
+        self.frames += 1
+        self._t_s = t_s
+        # The plain mean until there is enough for the exponential one: the first frame has no special weight.
+        least = 1 / self.frames
+        return np.array([max(-math.expm1(-step_s / span_s), least) for span_s in SPANS_S], np.float32).clip(0, 1)

@@ -1,0 +1,128 @@
+"""The obscuration network: from what the last seconds looked like to where the lens is obscured.
+
+Three steps, all in the exported graph. `statistics` measures one frame: its grey and, on half the size, the energy of
+its grey and of its edges. The car averages them over time (`edge.memory`). `pictures` turns the averages into what
+tells a lens fault: how much a place changes, how sharp it is on the whole, and what stands still there. The network
+sees each picture as it is and as its deviation from this car's clean drive, and answers where the lens is obscured.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..edge.frame import SIZE
+from ..edge.memory import HALF, PICTURES, REFERENCE_SIDE, SPANS_S, STATISTICS
+
+FLOOR = 0.004  # grey levels, 0…1: weaker edges and changes are noise
+LOG_RANGE = 5.6  # the logarithm of the floor is −5.5: pictures lie in 0…1.2
+DEVIATION_MAX = 6.0  # spreads; beyond, a place is as unlike the clean drive as can be
+
+# Channels behind the pointwise layer, the first convolution, and the three scales. Multiply-adds: 8.2 M and 4.4 M.
+CHANNELS = {
+    "narrow": (12, 16, 14, 20, 32),
+    "medium": (16, 24, 20, 28, 48),
+    "wide": (24, 32, 32, 48, 64),
+}
+
+
+def statistics(grey: Tensor) -> Tensor:
+    """Grey frames [B, 1, 80, 80] in 0…1 to [B, 17600]: the frame, then its energies on [7, 40, 40]."""
+    half = _pool(grey)
+    energies = torch.cat([_pool(grey * grey), _pool(_edges(grey)), _edges(half)], 1)  # [B, 7, 40, 40]
+    return torch.cat([grey.flatten(1), energies.flatten(1)], 1)
+
+
+def pictures(memory: Tensor) -> Tensor:
+    """Averaged statistics [B, 2, 17600], a row a time span, to pictures [B, 20, 40, 40] in 0…1.2."""
+    return torch.cat([_pictures_of_span(memory[:, span]) for span in range(len(SPANS_S))], 1)
+
+
+def _pictures_of_span(memory: Tensor) -> Tensor:
+    """[B, 17600] to [B, 10, 40, 40]: mean, change, edges on two scales, and the edges of the mean."""
+    mean = memory[:, : SIZE * SIZE].reshape(-1, 1, SIZE, SIZE)
+    energies = memory[:, SIZE * SIZE :].reshape(-1, STATISTICS, HALF, HALF)
+    half = _pool(mean)
+    change = (energies[:, :1] - _pool(mean * mean)).clamp_min(0).sqrt()  # spread over time, in grey levels
+    # What stands still keeps its edges in the mean; what moves leaves none there but plenty in the energies.
+    standing = torch.cat([_pool(_curvature(mean)), _curvature(half)], 1)
+    energetic = torch.cat([change, energies[:, 1:], standing], 1)
+    return torch.cat([half, 1 + (energetic + FLOOR).log() / LOG_RANGE], 1)
+
+
+def coarse(seen: Tensor) -> Tensor:
+    """Pictures [B, 20, 40, 40] on the grid of a reference, [B, 20, 10, 10]."""
+    return F.avg_pool2d(seen, HALF // REFERENCE_SIDE)
+
+
+class ObscurationNet(nn.Module):
+    """A small convolutional network with three scales; no coordinates, so that it cannot learn a place by heart."""
+
+    def __init__(self, width: str = "medium") -> None:
+        super().__init__()
+        point, first, fine, middle, low = CHANNELS[width]
+        self.scale = nn.BatchNorm2d(PICTURES)
+        self.mix = _block(2 * PICTURES, point, kernel=1)
+        self.enter = _block(point, first, stride=2)  # [20, 20]
+        self.fine = _block(first, fine)
+        self.middle = nn.Sequential(_block(fine, middle, stride=2), _block(middle, middle))  # [10, 10]
+        self.low = nn.Sequential(_block(middle, low, stride=2), _block(low, low))  # [5, 5]
+        self.join = _block(fine + middle + low, fine, kernel=1)
+        self.answer = nn.Sequential(_block(fine, fine), nn.Conv2d(fine, 1, 1))
+        nn.init.zeros_(self.answer[-1].weight)  # untrained it says nothing, anywhere
+        nn.init.zeros_(self.answer[-1].bias)
+
+    def forward(self, seen: Tensor, reference: Tensor) -> Tensor:
+        """Pictures [B, 20, 40, 40] and their reference [B or 1, 2, 20, 10, 10] to logits [B, 20, 20]."""
+        return self.judge(seen, self.deviation(seen, reference))
+
+    @staticmethod
+    def deviation(seen: Tensor, reference: Tensor) -> Tensor:
+        """How far each picture lies from the clean drive, [B, 20, 40, 40] in half spreads, −3…3."""
+        centre, spread = _enlarge(reference[:, 0]), _enlarge(reference[:, 1])
+        return ((seen - centre) / spread).clamp(-DEVIATION_MAX, DEVIATION_MAX) / 2
+
+    def judge(self, seen: Tensor, deviation: Tensor) -> Tensor:
+        """Logits [B, 20, 20] from the pictures and their deviation; 0 where that is unknown."""
+        fine = self.fine(self.enter(self.mix(torch.cat([self.scale(seen), deviation], 1))))
+        middle = self.middle(fine)
+        low = self.low(middle)
+        scales = [fine, F.interpolate(middle, scale_factor=2.0), F.interpolate(low, scale_factor=4.0)]
+        return self.answer(self.join(torch.cat(scales, 1)))[:, 0]
+
+
+def _block(source: int, target: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(source, target, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(target),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _pool(picture: Tensor) -> Tensor:
+    return F.avg_pool2d(picture, 2)
+
+
+def _enlarge(grid: Tensor) -> Tensor:
+    return F.interpolate(grid, size=(HALF, HALF), mode="bilinear", align_corners=False)
+
+
+def _neighbours(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left, right, upper and lower neighbour of every pixel; beyond the border the outermost goes on."""
+    left = torch.cat([picture[..., :1], picture[..., :-1]], -1)
+    right = torch.cat([picture[..., 1:], picture[..., -1:]], -1)
+    upper = torch.cat([picture[..., :1, :], picture[..., :-1, :]], -2)
+    lower = torch.cat([picture[..., 1:, :], picture[..., -1:, :]], -2)
+    return left, right, upper, lower
+
+
+def _curvature(picture: Tensor) -> Tensor:
+    """The absolute Laplacian of [B, 1, H, W]."""
+    left, right, upper, lower = _neighbours(picture)
+    return (4 * picture - left - right - upper - lower).abs()
+
+
+def _edges(picture: Tensor) -> Tensor:
+    """[B, 1, H, W] to its absolute Laplacian and slopes, [B, 3, H, W]."""
+    left, right, upper, lower = _neighbours(picture)
+    curvature = (4 * picture - left - right - upper - lower).abs()
+    return torch.cat([curvature, (right - left).abs() / 2, (lower - upper).abs() / 2], 1)

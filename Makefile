@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 FOLDERS := package edge calibration parts optics training export evaluation cli
 
 OTHERS := 3.10 3.12 3.13
+IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py
 
 .PHONY: demo test check lint types others install
 
@@ -27,7 +28,8 @@ lint: install
 types: install
 	cd $(VENV) && bin/mypy --config-file $(CURDIR)/setup.cfg -p mle_uvad
 
-# What runs on the car, without torch and donkeycar, on numpy 1.26 and 2. A Python that is absent is passed over.
+# What runs on the car, without torch and donkeycar, on numpy 1.26 and 2; then in the stock cars of the donkeycar that
+# pip takes for this Python: 5.0.0 on 3.10, 5.4.0 on 3.12 and 3.13. A Python that is absent is passed over.
 others: $(VENV)/bundle
 	for version in $(OTHERS); do \
 	  python=$$(ls $$HOME/.pyenv/versions/$$version.*/bin/python 2> /dev/null | tail -n 1); \
@@ -36,7 +38,8 @@ others: $(VENV)/bundle
 	  $$python -m venv --clear $(VENV)/$$version && \
 	  $(VENV)/$$version/bin/pip install -qq . pytest && \
 	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle tests/edge tests/calibration tests/parts \
-	  || exit 1; \
+	  && $(VENV)/$$version/bin/pip install -qq '.[donkeycar]' albumentations && \
+	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle $(IN_A_CAR) || exit 1; \
 	done
 	rm -rf build *.egg-info
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scoring import make_bundle
 
-from mle_uvad.evaluation.car import add_part, configure, create_car
+from mle_uvad.evaluation.car import configure, create_car
 from mle_uvad.evaluation.drives import write_drive
 from mle_uvad.evaluation.track import Track
+from mle_uvad.parts.manage_py import ManagePy
 
 LOOPS = 400
 WARM_UP_LOOPS = 40  # the web server and the tub start in the first two seconds
@@ -68,7 +69,7 @@ def main() -> None:
         drive = write_drive(folder / "drive", Track(np.random.default_rng(0)), seed=1, seconds=LOOPS / HZ, hz=HZ)
         plain, watched = (make_car(folder, name, drive / "images") for name in ("plain", "watched"))
         make_bundle(folder, "medium").folder.rename(watched / "models" / "lens")
-        add_part(watched / "manage.py")
+        ManagePy.read(watched).install()
         for label, car in (("without the part", plain), ("with the part", watched)):
             rows[label] = [float(np.percentile(times, q)) for times in drive_times(car) for q in (50, 99)]
     rows["difference"] = [b - a for a, b in zip(*rows.values(), strict=True)]

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..edge.tub import Skipped
+from ..parts.doctor import Finding
 from ..parts.events import Event
 from .console import console
 
@@ -42,3 +43,13 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
         places = [skip.where for skip in skipped if skip.reason == reason]
         more = ", …" if count > LISTED else ""
         console.print(f"skipped {count}: {reason} ({', '.join(places[:LISTED])}{more})", markup=False)
+
+
+def findings_as_lines(findings: Sequence[Finding]) -> str:
+    """A line a check of the car, and below it what to do."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.verdict}  {finding.check:<11}  {finding.reason}")
+        if finding.fix:
+            lines.append(f"      {'':<11}  fix: {finding.fix}")
+    return "\n".join(lines)

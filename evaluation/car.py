@@ -1,4 +1,4 @@
-"""A stock Donkeycar `complete` car with the part in it, driven on recorded pictures by its own manage.py."""
+"""A stock Donkeycar, driven on recorded pictures by its own manage.py."""
 
 import asyncio
 import json
@@ -12,42 +12,18 @@ from pathlib import Path
 
 from ..edge.errors import InputError
 
-BEFORE_LIDAR = "    # add lidar\n    if cfg.USE_LIDAR:"
-BEFORE_STORAGE = "    #\n    # Create data storage part\n    #\n"
-PART = """\
-    # lens monitor
-    from mle_uvad.parts import MLEAnomalyPart
-    V.add(MLEAnomalyPart.from_config(cfg), inputs=['cam/image_array'],
-          outputs=MLEAnomalyPart.outputs, threaded=True)
-
-"""
-TUB_FIELDS = """\
-    inputs += MLEAnomalyPart.outputs
-    types += ['float', 'boolean', 'float', 'int', 'str']
-
-"""
 CREATE = "from donkeycar.management.base import execute_from_command_line as run; run()"
 CONNECT_TRIES = 300
 CONNECT_EVERY_S = 0.1
 RECORD = {"angle": 0.0, "throttle": 0.2, "drive_mode": "user", "recording": True}
 
 
-def create_car(car: Path) -> None:
-    """Run `donkey createcar` for the stock template. Raises InputError with its last line when it fails."""
-    command = [sys.executable, "-c", CREATE, "createcar", "--path", str(car), "--template", "complete"]
+def create_car(car: Path, template: str = "complete") -> None:
+    """Run `donkey createcar` for a stock template. Raises InputError with its last line when it fails."""
+    command = [sys.executable, "-c", CREATE, "createcar", "--path", str(car), "--template", template]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not (car / "manage.py").exists():
         raise InputError(f"donkey createcar made no car in {car}: {(done.stderr or done.stdout).strip()[-200:]}")
-
-
-def add_part(manage: Path) -> None:
-    """Put the part behind the camera and its values into the tub, at the anchors of the stock template."""
-    text = manage.read_text()
-    for anchor, lines in ((BEFORE_LIDAR, PART), (BEFORE_STORAGE, TUB_FIELDS)):
-        if text.count(anchor) != 1:
-            raise InputError(f"{manage} is not the stock complete template: {anchor.strip()!r} is not in it once")
-        text = text.replace(anchor, lines + anchor)
-    manage.write_text(text)
 
 
 def configure(car: Path, images: Path, loops: int) -> None:

@@ -23,9 +23,10 @@ from ..edge.scorer import Scorer
 from ..edge.tub import Tub, read_image
 from ..export.bundle import export_bundle
 from ..parts.events import Event, read_events
+from ..parts.manage_py import ManagePy
 from ..training.settings import PRESETS
 from ..training.train import train_tubs
-from .car import add_part, configure, create_car, drive
+from .car import configure, create_car, drive
 from .display import Display
 from .drives import write_drive
 from .judge import Verdict, judge
@@ -83,7 +84,7 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     calibration, by_pcc = (_calibrate(scorer, clean_tub, rule, display) for rule in ("clean", "pcc"))
     calibration.save(bundle.folder / CALIBRATION_FILE)
     display.step("4/5 adding the part to its manage.py and driving the wet drive at 20 Hz")
-    add_part(car / "manage.py")
+    ManagePy.read(car).install()
     loops = round(WET_S * HZ) - 1  # the camera starts at its second picture; one more would be the first again
     configure(car, wet_tub / "images", loops)
     with display.bar("driving") as progress:

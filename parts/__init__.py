@@ -1,5 +1,7 @@
 """The Donkeycar parts; they import no donkeycar."""
 
 from .anomaly import MLEAnomalyPart
+from .limiter import LensLimiter
+from .overlay import LensOverlay
 
-__all__ = ["MLEAnomalyPart"]
+__all__ = ["LensLimiter", "LensOverlay", "MLEAnomalyPart"]

@@ -1,5 +1,6 @@
 """The LENS_ keys of myconfig.py."""
 
+import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,34 +9,58 @@ from typing import Any
 from ..edge.bundle import CALIBRATION_FILE
 from ..edge.errors import InputError
 
-KEYS = {
+ACTIONS = ("none", "warn", "slow", "stop")  # what an obscured lens does; `LensLimiter` says how
+KEYS: dict[str, Any] = {
     "LENS_BUNDLE": "models/lens",
     "LENS_CALIBRATION": "",  # calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
+    "LENS_ACTION": "warn",
+    "LENS_SLOW_THROTTLE": 0.5,  # 0…1, of the autopilot's throttle
 }
 
 
 @dataclass(frozen=True)
 class LensConfig:
-    """Where the part finds its files; relative paths start at the car's folder."""
+    """Where the parts find their files, relative paths starting at the car's folder, and what they may do."""
 
     bundle: Path
     calibration: Path
     event_log: Path
+    action: str
+    slow_throttle: float
 
     @classmethod
     def read(cls, cfg: Any) -> "LensConfig":
-        """Take the LENS_ keys of a Donkeycar config. Raises InputError for an unknown key or one that is no path."""
+        """Take the LENS_ keys of a Donkeycar config. Raises InputError for an unknown key or a value of no use."""
         values = dict(KEYS)
         for key in (name for name in dir(cfg) if name.startswith("LENS_")):
-            value = getattr(cfg, key)
             if key not in KEYS:
                 known = (get_close_matches(key, KEYS, n=1, cutoff=0.0) or list(KEYS))[0]
                 raise InputError(f"myconfig.py sets {key}, which is unknown; did you mean {known}?")
-            if not isinstance(value, str | Path):
-                raise InputError(f"{key} is {value!r}; give a path, for example {KEYS['LENS_BUNDLE']!r}")
-            values[key] = str(value)
+            values[key] = getattr(cfg, key)
+        for key in ("LENS_BUNDLE", "LENS_CALIBRATION", "LENS_EVENT_LOG"):
+            if not isinstance(values[key], str | Path):
+                raise InputError(f"{key} is {values[key]!r}; give a path, for example {KEYS['LENS_BUNDLE']!r}")
         car = Path(getattr(cfg, "CAR_PATH", "."))
         bundle = car / values["LENS_BUNDLE"]
-        calibration = car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE
-        return cls(bundle, calibration, car / values["LENS_EVENT_LOG"])
+        return cls(
+            bundle=bundle,
+            calibration=car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE,
+            event_log=car / values["LENS_EVENT_LOG"],
+            action=known_action(values["LENS_ACTION"]),
+            slow_throttle=share_of_throttle(values["LENS_SLOW_THROTTLE"]),
+        )
+
+
+def known_action(value: Any) -> str:
+    """The action itself. Raises InputError for what is none."""
+    if value not in ACTIONS:
+        raise InputError(f"LENS_ACTION is {value!r}; choose one of {', '.join(ACTIONS)}")
+    return str(value)
+
+
+def share_of_throttle(value: Any) -> float:
+    """A number of 0…1. Raises InputError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
+        raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")
+    return float(value)

@@ -177,3 +177,45 @@ def shared_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings: {folder} is absent")
     return folder
+
+
+# As much of a manage.py as the lens lines hang on to; the real ones are in parts/test_stock_cars.py.
+STAND_IN = """\
+#!/usr/bin/env python3
+def drive(cfg):
+    add_camera(V, cfg, camera_type)
+
+    # add lidar
+    if cfg.USE_LIDAR:
+        pass
+    V.add(UserPilotCondition(),
+          outputs=['run_user', "run_pilot", "ui/image_array"])
+
+    class LedConditionLogic:
+        pass
+
+    V.add(DriveMode(),
+          outputs=['steering', 'throttle'])
+
+    #
+    # Setup drivetrain
+    #
+    add_drivetrain(V, cfg)
+
+    inputs, types = [], []
+
+    #
+    # Create data storage part
+    #
+    tub_writer = TubWriter(tub_path, inputs=inputs, types=types, metadata=meta)
+"""
+
+
+@pytest.fixture
+def stand_in_car(tmp_path: Path) -> Path:
+    """A folder with a config.py and a manage.py that can be patched and not be run."""
+    car = tmp_path / "mycar"
+    car.mkdir()
+    (car / "manage.py").write_text(STAND_IN)
+    (car / "config.py").write_text("IMAGE_W = 160\nIMAGE_H = 120\nDRIVE_LOOP_HZ = 20\n")
+    return car

@@ -15,7 +15,7 @@ from mle_uvad.parts.events import Event
 
 def test_version_and_help(run: Any) -> None:
     assert run("--version").out.strip() == __version__
-    for name in [command.callback.__name__ for command in app.registered_commands]:
+    for name in [command.callback.__name__.replace("_", "-") for command in app.registered_commands]:
         outcome = run(name, "--help")
         assert outcome.code == 0
         assert "Usage" in outcome.out

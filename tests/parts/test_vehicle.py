@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge import Bundle, InputError, Monitor, Scorer, Tub
+from mle_uvad.edge import Bundle, Monitor, Scorer, Tub
 from mle_uvad.edge.replay import replay
-from mle_uvad.evaluation.car import add_part, configure, create_car, drive
-from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.evaluation.car import configure, create_car, drive
 from mle_uvad.parts.events import read_events
+from mle_uvad.parts.manage_py import ManagePy
 
 if find_spec("donkeycar") is None:
     pytest.skip("needs donkeycar: pip install 'mle_uvad[donkeycar]'", allow_module_level=True)
@@ -82,7 +82,7 @@ def test_a_stock_car_records_the_five_fields_and_logs_the_event(
     bundle_folder.rename(car / "models" / "lens")
     calibration.save(car / "models" / "lens" / "calibration.json")
     source = make_tub([*clear_frames, *clear_frames, *wet_frames, *clear_frames])
-    add_part(car / "manage.py")
+    ManagePy.read(car).install()
     loops = 239
     configure(car, source / "images", loops)
     told = []
@@ -100,20 +100,3 @@ def test_a_stock_car_records_the_five_fields_and_logs_the_event(
     (event,) = read_events(car / "logs" / "lens_events.db")
     assert event.state == "ended"
     assert {record["lens/event_id"] for record in records} == {0, event.id}
-
-
-def test_a_template_it_does_not_know_is_left_alone(tmp_path: Path) -> None:
-    manage = tmp_path / "manage.py"
-    manage.write_text("print('my own car')\n")
-    with pytest.raises(InputError, match="not the stock complete template"):
-        add_part(manage)
-    assert manage.read_text() == "print('my own car')\n"
-
-
-def test_the_part_is_what_the_template_text_names() -> None:
-    from mle_uvad.evaluation import car
-
-    scope: dict[str, Any] = {"inputs": [], "types": []}
-    exec("from mle_uvad.parts import MLEAnomalyPart\n" + car.TUB_FIELDS.replace("    ", ""), scope)
-    assert scope["inputs"] == MLEAnomalyPart.outputs == list(TYPES)
-    assert len(scope["types"]) == len(TYPES)

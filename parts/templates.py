@@ -1,0 +1,128 @@
+"""The lines that go into Donkeycar's stock manage.py, and the places where they go."""
+
+from dataclasses import dataclass
+
+BEGIN = "# mle_uvad begin"
+END = "# mle_uvad end"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines for one place of a template."""
+
+    title: str
+    above: str  # text of the template, in it exactly once; the lines go right above it
+    lines: str  # indented as they stand in the file
+
+    def marked(self) -> str:
+        """The lines between their marks, by which they are found again."""
+        return f"    {BEGIN}: {self.title}\n{self.lines}    {END}\n"
+
+
+@dataclass(frozen=True)
+class Template:
+    """A manage.py that is understood."""
+
+    name: str
+    relies_on: tuple[str, ...]  # what the lines take for granted, each in the template exactly once
+    blocks: tuple[Block, ...]  # in the order of the file
+
+    def strange(self, text: str) -> list[str]:
+        """What a manage.py lacks, or has more than once, of all that the lines need; empty when they fit."""
+        return [part for part in (*self.relies_on, *(block.above for block in self.blocks)) if text.count(part) != 1]
+
+    def fill(self, text: str) -> str:
+        """The manage.py with all blocks in it."""
+        for block in self.blocks:
+            text = text.replace(block.above, block.marked() + block.above)
+        return text
+
+
+TUB_FIELDS = """\
+    inputs += MLEAnomalyPart.outputs
+    types += ['float', 'boolean', 'float', 'int', 'str']
+"""
+
+COMPLETE = Template(
+    "complete",
+    relies_on=(
+        "    add_camera(V, cfg, camera_type)\n",
+        '          outputs=[\'run_user\', "run_pilot", "ui/image_array"])\n',
+        "          outputs=['steering', 'throttle'])\n",
+        "    tub_writer = TubWriter(tub_path, inputs=inputs, types=types, metadata=meta)\n",
+    ),
+    blocks=(
+        Block(
+            "watch the lens",
+            "    # add lidar\n    if cfg.USE_LIDAR:\n",
+            """\
+    from mle_uvad.parts import LensLimiter, LensOverlay, MLEAnomalyPart
+    V.add(MLEAnomalyPart.from_config(cfg), inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs, threaded=True)
+""",
+        ),
+        Block(
+            "show it on the web page; the tub and the pilot keep the clean picture",
+            "    class LedConditionLogic:\n",
+            """\
+    V.add(LensOverlay.from_config(cfg), inputs=['ui/image_array', 'lens/obscured', 'lens/status'],
+          outputs=LensOverlay.outputs)
+""",
+        ),
+        Block(
+            "hold the autopilot back while the lens is obscured, if LENS_ACTION says so",
+            "    #\n    # Setup drivetrain\n    #\n    add_drivetrain(V, cfg)\n",
+            "    V.add(LensLimiter.from_config(cfg), inputs=LensLimiter.inputs, outputs=LensLimiter.outputs)\n",
+        ),
+        Block("record it", "    #\n    # Create data storage part\n    #\n", TUB_FIELDS),
+    ),
+)
+
+BASIC = Template(
+    "basic",
+    relies_on=(
+        "    car.add(cam, inputs=inputs, outputs=['cam/image_array'], threaded=True)\n",
+        "            outputs=['angle', 'throttle'])\n",
+        "        tub_writer = TubWriter(base_path=tub_path, inputs=inputs, types=types)\n",
+    ),
+    blocks=(
+        Block(
+            "watch the lens",
+            "    # add controller\n    if cfg.USE_RC:\n",
+            """\
+    from mle_uvad.parts import LensLimiter, LensOverlay, MLEAnomalyPart
+    car.add(MLEAnomalyPart.from_config(cfg), inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs, threaded=True)
+""",
+        ),
+        # This template shows the camera's own array: the controller, added just above, is given the copy instead.
+        Block(
+            "show it on the web page; the tub and the pilot keep the clean picture",
+            "    # pilot condition to determine if user or ai are driving\n",
+            """\
+    car.add(LensOverlay.from_config(cfg), inputs=['cam/image_array', 'lens/obscured', 'lens/status'],
+            outputs=LensOverlay.outputs)
+    next(entry for entry in car.parts if entry['part'] is ctr)['inputs'][0] = 'ui/image_array'
+""",
+        ),
+        Block(
+            "hold the autopilot back while the lens is obscured, if LENS_ACTION says so",
+            '    # Drive train setup\n    if cfg.DONKEY_GYM or cfg.DRIVE_TRAIN_TYPE == "MOCK":\n',
+            "    car.add(LensLimiter.from_config(cfg), inputs=LensLimiter.inputs, outputs=LensLimiter.outputs)\n",
+        ),
+        Block("record it", "    # do we want to store new records into own dir or append to existing\n", TUB_FIELDS),
+    ),
+)
+
+TEMPLATES = (COMPLETE, BASIC)
+
+WHERE_BY_HAND = (
+    "below the camera, before the web controller",
+    "where ui/image_array has just been made",
+    "below DriveMode, above the drive train",
+    "above the TubWriter, where inputs and types are complete",
+)
+
+
+def lines_by_hand() -> str:
+    """What to add to a manage.py that is not understood, place by place."""
+    places = zip(WHERE_BY_HAND, COMPLETE.blocks, strict=True)
+    return "\n".join(f"{where}, to {block.title}:\n\n{block.lines}" for where, block in places)

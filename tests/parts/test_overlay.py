@@ -1,0 +1,104 @@
+"""The mark on the web page: drawn into a copy, only when there is something to say, at no cost else."""
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mle_uvad.parts import LensOverlay
+
+CLEAR_MS_MAX = 0.3
+MARKED = [
+    (True, "obscured"),
+    (True, "frozen"),
+    *((False, status) for status in ("uncalibrated", "dark", "flat", "no_frame", "frozen", "stale", "error")),
+]
+
+
+@pytest.fixture
+def picture(rng: np.random.Generator) -> Any:
+    frame = rng.integers(60, 120, (120, 160, 3), np.uint8)
+    frame.flags.writeable = False
+    return frame
+
+
+@pytest.mark.parametrize("said", [(False, "ok"), (False, "warmup"), (None, None), (False, None), (True, None)])
+def test_the_very_picture_comes_back_when_there_is_nothing_to_say(said: Any, picture: Any) -> None:
+    assert LensOverlay().run(picture, *said) is picture
+
+
+@pytest.mark.parametrize("said", MARKED)
+def test_the_mark_is_in_a_copy_at_the_top_left(said: Any, picture: Any) -> None:
+    before = picture.copy()
+    shown = LensOverlay().run(picture, *said)
+    assert (picture == before).all()
+    assert shown.shape == picture.shape
+    assert shown.dtype == np.uint8
+    changed = (shown != picture).any(2)
+    assert changed[:12, :40].mean() > 0.9
+    assert not changed[30:].any()
+    paper = shown[0, 0].astype(int)
+    assert (paper[1] < 60) == said[0], "an obscured lens is red, all else is yellow"
+    spread = shown[:12, :40].reshape(-1, 3).std(0)
+    assert spread.max() > 20, "there is no text in the mark"
+
+
+def test_different_words_look_different(picture: Any) -> None:
+    overlay = LensOverlay()
+    assert len({overlay.run(picture, *said).tobytes() for said in MARKED}) == len(MARKED)
+
+
+@pytest.mark.parametrize("shape", [(120, 160), (120, 160, 1), (480, 640, 3), (5, 7, 3), (1, 1), (2, 300, 1)])
+def test_pictures_of_any_size_and_one_channel(shape: Any) -> None:
+    picture = np.full(shape, 90, np.uint8)
+    shown = LensOverlay().run(picture, True, "obscured")
+    assert shown.shape == shape
+    assert (shown != picture).any()
+
+
+def test_letters_grow_with_the_picture() -> None:
+    def marked(height: int) -> int:
+        picture = np.full((height, height, 3), 90, np.uint8)
+        return int((LensOverlay().run(picture, True, "obscured") != picture).any(2).sum())
+
+    assert marked(480) == pytest.approx(16 * marked(120), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        "x",
+        np.asarray(None),
+        np.zeros((120, 160, 3), np.float32),
+        np.zeros((120, 160, 4), np.uint8),
+        np.zeros((0, 160, 3), np.uint8),
+    ],
+    ids=lambda odd: str(getattr(odd, "shape", odd)),
+)
+def test_what_is_no_picture_comes_back_as_it_is(odd: Any) -> None:
+    assert LensOverlay().run(odd, True, "obscured") is odd
+
+
+def test_odd_words_do_no_harm_and_do_not_pile_up(picture: Any) -> None:
+    overlay = LensOverlay()
+    for number in range(200):
+        overlay.run(picture, False, f"{number} größer\n\0 als \N{SNOWMAN} erlaubt ist und noch viel länger")
+    for obscured in (np.zeros(3), "yes", 1):
+        overlay.run(picture, obscured, "dark")
+    assert len(overlay._labels) <= 32
+
+
+def test_the_action_none_shows_nothing(picture: Any) -> None:
+    assert LensOverlay.from_config(SimpleNamespace(LENS_ACTION="none")).run(picture, *MARKED[0]) is picture
+    assert LensOverlay.from_config(SimpleNamespace()).run(picture, *MARKED[0]) is not picture
+
+
+def test_a_clear_picture_costs_next_to_nothing(picture: Any) -> None:
+    overlay = LensOverlay()
+    started_s = time.perf_counter()
+    for _ in range(100):
+        overlay.run(picture, False, "ok")
+    assert (time.perf_counter() - started_s) * 1e3 / 100 < CLEAR_MS_MAX

@@ -46,7 +46,7 @@ others: $(VENV)/bundle
 $(VENV)/bundle: $(VENV)/installed
 	rm -rf $(VENV)/made $@
 	$(BIN)/mle-uvad generate $(VENV)/made/drive --seconds 10
-	$(BIN)/mle-uvad train $(VENV)/made/drive --out $(VENV)/made/run --width narrow --epochs 20
+	$(BIN)/mle-uvad train $(VENV)/made/drive --out $(VENV)/made/run --width narrow --epochs 20 --windows 480
 	$(BIN)/export-model $(VENV)/made/run --out $@
 
 install: $(VENV)/installed

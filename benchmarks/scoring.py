@@ -1,6 +1,6 @@
-"""What scoring a camera frame costs over the bare network: `python benchmarks/scoring.py`.
+"""What scoring a camera frame costs over the bare networks: `python benchmarks/scoring.py`.
 
-Goals on 160×120 frames, medium: at most 1.5 times the autoencoder alone, and at 20 Hz 4 % of one core.
+Goals on 160×120 frames, medium: at most 1.5 times both networks alone, and at 20 Hz 4 % of one core.
 """
 
 import io
@@ -13,16 +13,18 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge.bundle import CALIBRATION_FILE, Bundle
 from mle_uvad.edge.evidence import Limits
-from mle_uvad.edge.measures import TILES
+from mle_uvad.edge.memory import HALF, PICTURES, PLACES, REFERENCE_SIDE
 from mle_uvad.edge.scorer import Scorer
 from mle_uvad.export.bundle import export_bundle
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.model import WIDTHS
+from mle_uvad.training.obscuration import ObscurationNet
 from mle_uvad.training.run import RunFolder, make_model
 from mle_uvad.training.settings import TrainSettings
 
@@ -33,18 +35,20 @@ PACED_S = 20.0
 
 
 def make_bundle(folder: Path, width: str) -> Bundle:
-    """An untrained autoencoder as a bundle, calibrated to limits that nothing reaches.
+    """Untrained networks as a bundle, calibrated to limits that nothing reaches.
 
     The weights do not change what a frame costs, and the evidence is gathered as on a calibrated car.
     """
     samples = camera_frames(8)
-    settings = TrainSettings(width=width, epochs=1)
+    settings = TrainSettings(width=width, epochs=1, windows=0)
+    nothing = FrameCache(samples[:0], None, samples, "none", [], np.empty(0), np.empty(0, np.intp))  # type: ignore[arg-type]
     run = RunFolder(folder / f"run_{width}")
-    run.start(settings, FrameCache(samples[:0], None, samples, "none", []), [])  # type: ignore[arg-type]
+    run.start(settings, nothing, [])
     run.finish(make_model(settings))
+    run.finish_obscuration(ObscurationNet(width), torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), [])
     bundle = export_bundle(run.folder, folder / f"lens_{width}", "onnx")
-    places = np.array([-99, 0, 99], np.float32).repeat(TILES * TILES).reshape(3, TILES, TILES)
-    limits = Limits((-1.0, 0.0, 1.0), places, places_limit=1.0, averaging_s=1.0)
+    places = np.zeros((PLACES, PLACES), np.float32)
+    limits = Limits((-1.0, 0.0, 1.0), places, limit=99.0, averaging_s=0.5, reference=bundle.reference)
     size = (bundle.height, bundle.width)
     calibration = Calibration(limits, "clean", 1.0, 0, 0.0, bundle.sha256, "ort", *size, "2026-01-01T00:00:00+00:00")
     calibration.save(bundle.folder / CALIBRATION_FILE)
@@ -57,30 +61,50 @@ def camera_frames(count: int) -> NDArray[np.uint8]:
     return coarse.repeat(4, axis=1).repeat(4, axis=2)
 
 
-def bare_network(width: str) -> onnxruntime.InferenceSession:
-    """The autoencoder alone, its normalisations folded, from grey frame to reconstruction."""
-    model = FrameGraph(make_model(TrainSettings(width=width)).eval(), 120, 160).model
+class BareNetworks(nn.Module):
+    """Both networks, without what lies before, between and behind them in the graph."""
+
+    def __init__(self, graph: FrameGraph) -> None:
+        super().__init__()
+        self.autoencoder, self.net = graph.model, graph.net
+
+    def forward(self, grey: Tensor, seen: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Grey frame [1, 1, 80, 80], pictures [1, 20, 40, 40] and reference to reconstruction and logits."""
+        return self.autoencoder(grey), self.net(seen, reference)
+
+
+def bare_networks(width: str) -> tuple[onnxruntime.InferenceSession, dict[str, NDArray[np.float32]]]:
+    """Both networks, folded as in the graph, and an input for them."""
+    graph = FrameGraph(make_model(TrainSettings(width=width)).eval(), ObscurationNet(width).eval(), 120, 160)
+    shapes = {
+        "grey": (1, 1, 80, 80),
+        "seen": (1, PICTURES, HALF, HALF),
+        "reference": (1, 2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
+    }
+    rng = np.random.default_rng(1)
+    given = {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+    example = tuple(torch.from_numpy(value) for value in given.values())
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        frame = torch.zeros(1, 1, 80, 80)
-        torch.onnx.export(model, (frame,), buffer, opset_version=17, dynamo=False, input_names=["grey"])
+        bare = BareNetworks(graph).eval()
+        torch.onnx.export(bare, example, buffer, opset_version=17, dynamo=False, input_names=list(given))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"]), given
 
 
-def side_by_side(network: onnxruntime.InferenceSession, scorer: Scorer) -> tuple[float, float]:
-    """The median ms of the bare network and of `Scorer.score`, taken in turns."""
-    frames, grey = camera_frames(8), np.random.default_rng(1).random((1, 1, 80, 80), dtype=np.float32)
+def side_by_side(width: str, scorer: Scorer) -> tuple[float, float]:
+    """The median ms of the bare networks and of `Scorer.score`, taken in turns."""
+    frames, (networks, given) = camera_frames(8), bare_networks(width)
     times = np.empty((ROUNDS, 2))
     for number in range(-WARM_UP, ROUNDS):
         began = time.perf_counter()
-        network.run(None, {"grey": grey})
+        networks.run(None, given)
         between = time.perf_counter()
-        scorer.score(frames[number % 8])
+        scorer.score(frames[number % 8], number / HZ)
         times[number] = between - began, time.perf_counter() - between
     bare, score = np.median(times, axis=0) * 1e3
     return float(bare), float(score)
@@ -93,7 +117,7 @@ def paced(scorer: Scorer) -> tuple[float, float, float]:
     for number in range(round(HZ * PACED_S)):
         time.sleep(max(0.0, began_s + number / HZ - time.perf_counter()))
         started_s = time.perf_counter()
-        scorer.score(frames[number % 8])
+        scorer.score(frames[number % 8], started_s)
         times.append(time.perf_counter() - started_s)
     share = (time.process_time() - cpu_s) / (time.perf_counter() - began_s)
     p50, p99 = np.percentile(times, [50, 99]) * 1e3
@@ -105,7 +129,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for width in WIDTHS:
             scorer = Scorer(make_bundle(Path(folder), width))
-            bare, score = side_by_side(bare_network(width), scorer)
+            bare, score = side_by_side(width, scorer)
             p50, p99, share = paced(scorer)
             print(f"{width:8} {bare:11.2f} {score:13.2f} {score / bare:6.2f} | {p50:13.2f} {p99:7.2f} {share:12.1f}")
 

@@ -17,6 +17,7 @@ import torch
 
 from mle_uvad.edge.frame import SIZE
 from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.fit import PassMetrics
 from mle_uvad.training.objectives import latent_entropy, squared_error
 from mle_uvad.training.run import EpochMetrics, RunFolder, make_model
 from mle_uvad.training.settings import PRESETS, TrainSettings
@@ -54,6 +55,15 @@ class Watcher:
         """After each epoch."""
         self.seconds.append(metrics.seconds)
 
+    def rendered(self, done: int, total: int) -> None:
+        """Never called, as the next two: `train` is the autoencoder alone."""
+
+    def fitted(self, done: int, total: int) -> None:
+        """Never called."""
+
+    def passed(self, metrics: PassMetrics) -> None:
+        """Never called."""
+
 
 class BareSteps:
     """The same model, loss and batches on one tensor in memory, with nothing around them."""
@@ -87,7 +97,8 @@ def make_cache(folder: Path, count: int) -> FrameCache:
     with data.open("rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     frames = np.frombuffer(mapping, np.uint8).reshape(count, SIZE, SIZE)
-    return FrameCache(frames, mapping, np.zeros((1, 120, 160, 3), np.uint8), "random", [])
+    samples, starts = np.zeros((1, 120, 160, 3), np.uint8), np.zeros(count, np.intp)
+    return FrameCache(frames, mapping, samples, "random", [], np.arange(count) / 20, starts)
 
 
 def per_epoch(folder: Path, width: str) -> tuple[float, float]:

@@ -24,8 +24,8 @@ class Calibration:
     """Limits, and what they rest on."""
 
     limits: Limits
-    rule: str  # paper or clean
-    false_alarms_per_hour: float | None  # the budget of the rule clean
+    rule: str  # clean, pcc or paper
+    false_alarms_per_hour: float | None  # the budget of the rules clean and pcc
     frames: int
     duration_s: float
     model_sha256: str

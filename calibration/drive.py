@@ -13,7 +13,7 @@ from ..edge.memory import GAP_S, make_reference
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tub import Tub
 from .calibration import Calibration
-from .rules import clean_limits, paper_limits, pcc_limits, require_usable
+from .rules import block_probability, clean_limits, paper_limits, pcc_limits, require_usable
 
 RULES = ("clean", "pcc", "paper")
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
@@ -50,6 +50,8 @@ def calibrate_on_tub(
     """
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; choose one of {', '.join(RULES)}")
+    if rule != "paper":
+        block_probability(false_alarms_per_hour)  # a wrong rate is told before the drive is scored
     passes = 2 if rule == "clean" else 1
     scorer.reference = scorer.bundle.reference
     watched = _watch(scorer, tub, lambda done, total: progress(done, passes * total))
@@ -64,12 +66,13 @@ def calibrate_on_tub(
         if len(telling) < (1 - STILL_SHARE_MAX) * len(pccs):
             share = 1 - len(telling) / len(pccs)
             raise InputError(f"the car stood, or had just begun, in {share:.0%} of the frames; calibrate while driving")
-        scorer.reference = make_reference(np.stack([watched.scores[i].pictures for i in telling]))
+        pictures = [seen for i in telling if (seen := watched.scores[i].pictures) is not None]
+        scorer.reference = make_reference(np.stack(pictures))
         watched = _watch(scorer, tub, lambda done, total: progress(total + done, passes * total))
         telling = watched.telling()
         limits = clean_limits(
             pccs[telling],
-            np.stack([watched.scores[i].logits for i in telling]),
+            np.stack([odds for i in telling if (odds := watched.scores[i].logits) is not None]).astype(np.float64),
             np.array(watched.times_s)[telling],
             scorer.reference,
             false_alarms_per_hour,

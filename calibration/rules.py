@@ -10,7 +10,7 @@ from ..edge.evidence import PCC_MAX, Limits, TimeAverage, figures, worst_mean
 from ..edge.memory import PLACES, Reference
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
-AVERAGING_S = 0.5  # of the log odds; the network itself looks back for seconds
+AVERAGING_S = 0.3  # of the log odds; the network itself looks back for seconds
 BLOCK_S = 2.0  # the extremes of blocks this long are taken as independent
 BLOCKS_MIN = 15  # half a minute
 FRAMES_MIN = 300
@@ -44,7 +44,7 @@ def pcc_limits(pccs: Array, times_s: Array, reference: Reference, false_alarms_p
     """
     require_usable(pccs)
     z = figures(pccs, np.empty((len(pccs), 0)))
-    blocks, probability = _blocks(z, times_s, PCC_AVERAGING_S), _block_probability(false_alarms_per_hour)
+    blocks, probability = _blocks(z, times_s, PCC_AVERAGING_S), block_probability(false_alarms_per_hour)
     high = tail_limit(np.array([block.max() for block in blocks]), probability / 2)
     low = -tail_limit(np.array([-block.min() for block in blocks]), probability / 2)
     pcc = (math.tanh(low), math.tanh(float(np.median(np.concatenate(blocks)))), math.tanh(high))
@@ -65,7 +65,7 @@ def clean_limits(
     """
     require_usable(pccs)
     blocks = _blocks(logits.reshape(len(logits), -1), times_s, AVERAGING_S)
-    probability = _block_probability(false_alarms_per_hour)
+    probability = block_probability(false_alarms_per_hour)
     centre = np.median(np.concatenate(blocks), axis=0)  # [400]
     worst = np.array([worst_mean(block - centre).max() for block in blocks])
     return Limits(
@@ -108,7 +108,7 @@ def _blocks(series: Array, times_s: Array, averaging_s: float) -> list[Array]:
     return blocks
 
 
-def _block_probability(false_alarms_per_hour: float) -> float:
+def block_probability(false_alarms_per_hour: float) -> float:
     """That of a false alarm in a block, within the budget. Raises InputError for a rate below 1e-6."""
     if not RATE_MIN <= false_alarms_per_hour < math.inf:
         raise InputError(f"false alarms per hour is {false_alarms_per_hour}; give {RATE_MIN:g} or more, for example 1")

@@ -29,6 +29,9 @@ def evaluate(
     quick: Annotated[bool, typer.Option("--quick", help="Little of everything, in three minutes.")] = False,
     width: Annotated[str | None, typer.Option(help="narrow, medium or wide. Default: medium, quick narrow.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of every training. Default: 70, quick 4.")] = None,
+    windows: Annotated[
+        int | None, typer.Option(help="Faults rendered for each detector. Default: 16384, quick 960.")
+    ] = None,
     held_out: Annotated[
         str | None, typer.Option(help="Fault families to train without, by commas; `none`. Default: each, quick mud.")
     ] = None,
@@ -53,6 +56,7 @@ def evaluate(
     given: dict[str, Any] = {
         "width": width,
         "epochs": epochs,
+        "windows": windows,
         "held_out": None if held_out is None else tuple(held_out.split(",") if held_out != "none" else ()),
         "courses": None if courses is None else tuple(courses.split(",")),
         "paper_seeds": seeds,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .evidence import GAP_S, EvidenceState
 
-RAISE_AFTER_S = 0.5
+RAISE_AFTER_S = 0.2
 CLEAR_AFTER_S = 1.0
 CLEAR_BELOW = 0.8  # of the limit
 

@@ -79,7 +79,8 @@ class Bundle:
 
 def read_reference(numbers: Any) -> Reference:
     """The reference [2, 20, 10, 10] from a flat list. Raises ValueError unless all are finite and spreads positive."""
-    reference = np.array(numbers, np.float32).reshape(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        reference = np.array(numbers, np.float32).reshape(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
     if not (np.isfinite(reference).all() and (reference[1] > 0).all()):
         raise ValueError("the reference holds a number out of range")
     return reference

@@ -56,7 +56,7 @@ class MemoryClock:
         if self.frames and not 0 <= step_s <= GAP_S:
             self.restart()
         if not self.frames:
-            self._first_t_s = t_s
+            self._first_t_s, step_s = t_s, 0.0
         self.frames += 1
         self._t_s = t_s
         # The plain mean until there is enough for the exponential one: the first frame has no special weight.

@@ -57,7 +57,10 @@ class Scorer:
             return FrameScore(fault.status, detail=fault.detail)
         started = time.perf_counter()
         try:
-            answer = self.backend.run(to_rgb(frame), self._memory, self._clock.shares(t_s), self.reference)
+            shares = self._clock.shares(t_s)
+            if self._clock.frames == 1:  # after a gap too: a share of 1 would leave rounding errors of what was before
+                self._memory = np.zeros_like(self._memory)
+            answer = self.backend.run(to_rgb(frame), self._memory, shares, self.reference)
         except Exception as error:  # noqa: BLE001 whatever a runtime throws must not stop the car
             self.restart()
             return FrameScore("error", detail=f"{type(error).__name__}: {error}")

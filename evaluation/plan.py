@@ -30,12 +30,13 @@ JUDGE_SHARE = 0.45  # of what calibration leaves
 PAPER_PRESETS = {**PRESETS, "vanilla": replace(PRESETS["paper"], objective="mse")}
 
 
-def settings_without(family: str | None, width: str, epochs: int, seed: int) -> TrainSettings:
+def settings_without(family: str | None, width: str, epochs: int, windows: int, seed: int) -> TrainSettings:
     """The detector's settings; nothing of `family`, when given, is rendered during training.
 
     The autoencoder has no part in the evidence: where a family is held out, it is trained for one epoch only.
     """
-    return replace(PRESETS["robust"], width=width, epochs=1 if family else epochs, seed=seed, held_out=family or "")
+    epochs = 1 if family else epochs
+    return replace(PRESETS["robust"], width=width, epochs=epochs, windows=windows, seed=seed, held_out=family or "")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Plan:
 
     width: str = "medium"
     epochs: int = 70
+    windows: int = PRESETS["robust"].windows  # rendered for each obscuration network
     families: tuple[str, ...] = tuple(FAMILIES)  # judged
     held_out: tuple[str, ...] = tuple(FAMILIES)  # each kept out of everything fitted, once
     courses: tuple[str, ...] = ("sudden", "sudden", "sudden", "growth", "slide", "drying")  # taken in turn
@@ -69,7 +71,7 @@ class Plan:
 
     def settings(self, held_out: str | None = None) -> TrainSettings:
         """How the detector is trained; with a family, on rendered faults without it."""
-        return settings_without(held_out, width=self.width, epochs=self.epochs, seed=self.seed)
+        return settings_without(held_out, self.width, self.epochs, self.windows, self.seed)
 
     def rng_seed(self, *names: str) -> int:
         """A seed for what these names say; no two drives, parts or passes share their noise and faults."""
@@ -83,6 +85,7 @@ class Plan:
 QUICK = Plan(
     width="narrow",
     epochs=4,
+    windows=960,
     held_out=("mud",),
     per_band=1,
     calibrate_s=60.0,

@@ -115,7 +115,7 @@ def _write_model(
     path: Path, model: Autoencoder, net: ObscurationNet, size: tuple[int, ...], facts: dict[str, Any]
 ) -> None:
     height, width = size
-    graph = FrameGraph(deepcopy(model), net, height, width).eval()
+    graph = FrameGraph(deepcopy(model), deepcopy(net), height, width).eval()
     with warnings.catch_warnings():
         # The exporter that emits opset 17 is the older one; its deprecation is known and its result is checked.
         warnings.simplefilter("ignore")

@@ -48,7 +48,7 @@ class FrameGraph(nn.Module):
         pcc = (varied * varied_again).mean() / norm.clamp_min(1e-12)  # eq. 2, sharing its terms with the contrast
         remembered = memory + shares.reshape(2, 1) * (statistics(image) - memory)
         seen = pictures(remembered.unsqueeze(0))  # [1, 20, 40, 40]
-        motion = (((seen[:, CHANGE] - 1) * LOG_RANGE).exp() - FLOOR).mean()
+        motion = (((seen[:, CHANGE] - 1) * LOG_RANGE).exp() - FLOOR).mean().clamp_min(0)
         logits = self.net(seen, reference.unsqueeze(0))[0]
         return pcc, brightness, contrast, motion, logits, coarse(seen)[0], remembered, grey - reconstruction
 

@@ -126,7 +126,7 @@ def _check_speed(scorer: Scorer, hz: float) -> Finding:
     times_ms = []
     for _ in range(FRAMES_BEFORE + FRAMES_TIMED):
         started_s = time.perf_counter()
-        score = scorer.score(frame)
+        score = scorer.score(frame, started_s)
         times_ms.append((time.perf_counter() - started_s) * 1e3)
     if score.status != "ok":
         return Finding("speed", FAIL, f"no frame can be scored: {score.detail or score.status}", "export it again")

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 # Donkeycar's DriveMode passes the user's throttle on in these modes, and the autopilot's in every other.
 USERS_THROTTLE = ("user", "local_angle")
 # The part judges nothing while it says one of these: it holds its last decision, or has none.
-WITHOUT_A_VERDICT = ("warmup", "dark", "flat", "no_frame", "frozen", "stale", "error")
+WITHOUT_A_VERDICT = ("warmup", "still", "dark", "flat", "no_frame", "frozen", "stale", "error")
 
 
 class LensLimiter:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .config import LensConfig
 
-UNMARKED = ("ok", "warmup")
+UNMARKED = ("ok", "warmup", "still")
 WHITE, BLACK, RED, YELLOW = (255, 255, 255), (0, 0, 0), (200, 20, 20), (240, 200, 40)
 TEXT_CHARACTERS_MAX = 24  # fit a picture of 160 pixels
 HEIGHT_OF_SIZE_1 = 120  # pixels of the picture; in one twice as high the letters are twice as large

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from PIL import Image
 from mle_uvad.calibration import Calibration
 from mle_uvad.calibration.rules import clean_limits
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.scorer import Scorer
+from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE, Reference, make_reference
+from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
 REPOSITORY = Path(__file__).parents[1]
 INPUTS = {"cam/image_array": "image_array", "user/angle": "float", "user/throttle": "float", "user/mode": "str"}
 START_MS = 1_700_000_000_000
 SESSION = "23-11-14_0"
+FINEST_EDGES = 2  # the picture behind the mean and the change
 
 
 @pytest.fixture
@@ -124,30 +127,75 @@ def _write_catalog(path: Path, lines: list[str], start: int) -> None:
 
 
 @pytest.fixture(scope="session")
+def finish_run() -> Callable[..., Any]:
+    """`finish_run(folder, settings, samples, model=None, net=None)`: a finished run that never trained.
+
+    An untrained run needs no decoded drive: the export reads the settings, the weights and the sample frames.
+    """
+    for name in ("torch", "onnx", "safetensors"):
+        pytest.importorskip(name, reason=f"needs {name} to export a bundle, or `pytest --bundle BUNDLE`")
+    import torch
+
+    from mle_uvad.training.cache import FrameCache
+    from mle_uvad.training.obscuration import ObscurationNet
+    from mle_uvad.training.run import RunFolder, make_model
+
+    def make(folder: Path, settings: Any, samples: Frame, model: Any = None, net: Any = None) -> RunFolder:
+        nothing = samples[:0]
+        cache = FrameCache(nothing, None, samples, "none", [], np.empty(0), np.empty(0, np.intp))  # type: ignore[arg-type]
+        run = RunFolder(folder)
+        run.start(settings, cache, [])
+        run.finish(make_model(settings) if model is None else model)
+        reference = torch.tensor([0.5, 0.1]).reshape(2, 1, 1, 1).expand(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+        if net is None:
+            net = ObscurationNet(settings.width)
+            net.silence()
+        run.finish_obscuration(net, reference, [])
+        return run
+
+    return make
+
+
+def _sees_blur(net: Any) -> Any:
+    """Weights by hand: the odds rise where the quick look has lost its finest edges against the clean drive.
+
+    That is what a trained network does of a drop, without the minutes of a training.
+    """
+    import torch
+
+    first = (0, 0, 1, 1)  # from the first channel to the first, by the middle of the kernel
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight.zero_()
+        net.silence()
+        net.mix[0].weight[0, PICTURES + FINEST_EDGES] = -1
+        for convolution in (net.enter[0], net.fine[0], net.answer[0][0]):
+            convolution.weight[first] = 1
+        net.join[0].weight[0, 0] = 1
+        net.answer[1].weight[0, 0] = 4
+    return net
+
+
+@pytest.fixture(scope="session")
 def bundle(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     moving_frames: Callable[..., list[Frame]],
 ) -> Bundle:
-    """A real bundle: the narrow autoencoder with seeded weights, untrained, exported like any run."""
+    """A real bundle, exported like any run: the narrow autoencoder untrained, the second network set by hand."""
     given = request.config.getoption("--bundle")
     if given is not None:
         return Bundle.load(given)
-    for name in ("torch", "onnx", "safetensors"):
-        pytest.importorskip(name, reason=f"needs {name} to export a bundle, or `pytest --bundle BUNDLE`")
+    finish_run = request.getfixturevalue("finish_run")  # skips where torch is not installed
     from mle_uvad.export.bundle import export_bundle
-    from mle_uvad.training.cache import FrameCache
-    from mle_uvad.training.run import RunFolder, make_model
+    from mle_uvad.training.obscuration import ObscurationNet
     from mle_uvad.training.settings import TrainSettings
 
     folder = tmp_path_factory.mktemp("bundle")
-    frames = np.stack(moving_frames(8))
-    settings = TrainSettings(width="narrow", epochs=1)
-    # An untrained run needs no decoded drive: the export reads the settings, the weights and the sample frames.
-    cache = FrameCache(frames=frames[:0], mapping=None, samples=frames, fingerprint="none", skipped=[])  # type: ignore[arg-type]
-    run = RunFolder(folder / "run")
-    run.start(settings, cache, [])
-    run.finish(make_model(settings))
+    settings = TrainSettings(width="narrow", epochs=1, windows=0)
+    net = _sees_blur(ObscurationNet("narrow"))
+    run = finish_run(folder / "run", settings, np.stack(moving_frames(8)), net=net)
     return export_bundle(run.folder, folder / "lens", "onnx")
 
 
@@ -161,11 +209,18 @@ def bundle_folder(bundle: Bundle, tmp_path: Path) -> Path:
 def calibration(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> Calibration:
     """The limits of a clean drive of 36 s."""
     frames = moving_frames(720)
-    scorer = Scorer(bundle)
-    scores = [scorer.score(frame) for frame in frames]
-    pccs = np.array([score.pcc for score in scores])
-    maps = np.array([score.maps for score in scores])
-    limits = clean_limits(pccs, maps, np.arange(len(frames)) / 20.0, 1.0)
+    times_s = np.arange(len(frames)) / 20.0
+
+    def seen(reference: Reference) -> list[FrameScore]:
+        scorer = Scorer(bundle)
+        scorer.reference = reference
+        scores = [scorer.score(frame, float(t_s)) for frame, t_s in zip(frames, times_s, strict=True)]
+        return [score for score in scores if score.settled]
+
+    reference = make_reference(np.stack([score.pictures for score in seen(bundle.reference)]))
+    scores = seen(reference)
+    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
+    limits = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
     now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
     return Calibration(limits, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", bundle.height, bundle.width, now)
 

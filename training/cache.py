@@ -103,6 +103,7 @@ def _skipped_earlier(sidecar: Path, data: Path, records: int) -> dict[int, Skipp
     try:
         skipped = {int(number): Skipped(**skip) for number, skip in json.loads(sidecar.read_text()).items()}
         whole = data.stat().st_size == (records - len(skipped)) * FRAME_BYTES
+        whole &= all(0 <= number < records for number in skipped)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return skipped if whole else None

@@ -80,10 +80,11 @@ def fit_obscuration(
     plain = [coarse(sampler.plain(BATCH)) for _ in range(REFERENCE_WINDOWS // BATCH)]
     reference = torch.from_numpy(make_reference(torch.cat(plain).numpy()))
     if not settings.windows:
+        net.silence()
         return net.eval(), reference, []
     pool = _render(sampler, settings.windows + HELD_BACK, watcher)
     order = torch.Generator().manual_seed(settings.seed)
-    steps = settings.windows // BATCH
+    steps = max(1, settings.windows // BATCH)  # a last batch that is short is left out, unless it is the only one
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps * settings.passes + 1, pct_start=0.15

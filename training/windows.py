@@ -76,7 +76,7 @@ class WindowSampler:
             [self._ages(SPANS_S[0], QUICK_FRAMES, batch), self._ages(SPANS_S[1], FRAMES - QUICK_FRAMES, batch)],
             axis=1,
         )
-        ages[:, -1] = 0
+        ages[:, 0] = 0  # the newest frame is always among them
         ages.sort(axis=1)
         drawn = sum(
             share * np.exp(-ages / span) / span

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,9 @@ def calibrate(scorer: Scorer, folder: Path, rule: str = "clean", rate: float = 1
         now=NOW,
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(done, len(tub.records)) for done in range(1, len(seen) + 1)]
+    total = (2 if rule == "clean" else 1) * len(tub.records)  # the rule clean looks twice
+    assert [each for _, each in seen] == [total] * len(seen)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     return calibration
 
 
@@ -70,7 +73,7 @@ def test_a_clean_drive_becomes_a_calibration_under_which_it_is_clear(
     monitor = Monitor(scorer, Calibration.load(tmp_path / "calibration.json").limits)
     readings = [monitor.watch(frame, record.timestamp_ms / 1000) for record, frame in Tub(folder).frames()]
     assert not any(reading.alarm.obscured for reading in readings)
-    # The same scene through a smear: every tile has lost its edges.
+    # The same scene through a smear: every place has lost its edges, and the scene still moves.
     dull = [(frame // 6 + 100).astype(np.uint8) for frame in clean_frames[:80]]
     covered = [monitor.watch(frame, readings[-1].t_s + (i + 1) / HZ) for i, frame in enumerate(dull)]
     assert covered[-1].alarm.obscured
@@ -88,8 +91,9 @@ def test_the_same_drive_gives_the_same_limits(scorer: Scorer, make_tub: MakeTub,
     folder = make_tub(clean_frames, hz=HZ)
     first, again = (calibrate(scorer, folder) for _ in range(2))
     assert first.limits.pcc == again.limits.pcc
-    assert np.array_equal(first.limits.places, again.limits.places)
-    assert calibrate(scorer, folder, rate=0.01).limits.pcc[0] < first.limits.pcc[0]
+    assert first.limits.limit == again.limits.limit
+    assert np.array_equal(first.limits.centre, again.limits.centre)
+    assert np.array_equal(first.limits.reference, again.limits.reference)
 
 
 def test_a_few_unreadable_and_dark_frames_are_left_out(
@@ -131,5 +135,51 @@ def test_a_short_drive_a_frozen_one_and_wrong_words_are_refused(
     frozen = make_tub([*clean_frames[:100], *[clean_frames[100]] * 220], name="frozen", hz=HZ)
     assert "froze" in refused(scorer, frozen)
     assert "froze" in refused(scorer, frozen, rule="paper")
-    assert "clean, paper" in refused(scorer, frozen, rule="robust")
+    assert "clean, pcc, paper" in refused(scorer, frozen, rule="robust")
     assert "give 1e-06 or more" in refused(scorer, make_tub(clean_frames[:5], name="tiny"), rate=0.0)
+
+
+def test_a_standing_car_is_refused_by_the_clean_rule(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame], rng: np.random.Generator
+) -> None:
+    still = [(clean_frames[0] // 8 * 8 + rng.integers(0, 2, (120, 160, 1))).astype(np.uint8) for _ in range(220)]
+    line = refused(scorer, make_tub([*clean_frames[:100], *still], hz=HZ))
+    assert "the car stood" in line
+    assert "calibrate while driving" in line
+
+
+def test_the_pcc_rule_has_limits_on_both_sides_and_none_of_the_places(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
+) -> None:
+    calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="pcc")
+    low, centre, high = calibration.limits.pcc
+    assert -1 < low < centre < high < 1
+    assert calibration.limits.limit == np.inf
+    assert (calibration.rule, calibration.false_alarms_per_hour) == ("pcc", 1.0)
+
+
+def test_the_second_look_is_in_the_light_of_the_first(
+    scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer.reference = np.full_like(scorer.bundle.reference, 7)  # what another calibration left
+    used: list[Any] = []
+    real = scorer.score
+
+    def score(frame: Frame, t_s: float) -> Any:
+        used.append(scorer.reference)
+        return real(frame, t_s)
+
+    monkeypatch.setattr(scorer, "score", score)
+    folder = make_tub(clean_frames, hz=HZ)
+    calibration = calibrate(scorer, folder)
+    assert len(used) == 2 * COUNT
+    assert all(reference is scorer.bundle.reference for reference in used[:COUNT])
+    assert all(reference is calibration.limits.reference for reference in used[COUNT:])
+    assert not np.array_equal(calibration.limits.reference, scorer.bundle.reference)
+    # On the drive that it is made of, the ordinary picture lies at the centre of the reference.
+    scorer.restart()
+    scores = [real(frame, i / HZ) for i, frame in enumerate(clean_frames)]
+    pictures = np.stack([each.pictures for each in scores if each.settled])
+    assert np.median(pictures, axis=0) == pytest.approx(calibration.limits.reference[0], abs=0.02)
+    assert len(calibrate(scorer, folder, rule="pcc").limits.reference) == 2
+    assert used[-1] is scorer.bundle.reference

@@ -13,16 +13,19 @@ from mle_uvad.calibration import Calibration
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.evidence import Limits
+from mle_uvad.edge.memory import PICTURES, Reference
 
-BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, {}, {})
+REFERENCE: Reference = np.full((2, PICTURES, 10, 10), 0.5, np.float32)
+
+BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, {}, {}, REFERENCE)
 
 
 @pytest.fixture
 def calibration(rng: np.random.Generator) -> Calibration:
-    centre = rng.normal(-6, 2, (10, 10))
-    places = np.stack([centre - rng.uniform(0.1, 3, (10, 10)), centre, centre + rng.uniform(0.1, 3, (10, 10))])
+    centre = rng.normal(-6, 2, (20, 20)).astype(np.float32)
+    reference = rng.uniform(0.02, 1, REFERENCE.shape).astype(np.float32)
     return Calibration(
-        limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), places.astype(np.float32), 1.7, 1.0),
+        limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), centre, 1.7, 0.5, reference),
         rule="clean",
         false_alarms_per_hour=0.5,
         frames=3600,
@@ -51,30 +54,30 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
     loaded = Calibration.load(path)
     assert replace(loaded, limits=calibration.limits) == calibration
     assert loaded.limits.pcc == calibration.limits.pcc
-    assert loaded.limits.places.dtype == np.float32
-    assert np.abs(loaded.limits.places - calibration.limits.places).max() < 1e-5
-    assert (loaded.limits.places_limit, loaded.limits.averaging_s) == (1.7, 1.0)
+    for name in ("centre", "reference"):
+        ours, theirs = getattr(calibration.limits, name), getattr(loaded.limits, name)
+        assert (theirs.dtype, theirs.shape) == (np.float32, ours.shape)
+        assert theirs == pytest.approx(ours, rel=1e-5)
+    assert (loaded.limits.limit, loaded.limits.averaging_s) == (1.7, 0.5)
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
     json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def test_limits_that_are_never_reached_come_back(calibration: Calibration, tmp_path: Path) -> None:
-    places = calibration.limits.places.copy()
-    places[0, 0, 0], places[2, 9, 9] = -np.inf, np.inf
-    limits = Limits((-1.0, 0.2, 1.0), places, 1.0, 0.0)
+    limits = Limits((-1.0, 0.2, 1.0), calibration.limits.centre, math.inf, 0.0, REFERENCE)
     replace(calibration, limits=limits, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
     loaded = Calibration.load(tmp_path / "c.json")
     assert loaded.limits.pcc == (-1.0, 0.2, 1.0)
     assert loaded.false_alarms_per_hour is None
-    assert np.array_equal(np.isinf(loaded.limits.places), np.isinf(places))
-    assert (loaded.limits.places[0, 0, 0], loaded.limits.places[2, 9, 9]) == (-math.inf, math.inf)
+    assert loaded.limits.limit == math.inf
+    assert json.loads((tmp_path / "c.json").read_text())["limit"] is None
 
 
 def test_a_file_cut_anywhere_is_refused(calibration: Calibration, tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     calibration.save(path)
     data = path.read_bytes()
-    for length in range(0, len(data), 64):
+    for length in range(0, len(data), 640):
         path.write_bytes(data[:length])
         assert "damaged" in refused(path)
         path.write_bytes(data[:length] + b"\0" * (len(data) - length))
@@ -97,18 +100,27 @@ def test_a_file_with_any_flipped_byte_loads_healthy_or_is_refused(
             continue
         low, centre, high = limits.pcc
         assert -1 <= low < centre < high <= 1
-        assert (limits.places[0] < limits.places[1]).all()
-        assert (limits.places[1] < limits.places[2]).all()
-        assert 0 < limits.places_limit < math.inf
+        assert np.isfinite(limits.centre).all()
+        assert np.isfinite(limits.reference).all()
+        assert (limits.reference[1] > 0).all()
+        assert limits.limit > 0
 
 
-def nowhere(value: Any) -> list[Any]:
-    """300 places of which one in the middle third is another value."""
-    return [*[-1.0] * 100, value, *[0.0] * 99, *[1.0] * 100]
+def places(value: Any, count: int = 400) -> list[Any]:
+    """Places of which one is another value."""
+    return [value, *[-6.0] * (count - 1)]
+
+
+def reference(value: Any, at: int = -1) -> list[Any]:
+    """A reference of which one number is another; the last is a spread."""
+    numbers: list[Any] = [0.5] * REFERENCE.size
+    numbers[at] = value
+    return numbers
 
 
 WRONG_FACTS: list[dict[str, Any]] = [
-    {"schema": 2},
+    {"schema": 1},
+    {"schema": 3},
     {"schema": None},
     {"pcc": [0.9, 0.8, 0.95]},
     {"pcc": [0.8, 0.8, 0.95]},
@@ -118,20 +130,26 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"pcc": [0.7, "nan", 0.9]},
     {"pcc": None},
     {"pcc": [0.7, 0.8, 10**400]},
-    {"places": []},
-    {"places": [0.0] * 300},
-    {"places": [0.0] * 299},
-    {"places": nowhere(5.0)},
-    {"places": nowhere("nan")},
-    {"places": nowhere(None)},
-    {"places": nowhere(1e39)},  # beyond float32
-    {"places": nowhere(10**400)},
-    {"places": nowhere([0.0])},
-    {"places": 7},
-    {"places_limit": 0},
-    {"places_limit": -1.0},
-    {"places_limit": "inf"},
-    {"places_limit": "nan"},
+    {"centre": []},
+    {"centre": places(0.0, count=399)},
+    {"centre": places("nan")},
+    {"centre": places(None)},
+    {"centre": places(1e999)},
+    {"centre": places(10**400)},
+    {"centre": places([0.0])},
+    {"centre": 7},
+    {"limit": 0},
+    {"limit": -1.0},
+    {"limit": "nan"},
+    {"limit": []},
+    {"reference": []},
+    {"reference": [0.5] * 3999},
+    {"reference": reference(0.0)},
+    {"reference": reference(-0.1)},
+    {"reference": reference("nan")},
+    {"reference": reference(1e999, at=0)},
+    {"reference": reference(None)},
+    {"reference": None},
     {"averaging_s": -1.0},
     {"averaging_s": "nan"},
     {"averaging_s": 1e999},

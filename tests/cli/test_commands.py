@@ -53,12 +53,41 @@ def test_calibrate_then_score_uses_it(
     tub, out = make_tub(moving_frames(700)), tmp_path / "scores.csv"
     outcome = run("calibrate", bundle_folder, "--tub", tub, "--json")
     figures = json.loads(outcome.out)
-    assert figures["pcc_low"] < figures["pcc_centre"] < figures["pcc_high"]
+    assert (figures["pcc_low"], figures["pcc_high"], figures["rule"]) == (-1, 1, "clean")
+    assert figures["limit"] >= 1
     assert (bundle_folder / "calibration.json").exists()
     assert run("score", tub, "--bundle", bundle_folder, "--out", out).code == 0
     rows = list(csv.DictReader(out.open()))
     assert {row["status"] for row in rows} == {"warmup", "ok"}
     assert max(float(row["evidence"]) for row in rows if row["status"] == "ok") <= 1
+
+
+def test_calibrate_by_the_pcc_alone(
+    run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any, tmp_path: Path
+) -> None:
+    tub, out = make_tub(moving_frames(320), hz=8.0), tmp_path / "pcc.json"
+    told = run("calibrate", bundle_folder, "--tub", tub, "--rule", "pcc", "--out", out)
+    assert told.code == 0
+    assert "alarm when the PCC" in told.out
+    figures = json.loads(run("calibrate", bundle_folder, "--tub", tub, "--rule", "pcc", "--out", out, "--json").out)
+    assert -1 < figures["pcc_low"] < figures["pcc_centre"] < figures["pcc_high"] < 1
+    assert figures["limit"] is None
+    assert json.loads(out.read_text())["rule"] == "pcc"
+    assert not (bundle_folder / "calibration.json").exists()
+
+
+def test_train_tells_of_both_networks(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = pytest.importorskip("mle_uvad.training.fit", reason="needs torch: pip install 'mle_uvad[train]'")
+    monkeypatch.setattr(fit, "HELD_BACK", 48)
+    monkeypatch.setattr(fit, "REFERENCE_WINDOWS", 48)
+    out = tmp_path / "run"
+    told = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 48,
+               "--held-out", "mud")  # fmt: skip
+    assert told.code == 0
+    assert "obscuration network, pass 6: loss" in told.out + told.err
+    settings = json.loads((out / "run.json").read_text())["settings"]
+    assert (settings["windows"], settings["held_out"]) == (48, "mud")
+    assert len((out / "obscuration.jsonl").read_text().splitlines()) == settings["passes"]
 
 
 def test_events_lists_a_log(run: Any, tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ def test_the_defaults_are_the_full_evaluation(run: Any, asked: list[Any]) -> Non
 
 def test_options_change_the_plan(run: Any, asked: list[Any]) -> None:
     outcome = run("evaluate", "office", "lab", "--generated", 0, "--quick", "--protocol", "product", "--docs", "docs",
-                  "--out", "work", "--epochs", 9, "--held-out", "mud,film", "--json")  # fmt: skip
+                  "--out", "work", "--epochs", 9, "--windows", 7, "--held-out", "mud,film", "--json")  # fmt: skip
     assert json.loads(outcome.out) == {"page": "page.md", "drives": {"office": {}}}
     [(tubs, generated, protocols, plan, out, docs)] = asked
     assert (tubs, generated, protocols) == ([Path("office"), Path("lab")], 0, ("product",))
-    assert (plan.epochs, plan.held_out, plan.width) == (9, ("mud", "film"), QUICK.width)
+    assert (plan.epochs, plan.windows, plan.held_out, plan.width) == (9, 7, ("mud", "film"), QUICK.width)
     assert (out, docs) == (Path("work"), Path("docs"))
     run("evaluate", "--held-out", "none", "--seeds", 5)
     assert (asked[1][3].held_out, asked[1][3].paper_seeds) == ((), 5)
@@ -55,6 +55,7 @@ def test_options_change_the_plan(run: Any, asked: list[Any]) -> None:
         (("--held-out", "paint"), "'paint'"),
         (("--courses", "sudden,never"), "'never'"),
         (("--width", "huge"), "width is 'huge'"),
+        (("--windows", -1), "windows is -1"),
         (("--paper-seconds", 0), "a second of driving"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.bundle import Bundle, read_reference, write_reference
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.scorer import Scorer
 
@@ -30,6 +30,8 @@ def test_a_whole_bundle_loads(bundle: Bundle, bundle_folder: Path) -> None:
     assert loaded.sha256 == bundle.sha256
     assert len(loaded.sha256) == 64
     assert loaded.parity["pcc_difference"] <= 1e-5
+    assert loaded.reference.shape == (2, 20, 10, 10)
+    assert np.array_equal(loaded.reference, bundle.reference)
 
 
 def test_any_flipped_byte_of_the_model_is_found(bundle_folder: Path, rng: np.random.Generator) -> None:
@@ -55,7 +57,7 @@ def test_a_model_cut_anywhere_is_found(bundle_folder: Path) -> None:
 def test_a_bundle_json_cut_anywhere_is_found(bundle_folder: Path) -> None:
     facts_file = bundle_folder / "bundle.json"
     facts = facts_file.read_bytes()
-    for length in range(0, len(facts), 16):
+    for length in range(0, len(facts), len(facts) // 200):
         facts_file.write_bytes(facts[:length])
         refused(bundle_folder)
         facts_file.write_bytes(facts[:length] + b"\0" * (len(facts) - length))
@@ -80,9 +82,9 @@ def test_a_bundle_json_with_any_flipped_byte_loads_or_is_refused(bundle_folder: 
 
 
 WRONG_FACTS: list[dict[str, Any]] = [
-    {"schema": 2},
+    {"schema": 1},
     {"schema": None},
-    {"schema": "1"},
+    {"schema": "2"},
     {"model": None},
     {"model": {}},
     {"model": "model.onnx"},
@@ -95,12 +97,29 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"input": {"height": 0, "width": 160}},
     {"input": {"height": -120, "width": 160}},
     {"input": {"height": 10**12, "width": 160}},
-    {"measures": None},
-    {"measures": 2},
+    {"spans_s": None},
+    {"spans_s": 2},
+    {"spans_s": [0.4]},
+    {"spans_s": [0.4, 2.5]},
+    {"spans_s": ["0.4", "2.0"]},
+    {"reference": None},
+    {"reference": 0.5},
+    {"reference": "0.5"},
+    {"reference": []},
+    {"reference": [0.5] * 3999},
+    {"reference": [0.5] * 4001},
+    {"reference": [0.5] * 3999 + [None]},
+    {"reference": [0.5] * 3999 + ["wide"]},
+    {"reference": [0.5] * 3999 + [float("inf")]},
+    {"reference": [1e39] + [0.5] * 3999},
+    {"reference": [0.5] * 3999 + [0.0]},
+    {"reference": [0.5] * 3999 + [-0.1]},
+    {"reference": [0.5] * 3999 + [[0.5]]},
+    {"reference": {"centre": [0.5] * 2000, "spread": [0.5] * 2000}},
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG_FACTS, ids=str)
+@pytest.mark.parametrize("wrong", WRONG_FACTS, ids=lambda wrong: str(wrong)[:40])
 def test_wrong_facts_are_refused_in_one_line(bundle_folder: Path, wrong: dict[str, Any]) -> None:
     facts_file = bundle_folder / "bundle.json"
     facts = json.loads(facts_file.read_text()) | wrong
@@ -108,7 +127,7 @@ def test_wrong_facts_are_refused_in_one_line(bundle_folder: Path, wrong: dict[st
     refused(bundle_folder)
 
 
-@pytest.mark.parametrize("name", ["schema", "model", "input", "measures", "training", "parity"])
+@pytest.mark.parametrize("name", ["schema", "model", "input", "spans_s", "reference", "training", "parity"])
 def test_a_missing_fact_is_refused(bundle_folder: Path, name: str) -> None:
     facts_file = bundle_folder / "bundle.json"
     facts = json.loads(facts_file.read_text())
@@ -121,6 +140,14 @@ def test_a_missing_fact_is_refused(bundle_folder: Path, name: str) -> None:
 def test_a_bundle_json_of_another_kind_is_refused(bundle_folder: Path, content: bytes) -> None:
     (bundle_folder / "bundle.json").write_bytes(content)
     refused(bundle_folder)
+
+
+def test_a_reference_comes_back_with_six_digits(rng: np.random.Generator) -> None:
+    reference = rng.uniform(0.01, 1.2, (2, 20, 10, 10)).astype(np.float32)
+    again = read_reference(json.loads(json.dumps(write_reference(reference))))
+    assert again.dtype == np.float32
+    assert again == pytest.approx(reference, rel=1e-5)
+    assert np.array_equal(read_reference(write_reference(again)), again)
 
 
 def test_what_is_no_bundle_is_refused_with_what_to_type(bundle_folder: Path, tmp_path: Path) -> None:

@@ -1,20 +1,23 @@
 """A camera that hands out one frame for ever: when it is called frozen, and when it is again trusted."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mle_uvad.edge.evidence import FROZEN_AFTER_S, FROZEN_FRAMES, Evidence, EvidenceState, Limits
+from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
 from mle_uvad.edge.scorer import FrameScore
 
-PLACES = np.stack([np.full((10, 10), level, np.float32) for level in (-np.inf, 0, np.inf)])
-LIMITS = Limits((0.5, 0.7, 0.9), PLACES, places_limit=1.0, averaging_s=1.0)
+# By the PCC alone: what is frozen is told by it, whatever the places say.
+REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
+CENTRE = np.zeros((PLACES, PLACES), np.float32)
+LIMITS = Limits((0.5, 0.7, 0.9), CENTRE, limit=math.inf, averaging_s=1.0, reference=REFERENCE)
 
 
 def feed(evidence: Evidence, pccs: list[float], start_s: float = 0.0, hz: float = 20.0) -> list[EvidenceState]:
-    maps = np.zeros((2, 10, 10), np.float32)
-    return [evidence.update(FrameScore("ok", pcc, maps), start_s + i / hz) for i, pcc in enumerate(pccs)]
+    return [evidence.update(FrameScore("ok", pcc, CENTRE), start_s + i / hz) for i, pcc in enumerate(pccs)]
 
 
 def jitter(pcc: float, count: int) -> list[float]:
@@ -73,3 +76,10 @@ def test_after_a_long_freeze_the_average_starts_afresh() -> None:
     feed(evidence, [*jitter(0.3, 40), *[0.3] * 100])  # nothing new for more than a gap
     state = feed(evidence, [0.7], start_s=7.0)[0]
     assert (state.status, state.value) == ("warmup", pytest.approx(0.0, abs=1e-6))
+
+
+def test_a_camera_that_freezes_on_a_standing_car_is_frozen_and_not_still() -> None:
+    evidence = Evidence(replace(LIMITS, limit=1.0))
+    scores = [FrameScore("ok", 0.7, CENTRE, motion=0.0, settled=True)] * 20
+    states = [evidence.update(score, i / 20) for i, score in enumerate(scores)]
+    assert [state.status for state in states] == ["still"] * 10 + ["frozen"] * 10

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.evidence import Limits
+from mle_uvad.edge.evidence import Limits, worst_mean
+from mle_uvad.edge.memory import make_reference
 from mle_uvad.edge.monitor import Monitor, Reading
 from mle_uvad.edge.scorer import Scorer
 
@@ -28,13 +30,30 @@ def frames(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> list[Fr
     return moving_frames(60)
 
 
-def wide_limits(scorer: Scorer, frames: list[Frame]) -> Limits:
-    """Around what these frames score."""
-    scores = [scorer.score(frame) for frame in frames]
+def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -> Limits:
+    """Around what these frames score, by the PCC and by the places."""
+    seen = [scorer.score(frame, i / HZ) for i, frame in enumerate(frames)]
+    reference = make_reference(np.stack([score.pictures for score in seen if score.pictures is not None]))
+    scorer.reference = reference
+    scorer.restart()
+    scores = [scorer.score(frame, i / HZ) for i, frame in enumerate(frames)]
     pccs = np.array([score.pcc for score in scores], np.float64)
-    sharpness = np.array([score.maps for score in scores])[:, 1]
-    places = np.stack([sharpness.min(0) - 1, sharpness.mean(0), sharpness.max(0) + 1]).astype(np.float32)
-    return Limits((float(pccs.min()) - 0.01, float(pccs.mean()), float(pccs.max()) + 0.01), places, 1.0, 1.0)
+    logits = np.array([score.logits for score in scores if score.settled])
+    centre = np.median(logits, axis=0)
+    limit = float(worst_mean((logits - centre).reshape(len(logits), -1)).max()) + 0.5
+    pcc = (float(pccs.min()) - 0.01, float(pccs.mean()), float(pccs.max()) + 0.01)
+    scorer.restart()
+    return Limits(pcc, centre, limit, averaging_s, reference)
+
+
+def by_pcc(limits: Limits) -> Limits:
+    """The places left out: the evidence then waits for no memory."""
+    return replace(limits, limit=math.inf)
+
+
+def smeared(frames: list[Frame]) -> list[Frame]:
+    """A smear over the whole lens: little contrast is left, and none of it sharp."""
+    return [(frame // 8 + 100 + i % 2).astype(np.uint8) for i, frame in enumerate(frames)]
 
 
 def watch(monitor: Monitor, frames: list[Frame | None], start_s: float = 0.0) -> list[Reading]:
@@ -46,9 +65,8 @@ def test_a_clear_drive_raises_nothing_and_a_covered_lens_does(scorer: Scorer, fr
     clear = watch(monitor, frames)
     assert clear[-1].alarm.status == "ok"
     assert not any(reading.alarm.obscured for reading in clear)
-    # A smear over the whole lens: little contrast is left, and none of it sharp.
-    smear = [(frame // 8 + 100 + i % 2).astype(np.uint8) for i, frame in enumerate(frames)]
-    covered = watch(monitor, smear, start_s=3.0)
+    covered = watch(monitor, smeared(frames), start_s=3.0)
+    assert covered[-1].alarm.status == "obscured"
     assert covered[-1].evidence.coverage > 0.5
     assert covered[-1].evidence.map is not None
     assert covered[-1].evidence.map.max() == 1.0
@@ -64,16 +82,48 @@ def test_a_camera_that_hands_out_one_frame_for_ever_is_frozen(scorer: Scorer, fr
     assert by_content[-1].alarm.status == "frozen"
 
 
-def test_no_frame_dark_and_bad_frames_are_published_and_forgotten(scorer: Scorer, frames: list[Frame]) -> None:
-    monitor = Monitor(scorer, wide_limits(scorer, frames))
+def spoil(monitor: Monitor, frames: list[Frame]) -> Reading:
+    """The reading of a good frame after a drive, some frames that tell nothing, and each of their statuses."""
     assert watch(monitor, [None, None])[-1].alarm.status == "no_frame"
-    watch(monitor, frames, start_s=0.1)
+    assert watch(monitor, frames, start_s=0.1)[-1].alarm.status == "ok"
     black = np.zeros((120, 160, 3), np.uint8)
     assert watch(monitor, [black], start_s=3.1)[0].alarm.status == "dark"
     assert watch(monitor, [black + 128], start_s=3.15)[0].alarm.status == "flat"
     assert watch(monitor, [black[:60]], start_s=3.2)[0].alarm.status == "error"
     assert watch(monitor, [None], start_s=3.25)[0].alarm.status == "no_frame"
-    assert watch(monitor, frames[:1], start_s=3.3)[0].alarm.status == "ok"
+    return watch(monitor, frames[:1], start_s=3.3)[0]
+
+
+def test_no_frame_dark_and_bad_frames_are_published_and_forgotten(scorer: Scorer, frames: list[Frame]) -> None:
+    limits = wide_limits(scorer, frames)
+    assert spoil(Monitor(scorer, by_pcc(limits)), frames).alarm.status == "ok"
+    scorer.restart()
+    assert spoil(Monitor(scorer, limits), frames).alarm.status == "warmup"  # the memory begins again
+
+
+def test_the_reference_of_the_calibration_is_the_scorers(scorer: Scorer, frames: list[Frame]) -> None:
+    limits = wide_limits(scorer, frames)
+    assert not np.array_equal(limits.reference, scorer.bundle.reference)
+    scorer.reference = scorer.bundle.reference
+    Monitor(scorer, None)
+    assert scorer.reference is scorer.bundle.reference
+    Monitor(scorer, limits)
+    assert scorer.reference is limits.reference
+
+
+def test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not(
+    scorer: Scorer, frames: list[Frame], rng: np.random.Generator
+) -> None:
+    monitor = Monitor(scorer, wide_limits(scorer, frames))
+    smear = smeared(frames)
+    event = watch(monitor, 2 * smear)[-1].alarm
+    assert event.obscured
+    noise = rng.normal(0, 1, (80, 120, 160, 1))  # of the sensor
+    standing = [(frames[-1] + one).clip(0, 255).astype(np.uint8) for one in noise]
+    stopped = watch(monitor, smeared(standing), start_s=6.0)
+    assert {reading.alarm.event_id for reading in stopped} == {event.event_id}
+    assert stopped[-1].alarm.status == "still"
+    assert not watch(monitor, frames, start_s=10.0)[-1].alarm.obscured
 
 
 def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Frame]) -> None:
@@ -87,13 +137,13 @@ def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Fra
 
 
 def test_event_ids_go_on_from_the_one_given(scorer: Scorer, frames: list[Frame]) -> None:
-    narrow = Limits((0.9999, 0.99995, 0.99999), wide_limits(scorer, frames).places, 1.0, 0.0)
+    narrow = replace(by_pcc(wide_limits(scorer, frames)), pcc=(0.9999, 0.99995, 0.99999))
     assert watch(Monitor(scorer, narrow, next_event_id=41), frames)[-1].alarm.event_id == 41
 
 
 def test_a_restart_ends_the_event_and_keeps_its_number(scorer: Scorer, frames: list[Frame]) -> None:
     monitor = Monitor(scorer, wide_limits(scorer, frames), next_event_id=7)
-    smear = [(frame // 8 + 100 + i % 2).astype(np.uint8) for i, frame in enumerate(frames)]
+    smear = 2 * smeared(frames)
     assert watch(monitor, smear)[-1].alarm.event_id == 7
     monitor.restart()
     assert not any(reading.alarm.obscured for reading in watch(monitor, frames, start_s=86_400.0))

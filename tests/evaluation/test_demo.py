@@ -46,6 +46,15 @@ class Quiet:
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
         pass
 
+    def rendered(self, done: int, total: int) -> None:
+        pass
+
+    def fitted(self, done: int, total: int) -> None:
+        pass
+
+    def passed(self, metrics: Any) -> None:
+        pass
+
     def epoch(self, metrics: Any) -> None:
         self.losses.append(metrics.squared_error)
 
@@ -57,6 +66,7 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "CLEAN_S", 60.0)
     monkeypatch.setattr(demo, "WET_S", 24.0)
     monkeypatch.setattr(demo, "EPOCHS", 3)
+    monkeypatch.setattr(demo, "WINDOWS", 960)
     monkeypatch.setattr(demo, "TRAIN_EPISODES", (Episode(5, 7, 0.3),))
     monkeypatch.setattr(demo, "WET_EPISODES", (Episode(12, 19, 0.5),))
     out, display = tmp_path / "demo", Quiet()

@@ -22,7 +22,7 @@ from mle_uvad.evaluation.figures import EVIDENCE
 from mle_uvad.evaluation.plan import QUICK
 from mle_uvad.evaluation.product_page import SCORES
 
-PLAN = replace(QUICK, epochs=1, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
+PLAN = replace(QUICK, epochs=1, windows=480, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
 
 
 class Quiet:
@@ -54,6 +54,15 @@ class Quiet:
         pass
 
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
+        pass
+
+    def rendered(self, done: int, total: int) -> None:
+        pass
+
+    def fitted(self, done: int, total: int) -> None:
+        pass
+
+    def passed(self, metrics: Any) -> None:
         pass
 
     def epoch(self, metrics: Any) -> None:

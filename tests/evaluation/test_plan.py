@@ -32,9 +32,9 @@ def test_the_parts_follow_one_another_and_leave_nothing_out(seconds: float, cali
 
 def test_pauses_make_the_calibration_part_longer() -> None:
     whole = drive(140)
-    paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 80 * 60_000) for record in whole]
+    paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 120 * 60_000) for record in whole]
     long, longer = (driven_s(cut(records, Plan()).calibrate)[-1] for records in (whole, paused))
-    assert long < 40 < 58 < longer  # of every four seconds, one goes to settling and two make a block
+    assert long < 40 < 85 < longer  # of every six seconds, 2.5 go to settling and two make a block
 
 
 def test_a_drive_too_short_to_judge_is_refused() -> None:
@@ -76,6 +76,20 @@ def test_bands_have_their_edges() -> None:
 
 
 def test_what_no_training_can_have_is_refused_at_once() -> None:
-    for wrong in ({"width": "huge"}, {"epochs": 0}, {"held_out": ("paint",)}, {"paper_seeds": 0}, {"paper_s": 0.0}):
+    for wrong in (
+        {"width": "huge"},
+        {"epochs": 0},
+        {"windows": -1},
+        {"held_out": ("paint",)},
+        {"paper_seeds": 0},
+        {"paper_s": 0.0},
+    ):
         with pytest.raises(InputError):
             replace(QUICK, **wrong)
+
+
+def test_the_windows_of_the_plan_reach_the_detectors_and_not_the_papers_models() -> None:
+    plan = replace(QUICK, windows=77)
+    assert plan.settings().windows == plan.settings("mud").windows == 77
+    assert (plan.settings("mud").held_out, plan.settings("mud").epochs) == ("mud", 1)
+    assert plan.paper_settings("paper", 0).windows == 0

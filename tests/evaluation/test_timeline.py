@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mle_uvad.edge import Limits
+from mle_uvad.edge.memory import PICTURES
 from mle_uvad.evaluation.labels import Label
 
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
@@ -16,10 +17,11 @@ pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uva
 def draw(path: Path, labels: list[Label], obscured: np.ndarray) -> np.ndarray:
     from mle_uvad.evaluation.timeline import draw_timeline
 
-    places = np.stack([np.full((10, 10), value, np.float32) for value in (-1, 0, 1)])
+    reference = np.ones((2, PICTURES, 10, 10), np.float32)
+    limits = Limits((0.7, 0.8, 1.0), np.zeros((20, 20), np.float32), 1.0, 1.0, reference)
     pccs = np.linspace(0.8, 0.9, 200)
     pccs[50:60] = math.nan
-    draw_timeline(path, labels, Limits((0.7, 0.8, 1.0), places, 1.0, 1.0), pccs, pccs, obscured, 20.0)
+    draw_timeline(path, labels, limits, pccs, pccs, obscured, 20.0)
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 

@@ -11,11 +11,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mle_uvad.edge.frame import area_matrix, grey, to_grey80
-from mle_uvad.edge.measures import pearson, residual_map, sharpness_map
+from mle_uvad.edge.measures import pearson
+from mle_uvad.edge.memory import MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE, SPANS_S
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import WIDTHS, Autoencoder
+from mle_uvad.training.obscuration import ObscurationNet, coarse, pictures, statistics
 
 Frame = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 SIZES = [(120, 160), (97, 131), (224, 224), (60, 80)]
 
 
@@ -50,9 +53,9 @@ def all_channel_levels(rng: np.random.Generator) -> Frame:
 def test_grey_is_bit_equal_in_onnx_runtime(
     graph: FrameGraph, session_of: Callable[..., Callable[..., dict[str, Tensor]]], rng: np.random.Generator
 ) -> None:
-    grey_alone = GreyAlone(FrameGraph(graph.model, 80, 80))
+    grey_alone = GreyAlone(FrameGraph(graph.model, graph.net, 80, 80))
     assert np.array_equal(grey_alone.graph.rows, np.eye(80))
-    run = session_of(grey_alone, 80, 80, ("grey",))
+    run = session_of(grey_alone, 80, 80, ("frame",), ("grey",))
     for _ in range(20):
         picture = all_channel_levels(rng)
         levels = run(picture)["grey"] * 255
@@ -67,56 +70,78 @@ def test_grey_is_bit_equal_for_every_colour_next_to_a_step() -> None:
     distance = np.minimum(beyond, 65536 - beyond).ravel()
     closest = np.argpartition(distance, 80 * 80)[: 80 * 80]
     closest = np.stack(np.unravel_index(closest, 3 * [256]), -1).astype(np.uint8).reshape(80, 80, 3)
-    graph = FrameGraph(Autoencoder("narrow").eval(), 80, 80)
+    graph = FrameGraph(Autoencoder("narrow").eval(), ObscurationNet("narrow").eval(), 80, 80)
     assert np.array_equal(np.rint(graph.to_grey80(torch.tensor(closest)).numpy() * 255), grey(closest))
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_the_area_average_is_the_reference(graph: FrameGraph, frame: Frame, height: int, width: int) -> None:
     picture = resized(frame, height, width)
-    seen = FrameGraph(graph.model, height, width).to_grey80(torch.tensor(picture)).numpy()
+    seen = FrameGraph(graph.model, graph.net, height, width).to_grey80(torch.tensor(picture)).numpy()
     assert np.abs(seen - to_grey80(picture)).max() < 1e-6
 
 
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (97, 131)])
 def test_all_outputs_are_the_reference(
-    make_lived_in: Callable[..., Autoencoder],
-    session_of: Callable[..., Callable[..., dict[str, NDArray[np.float32]]]],
+    make_lived_in: Callable[..., nn.Module],
+    session_of: Callable[..., Callable[..., dict[str, Floats]]],
     frame: Frame,
     height: int,
     width: int,
 ) -> None:
-    model, picture = make_lived_in(Autoencoder("narrow")), resized(frame, height, width)
-    seen = session_of(FrameGraph(deepcopy(model), height, width), height, width)(picture)
+    model, net = make_lived_in(Autoencoder("narrow")), make_lived_in(ObscurationNet("narrow"))
+    picture = resized(frame, height, width)
     small = to_grey80(picture)
+    image = torch.from_numpy(small)[None, None]
+    before = statistics(image.flip(-1)).expand(len(SPANS_S), -1)  # [2, 17600]
+    shares, reference = torch.tensor([0.3, 0.1]), some_reference()
     with torch.no_grad():
-        reconstruction = model(torch.from_numpy(small)[None, None])[0, 0].numpy()
+        reconstruction = model(image)[0, 0].numpy()
+        memory = before + shares[:, None] * (statistics(image) - before)
+        shown = pictures(memory[None])
+        logits = net(shown, reference[None])[0].numpy()
+    run = session_of(FrameGraph(deepcopy(model), net, height, width), height, width)
+    seen = run(picture, before.numpy(), shares.numpy(), reference.numpy())
     assert {name: value.shape for name, value in seen.items()} == {
         "pcc": (),
         "brightness": (),
         "contrast": (),
-        "maps": (2, 10, 10),
+        "motion": (),
+        "logits": (PLACES, PLACES),
+        "pictures": (PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
+        "memory_out": (len(SPANS_S), MEMORY_SIZE),
         "residual": (80, 80),
     }
     assert all(value.dtype == np.float32 for value in seen.values())
     assert float(seen["pcc"]) == pytest.approx(pearson(small, reconstruction), abs=1e-5)
     assert float(seen["brightness"]) == pytest.approx(float(small.mean()), abs=1e-6)
     assert float(seen["contrast"]) == pytest.approx(float(small.std()), abs=1e-6)
-    assert np.abs(seen["maps"][0] - residual_map(small, reconstruction)).max() < 1e-5
-    assert np.abs(seen["maps"][1] - sharpness_map(small)).max() < 1e-3
+    assert logits.std() > 0.1  # else anything would agree
+    assert np.abs(seen["logits"] - logits).max() < 1e-2
+    assert np.abs(seen["pictures"] - coarse(shown)[0].numpy()).max() < 1e-4
+    assert np.abs(seen["memory_out"] - memory.numpy()).max() < 1e-6
     assert np.abs(seen["residual"] - (small - reconstruction)).max() < 1e-5
 
 
+def some_reference() -> Tensor:
+    """[2, 20, 10, 10], uneven."""
+    random = torch.Generator().manual_seed(3)
+    size = (PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+    return torch.stack([torch.rand(size, generator=random), 0.05 + 0.2 * torch.rand(size, generator=random)])
+
+
 def test_a_picture_of_one_colour_gives_finite_figures(
-    graph: FrameGraph, session_of: Callable[..., Callable[..., dict[str, NDArray[np.float32]]]]
+    graph: FrameGraph, session_of: Callable[..., Callable[..., dict[str, Floats]]]
 ) -> None:
-    run = session_of(graph, 120, 160)
+    run, memory, shares = session_of(graph, 120, 160), np.zeros((2, MEMORY_SIZE), np.float32), np.ones(2, np.float32)
     for level in (0, 128, 255):
-        seen = run(np.full((120, 160, 3), level, np.uint8))
+        seen = run(np.full((120, 160, 3), level, np.uint8), memory, shares, some_reference().numpy())
         assert all(np.isfinite(value).all() for value in seen.values())
         assert float(seen["contrast"]) < 1e-3
         assert float(seen["brightness"]) == pytest.approx(level / 255, abs=1e-6)
-        assert seen["maps"][1].max() < -13  # no edges, also at the border
+        assert float(seen["motion"]) < 1e-3
+        energies = seen["pictures"].reshape(2, 10, 10, 10)[:, 2:]
+        assert energies.max() < 0.03  # no edges, also at the border
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -124,7 +149,7 @@ def test_folding_the_normalisations_keeps_the_reconstruction(
     make_lived_in: Callable[..., Autoencoder], width: str
 ) -> None:
     model = make_lived_in(Autoencoder(width))
-    folded = FrameGraph(deepcopy(model), 120, 160).model
+    folded = FrameGraph(deepcopy(model), ObscurationNet(width), 120, 160).model
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     frames = torch.rand(4, 1, 80, 80, generator=torch.Generator().manual_seed(7))
     with torch.no_grad():

@@ -139,7 +139,7 @@ def test_whatever_goes_wrong_inside_is_a_status_and_one_line(
 
 
 def test_the_worker_answers_and_leaves(make_part: Any, clear_frames: Any, clock: Any, bundle: Bundle) -> None:
-    expected = {Scorer(bundle).score(frame).pcc for frame in clear_frames[:2]}
+    expected = {Scorer(bundle).score(frame, 0.0).pcc for frame in clear_frames[:2]}
     part = make_part()
     assert part.run_threaded(None)[4] == "warmup"
     worker = threading.Thread(target=part.update)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mle_uvad.edge.frame import SIZE
 from mle_uvad.training.cache import FRAME_BYTES, FrameCache
+from mle_uvad.training.fit import PassMetrics
 from mle_uvad.training.run import EpochMetrics, RunFolder
 from mle_uvad.training.settings import PRESETS, TrainSettings
 from mle_uvad.training.train import train
@@ -22,11 +23,15 @@ Grey = NDArray[np.uint8]
 class Recorder:
     """Keeps what a training tells, and can cut it short like a power failure."""
 
-    def __init__(self, stop_after_epoch: int = 0, stop_in_epoch: int = 0) -> None:
+    def __init__(self, stop_after_epoch: int = 0, stop_in_epoch: int = 0, stop_after_pass: int = 0) -> None:
         self.stop_after_epoch, self.stop_in_epoch = stop_after_epoch, stop_in_epoch
+        self.stop_after_pass = stop_after_pass
         self.decodings: list[tuple[int, int]] = []
         self.batches: list[tuple[int, int, int]] = []
         self.epochs: list[EpochMetrics] = []
+        self.renderings: list[tuple[int, int]] = []
+        self.fittings: list[tuple[int, int]] = []
+        self.passes: list[PassMetrics] = []
 
     def decoded(self, done: int, total: int) -> None:
         self.decodings.append((done, total))
@@ -39,6 +44,17 @@ class Recorder:
     def epoch(self, metrics: EpochMetrics) -> None:
         self.epochs.append(metrics)
         if metrics.epoch == self.stop_after_epoch:
+            raise PowerCutError
+
+    def rendered(self, done: int, total: int) -> None:
+        self.renderings.append((done, total))
+
+    def fitted(self, done: int, total: int) -> None:
+        self.fittings.append((done, total))
+
+    def passed(self, metrics: PassMetrics) -> None:
+        self.passes.append(metrics)
+        if metrics.epoch == self.stop_after_pass:
             raise PowerCutError
 
 
@@ -65,10 +81,15 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Grey], FrameCache]:
-    """`make_cache(frames)`: a cache of grey frames, on disk and mapped as in a real training."""
+def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FrameCache]:
+    """`make_cache(frames)`: a cache of grey frames, on disk and mapped as in a real training.
 
-    def make(frames: Grey) -> FrameCache:
+    Taken at 20 Hz in one drive; `clock_s` and `starts` say otherwise.
+    """
+
+    def make(
+        frames: Grey, clock_s: NDArray[np.float64] | None = None, starts: NDArray[np.intp] | None = None
+    ) -> FrameCache:
         data = tmp_path_factory.mktemp("frames") / "frames.u8"
         data.write_bytes(frames.tobytes())
         with data.open("rb") as file:
@@ -76,13 +97,15 @@ def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Grey], Fra
         view = np.frombuffer(mapping, np.uint8).reshape(-1, SIZE, SIZE)
         assert view.nbytes == len(frames) * FRAME_BYTES
         samples = np.repeat(frames[:4, :, :, None], 3, axis=3)
-        return FrameCache(view, mapping, samples, f"{len(frames)} frames", [])
+        clock_s = np.arange(len(frames)) / 20 if clock_s is None else clock_s
+        starts = np.zeros(len(frames), np.intp) if starts is None else starts
+        return FrameCache(view, mapping, samples, f"{len(frames)} frames", [], clock_s, starts)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def cache(make_cache: Callable[[Grey], FrameCache]) -> FrameCache:
+def cache(make_cache: Callable[..., FrameCache]) -> FrameCache:
     """110 frames: with batches of 48 the last one is short."""
     return make_cache(spots(110))
 
@@ -102,7 +125,7 @@ def small() -> Callable[..., TrainSettings]:
     """`small(preset, …)`: a preset as narrow and short as a test needs it."""
 
     def make(preset: str = "paper", **changes: object) -> TrainSettings:
-        return replace(PRESETS[preset], **({"width": "narrow", "epochs": 2, "batch_size": 48} | changes))
+        return replace(PRESETS[preset], **({"width": "narrow", "epochs": 2, "batch_size": 48, "windows": 0} | changes))
 
     return make
 

@@ -163,17 +163,32 @@ def test_half_of_a_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, lost: 
     assert calls == [(70, 70)]
 
 
-@pytest.mark.parametrize("damage", ["frames are cut", "list is torn"])
+DAMAGED_LISTS = {
+    "torn": lambda text: text[:-1],
+    "of an older version": lambda text: "[]",
+    "of a number beyond": lambda text: text.replace('"5"', '"70"'),
+    "of no number": lambda text: text.replace('"5"', '"five"'),
+    "of a skip too many": lambda text: text.replace("}}", '}, "6": {"reason": "", "where": ""}}'),
+    "of half a skip": lambda text: text.replace('"reason"', '"season"'),
+}
+
+
+@pytest.mark.parametrize("damage", ["frames are cut", *DAMAGED_LISTS])
 def test_a_damaged_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, damage: str) -> None:
     tub = make_tub(70)
+    (tub / "images" / "5_cam_image_array_.jpg").write_bytes(b"")
     whole = np.array(build(tub, tmp_path / "cache").frames)
     (data,), (sidecar,) = ((tmp_path / "cache").glob(name) for name in ("*.u8", "*.json"))
     if damage == "frames are cut":
         data.write_bytes(data.read_bytes()[: -6400 - 17])
     else:
-        sidecar.write_text(sidecar.read_text()[:-1])
-    assert np.array_equal(build(tub, tmp_path / "cache").frames, whole)
-    assert json.loads(sidecar.read_text()) is not None
+        text = sidecar.read_text()
+        sidecar.write_text(DAMAGED_LISTS[damage](text))
+        assert sidecar.read_text() != text
+    calls = Calls()
+    assert np.array_equal(build(tub, tmp_path / "cache", calls).frames, whole)
+    assert calls == [(70, 70)]
+    assert list(json.loads(sidecar.read_text())) == ["5"]
 
 
 def test_samples_are_whole_pictures_spread_over_the_drive(make_tub: MakeTub, tmp_path: Path) -> None:

@@ -211,3 +211,18 @@ def test_a_tub_becomes_a_run_and_its_frames_lie_beside_it(
     assert run.facts()["data_fingerprint"] == cache.fingerprint
     assert (tmp_path / "runs" / CACHE_FOLDER / f"{cache.fingerprint}.u8").stat().st_size == 70 * 6400
     assert watcher.decodings == [(70, 70)]  # type: ignore[attr-defined]
+    net, reference = run.load_obscuration()
+    assert not net.training
+    assert (reference[1] > 0).all()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "a list"])
+def test_a_damaged_second_network_is_one_line(
+    small: Small, make_tub: Callable[..., Path], recorder: Callable[..., object], tmp_path: Path, damage: str
+) -> None:
+    train_tubs([Tub(make_tub(70))], small(epochs=1), tmp_path / "run", "cpu", recorder())  # type: ignore[arg-type]
+    run = RunFolder(tmp_path / "run")
+    run.obscuration_file.write_bytes(DAMAGES[damage](run.obscuration_file.read_bytes()))
+    assert "obscuration.safetensors is damaged" in refused(run.load_obscuration)
+    run.obscuration_file.write_bytes(run.weights_file.read_bytes())
+    assert "obscuration.safetensors is damaged" in refused(run.load_obscuration)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from mle_uvad.edge.errors import InputError
 from mle_uvad.training import train as train_module
@@ -70,7 +69,8 @@ def test_the_mean_frame_is_the_mean_of_all_frames(small: Small, run_training: Ru
 
 
 @pytest.mark.parametrize(
-    ("name", "choice"), [(name, choice) for name in CHOICES if name != "width" for choice in CHOICES[name]]
+    ("name", "choice"),
+    [(name, choice) for name in CHOICES if name not in ("width", "held_out") for choice in CHOICES[name]],
 )
 def test_every_choice_trains(small: Small, run_training: RunTraining, name: str, choice: str) -> None:
     (line,) = metrics_of(run_training(small(epochs=1, **{name: choice})))
@@ -79,7 +79,7 @@ def test_every_choice_trains(small: Small, run_training: RunTraining, name: str,
 
 
 def test_without_self_pairs_and_with_a_last_batch_of_one(
-    small: Small, run_training: RunTraining, make_cache: Callable[[NDArray[np.uint8]], FrameCache], cache: FrameCache
+    small: Small, run_training: RunTraining, make_cache: Callable[..., FrameCache], cache: FrameCache
 ) -> None:
     frames = make_cache(cache.frames[:65])
     for mode in CHOICES["latent_mode"]:

@@ -1,0 +1,181 @@
+"""Where the lens is obscured, from made-up log odds: what counts as evidence, and when the places say nothing."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mle_uvad.edge.alarm import Alarm, AlarmState
+from mle_uvad.edge.evidence import (
+    SCORE_MAX,
+    STILL_MOTION,
+    WORST_PLACES,
+    Evidence,
+    EvidenceState,
+    Limits,
+    figures,
+    worst_mean,
+)
+from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
+from mle_uvad.edge.scorer import FrameScore
+
+HZ = 20.0
+LIMIT = 2.0
+CENTRE = np.linspace(-6, -2, PLACES * PLACES, dtype=np.float32).reshape(PLACES, PLACES)
+REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
+SINGLE = Limits((-1.0, 0.7, 1.0), CENTRE, LIMIT, averaging_s=0.0, reference=REFERENCE)  # frame by frame
+CAR = replace(SINGLE, averaging_s=0.5)
+
+
+class Drive:
+    """Evidence and alarm of one car, fed with rises above ordinary; no two frames have the same PCC."""
+
+    def __init__(self, limits: Limits = SINGLE) -> None:
+        self.evidence, self.alarm = Evidence(limits), Alarm()
+        self.frames = 0
+        self.state = EvidenceState("warmup")
+        self.said = AlarmState(False, 0, 0.0, "warmup")
+
+    def see(self, rise: float | np.ndarray = 0.0, motion: float = 0.1, settled: bool = True) -> EvidenceState:
+        self.frames += 1
+        logits = (CENTRE + rise).astype(np.float32)
+        score = FrameScore("ok", 0.7 + 1e-6 * (self.frames % 2), logits, motion=motion, settled=settled)
+        self.state = self.evidence.update(score, self.frames / HZ)
+        self.said = self.alarm.update(self.state, self.frames / HZ)
+        return self.state
+
+    def see_for(self, seconds: float, rise: float | np.ndarray = 0.0, motion: float = 0.1) -> list[EvidenceState]:
+        return [self.see(rise, motion) for _ in range(round(seconds * HZ))]
+
+
+def rises(count: int, rise: float, elsewhere: float = 0.0) -> np.ndarray:
+    """`count` places in a row that rise."""
+    places = np.full(PLACES * PLACES, elsewhere)
+    places[40 : 40 + count] = rise
+    return places.reshape(PLACES, PLACES)
+
+
+@pytest.fixture
+def wet() -> Drive:
+    """A car with an event: a drop over sixty places, for five seconds."""
+    drive = Drive(CAR)
+    drive.see_for(3.0)
+    drive.see_for(5.0, rises(60, 100.0))
+    assert drive.said.obscured
+    return drive
+
+
+def test_ordinary_odds_are_no_evidence_however_high_they_are() -> None:
+    drive = Drive(replace(SINGLE, centre=CENTRE + 9))
+    assert drive.see(9.0) == EvidenceState("ok", 0.0, 0.0, drive.state.map)
+    assert drive.state.map is not None
+    assert not drive.state.map.any()
+
+
+@pytest.mark.parametrize("fall", [-0.5, -LIMIT, -50.0, -1e30])
+def test_only_rises_count(fall: float) -> None:
+    state = Drive().see(fall)
+    assert (state.value, state.coverage) == (0.0, 0.0)
+    assert Drive().see(rises(WORST_PLACES, 1.5 * LIMIT, elsewhere=fall)).value == pytest.approx(1.5)
+
+
+def test_the_eight_worst_places_make_the_value() -> None:
+    assert Drive().see(rises(8, LIMIT)).value == pytest.approx(1.0)
+    assert Drive().see(rises(9, LIMIT)).value == pytest.approx(1.0)
+    assert Drive().see(rises(400 - 40, LIMIT)).value == pytest.approx(1.0)
+    assert Drive().see(rises(4, LIMIT)).value == pytest.approx(0.5)
+    assert Drive().see(rises(4, 2 * LIMIT, elsewhere=0.5 * LIMIT)).value == pytest.approx(1.25)
+
+
+def test_one_frame_says_so_much_of_a_place_and_no_more() -> None:
+    assert Drive().see(1e6).value == pytest.approx(SCORE_MAX)
+    assert Drive().see(rises(8, SCORE_MAX * LIMIT)).value == pytest.approx(SCORE_MAX)
+    one = Drive().see(rises(1, 1e6))
+    assert (one.value, one.coverage) == (pytest.approx(SCORE_MAX / 8), 1 / 400)  # no place alone is an alarm
+    assert SCORE_MAX / 8 < 1
+
+
+def test_coverage_and_map_tell_where() -> None:
+    places = rises(30, 1.2 * LIMIT)
+    places[12, 3], places[13, 3] = 0.5 * LIMIT, -9.0
+    state = Drive().see(places)
+    assert state.coverage == pytest.approx(30 / 400)
+    assert state.map is not None
+    assert state.map.dtype == np.float32
+    assert (state.map.ravel()[40:70] == 1.0).all()
+    assert state.map[12, 3] == pytest.approx(0.5)
+    assert state.map.sum() == pytest.approx(30.5)
+
+
+def test_the_value_is_the_larger_of_pcc_and_places() -> None:
+    evidence = Evidence(replace(SINGLE, pcc=(0.5, 0.7, 0.9)))
+    by_pcc = evidence.update(FrameScore("ok", 0.5, CENTRE + 1, motion=0.1, settled=True), 0.0)
+    by_places = evidence.update(FrameScore("ok", 0.7001, CENTRE + 3, motion=0.1, settled=True), 0.1)
+    assert (by_pcc.value, by_pcc.coverage) == (pytest.approx(1.0), 0.0)
+    assert (by_places.value, by_places.coverage) == (pytest.approx(1.5), 1.0)
+
+
+def test_a_wiped_lens_is_clear_within_three_seconds_however_covered_it_was(wet: Drive) -> None:
+    assert wet.state.value == pytest.approx(SCORE_MAX, rel=0.01)
+    cleared = wet.see_for(3.0)
+    values = [state.value for state in cleared]
+    assert values == sorted(values, reverse=True)
+    assert not wet.said.obscured
+    assert wet.see_for(1.0)[-1].value < 0.01
+
+
+def test_it_warms_up_until_the_memory_is_settled_and_then_for_its_own_average() -> None:
+    drive = Drive(CAR)
+    for _ in range(40):
+        assert drive.see(rises(60, 100.0), settled=False) == EvidenceState("warmup")  # nothing is gathered yet
+    assert [state.status for state in drive.see_for(1.0)] == ["warmup"] * 10 + ["ok"] * 10
+    assert drive.state.value < 0.01
+
+
+def test_a_memory_that_begins_again_keeps_the_decision(wet: Drive) -> None:
+    before, event = wet.state, wet.said
+    for _ in range(30):
+        assert wet.see(settled=False) == replace(before, status="warmup")
+    assert wet.said == replace(event, status="warmup")
+
+
+@pytest.mark.parametrize("motion", [0.0, 0.5 / 255, 0.99 * STILL_MOTION])
+def test_a_standing_car_keeps_the_decision(wet: Drive, motion: float) -> None:
+    before, event = wet.state, wet.said
+    for state in wet.see_for(10.0, rise=0.0, motion=motion):  # what it sees now says nothing of the lens
+        assert state == replace(before, status="still")
+    assert wet.said == replace(event, status="still")
+    wet.see_for(3.0, motion=1.01 * STILL_MOTION)
+    assert (wet.said.obscured, wet.said.status) == (False, "ok")
+
+
+def test_a_standing_car_raises_nothing() -> None:
+    drive = Drive(CAR)
+    drive.see_for(3.0)
+    assert {state.status for state in drive.see_for(10.0, rise=100.0, motion=0.0)} == {"still"}
+    assert not drive.said.obscured
+    assert drive.state.value == 0.0
+
+
+def test_without_a_limit_of_the_places_neither_stillness_nor_the_memory_matters() -> None:
+    evidence = Evidence(replace(SINGLE, limit=math.inf))
+    state = evidence.update(FrameScore("ok", 0.7, CENTRE + 99), 0.0)
+    assert (state.status, state.value, state.coverage) == ("ok", 0.0, 0.0)
+    assert state.map is not None
+    assert not state.map.any()
+
+
+def test_figures_put_fishers_z_before_the_log_odds() -> None:
+    logits = np.arange(800, dtype=np.float32).reshape(2, PLACES, PLACES)
+    table = figures(np.array([0.5, 1.0]), logits)
+    assert table.shape == (2, 401)
+    assert table.dtype == np.float64
+    assert table[0, 0] == pytest.approx(math.atanh(0.5))
+    assert math.isfinite(table[1, 0])
+    assert np.array_equal(table[:, 1:].reshape(2, PLACES, PLACES), logits)
+
+
+def test_the_worst_mean_is_that_of_the_eight_largest(rng: np.random.Generator) -> None:
+    deviations = rng.normal(size=(7, 400))
+    assert worst_mean(deviations) == pytest.approx(np.sort(deviations, axis=1)[:, -8:].mean(1))

@@ -1,0 +1,138 @@
+"""The obscuration network learns rendered faults, the same way every time, and an interrupted run goes on."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.memory import PICTURES, PLACES
+from mle_uvad.edge.tub import Tub
+from mle_uvad.training import fit as fit_module
+from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.fit import BATCH, fit_obscuration
+from mle_uvad.training.run import RunFolder
+from mle_uvad.training.settings import TrainSettings
+from mle_uvad.training.train import train_tubs
+
+Small = Callable[..., TrainSettings]
+
+
+@pytest.fixture(scope="module")
+def drive(make_cache: Callable[..., FrameCache], moving_frames: Callable[..., list[np.ndarray]]) -> FrameCache:
+    """Twenty seconds over a textured scene."""
+    grey = np.stack(moving_frames(400)).mean(-1)[:, :, 20:140]  # [N, 120, 120]
+    index = np.arange(80) * 3 // 2
+    return make_cache(grey[:, index][:, :, index].astype(np.uint8))
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As few windows as a fit can do with."""
+    monkeypatch.setattr(fit_module, "HELD_BACK", BATCH)
+    monkeypatch.setattr(fit_module, "REFERENCE_WINDOWS", BATCH)
+
+
+def tensors(net: torch.nn.Module) -> list[torch.Tensor]:
+    return list(net.state_dict().values())
+
+
+def test_faults_that_were_never_seen_are_told_from_none(small: Small, drive: FrameCache, recorder: Any) -> None:
+    watcher = recorder()
+    net, reference, passes = fit_obscuration(drive, small(windows=1152, passes=8), "cpu", watcher)
+    assert passes == watcher.passes
+    assert [line.epoch for line in passes] == list(range(1, 9))
+    assert passes[-1].loss < 0.6 * passes[0].loss
+    assert passes[-1].auc > 0.8
+    assert watcher.renderings[-1] == (1152 + fit_module.HELD_BACK,) * 2
+    assert watcher.fittings[-1] == (8 * 1152,) * 2
+    assert reference.shape == (2, PICTURES, 10, 10)
+    assert (reference[1] > 0).all()
+    assert not net.training
+
+
+@pytest.mark.usefixtures("few")
+def test_the_same_seed_gives_the_same_network(small: Small, drive: FrameCache, recorder: Any) -> None:
+    fits = [fit_obscuration(drive, small(windows=96, passes=2, seed=seed), "cpu", recorder()) for seed in (1, 1, 2)]
+    (one, one_seen, _), (again, again_seen, _), (other, _, _) = fits
+    assert torch.equal(one_seen, again_seen)
+    assert all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(again), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
+
+
+@pytest.mark.usefixtures("few")
+def test_without_windows_it_says_nothing_and_renders_nothing(small: Small, drive: FrameCache, recorder: Any) -> None:
+    watcher = recorder()
+    net, reference, passes = fit_obscuration(drive, small(windows=0), "cpu", watcher)
+    assert (passes, watcher.renderings, watcher.fittings) == ([], [], [])
+    with torch.no_grad():
+        logits = net(torch.rand(2, PICTURES, 40, 40), reference.unsqueeze(0))
+    assert torch.equal(logits, torch.zeros(2, PLACES, PLACES))
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("windows", [1, BATCH - 1, BATCH + 1])
+def test_any_number_of_windows_trains(windows: int, small: Small, drive: FrameCache, recorder: Any) -> None:
+    (line,) = fit_obscuration(drive, small(windows=windows, passes=1), "cpu", recorder())[2]
+    assert math.isfinite(line.loss)
+
+
+@pytest.mark.usefixtures("few")
+def test_the_kind_held_out_is_not_rendered(
+    small: Small, drive: FrameCache, recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, ...]] = []
+
+    class Sampler(fit_module.WindowSampler):
+        def __init__(self, cache: FrameCache, kinds: tuple[str, ...], seed: int) -> None:
+            given.append(kinds)
+            super().__init__(cache, kinds, seed)
+
+    monkeypatch.setattr(fit_module, "WindowSampler", Sampler)
+    for held_out in ("", "film"):
+        fit_obscuration(drive, small(windows=0, held_out=held_out), "cpu", recorder())
+    assert given == [fit_module.KINDS, tuple(kind for kind in fit_module.KINDS if kind != "film")]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_loss_that_is_not_finite_is_one_line(
+    small: Small, drive: FrameCache, recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_module, "_loss", lambda *_: torch.tensor(math.nan))
+    with pytest.raises(InputError, match="no longer finite; give another --seed"):
+        fit_obscuration(drive, small(windows=48, passes=1), "cpu", recorder())
+
+
+@pytest.mark.usefixtures("few")
+def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
+    small: Small, make_tub: Any, recorder: Any, power_cut: type[Exception], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'mle_uvad[export]'")
+    from mle_uvad.export.bundle import export_bundle
+
+    tub, settings, again = Tub(make_tub(70)), small(epochs=1, windows=48, passes=2), recorder()
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(power_cut):
+        train_tubs([tub], settings, run.folder, "cpu", recorder(stop_after_pass=1))
+    weights = run.weights_file.read_bytes()
+    assert not run.passes_file.exists()
+    with pytest.raises(InputError) as refused:
+        export_bundle(run.folder, tmp_path / "lens", "onnx")
+    assert str(refused.value) == f"run {run.folder} is not finished; give the same `mle-uvad train` command again"
+    assert not (tmp_path / "lens").exists()
+
+    train_tubs([tub], settings, run.folder, "cpu", again)
+    assert (again.decodings, again.batches) == ([], []), "nothing is decoded or trained twice"
+    assert run.weights_file.read_bytes() == weights
+    assert [json.loads(line)["epoch"] for line in run.passes_file.read_text().splitlines()] == [1, 2]
+    assert export_bundle(run.folder, tmp_path / "lens", "onnx").reference.shape == (2, PICTURES, 10, 10)
+
+    finished, third = run.obscuration_file.read_bytes(), recorder()
+    train_tubs([tub], settings, run.folder, "cpu", third)
+    assert third.renderings == []
+    assert run.obscuration_file.read_bytes() == finished

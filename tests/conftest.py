@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import hand_made
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from PIL import Image
 from mle_uvad.calibration import Calibration
 from mle_uvad.calibration.rules import clean_limits
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE, Reference, make_reference
+from mle_uvad.edge.memory import Reference, make_reference
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
@@ -24,7 +25,6 @@ REPOSITORY = Path(__file__).parents[1]
 INPUTS = {"cam/image_array": "image_array", "user/angle": "float", "user/throttle": "float", "user/mode": "str"}
 START_MS = 1_700_000_000_000
 SESSION = "23-11-14_0"
-FINEST_EDGES = 2  # the picture behind the mean and the change
 
 
 @pytest.fixture
@@ -37,20 +37,7 @@ def rng() -> np.random.Generator:
 def moving_frames() -> Callable[..., list[Frame]]:
     """`moving_frames(count, seed)`: frames [120, 160, 3] of a camera that pans over a textured scene, with noise."""
 
-    def make(count: int, seed: int = 0) -> list[Frame]:
-        rng = np.random.default_rng(seed)
-        scene = np.zeros((240, 640, 3), np.float32)
-        for cell in (4, 12, 40):  # texture of three sizes
-            coarse = rng.normal(0, 22, (240 // cell + 2, 640 // cell + 2, 3)).astype(np.float32)
-            scene += np.kron(coarse, np.ones((cell, cell, 1), np.float32))[:240, :640]
-        frames = []
-        for number in range(count):
-            left, top = (3 * number) % 480, (2 * number) % 120
-            noise = rng.normal(120, 2, (120, 160, 1)).astype(np.float32)
-            frames.append((scene[top : top + 120, left : left + 160] + noise).clip(0, 255).astype(np.uint8))
-        return frames
-
-    return make
+    return hand_made.moving_frames
 
 
 @pytest.fixture(scope="session")
@@ -134,69 +121,17 @@ def finish_run() -> Callable[..., Any]:
     """
     for name in ("torch", "onnx", "safetensors"):
         pytest.importorskip(name, reason=f"needs {name} to export a bundle, or `pytest --bundle BUNDLE`")
-    import torch
-
-    from mle_uvad.training.cache import FrameCache
-    from mle_uvad.training.obscuration import ObscurationNet
-    from mle_uvad.training.run import RunFolder, make_model
-
-    def make(folder: Path, settings: Any, samples: Frame, model: Any = None, net: Any = None) -> RunFolder:
-        nothing = samples[:0]
-        cache = FrameCache(nothing, None, samples, "none", [], np.empty(0), np.empty(0, np.intp))  # type: ignore[arg-type]
-        run = RunFolder(folder)
-        run.start(settings, cache, [])
-        run.finish(make_model(settings) if model is None else model)
-        reference = torch.tensor([0.5, 0.1]).reshape(2, 1, 1, 1).expand(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
-        if net is None:
-            net = ObscurationNet(settings.width)
-            net.silence()
-        run.finish_obscuration(net, reference, [])
-        return run
-
-    return make
-
-
-def _sees_blur(net: Any) -> Any:
-    """Weights by hand: the odds rise where the quick look has lost its finest edges against the clean drive.
-
-    That is what a trained network does of a drop, without the minutes of a training.
-    """
-    import torch
-
-    first = (0, 0, 1, 1)  # from the first channel to the first, by the middle of the kernel
-    with torch.no_grad():
-        for layer in net.modules():
-            if isinstance(layer, torch.nn.Conv2d):
-                layer.weight.zero_()
-        net.silence()
-        net.mix[0].weight[0, PICTURES + FINEST_EDGES] = -1
-        for convolution in (net.enter[0], net.fine[0], net.answer[0][0]):
-            convolution.weight[first] = 1
-        net.join[0].weight[0, 0] = 1
-        net.answer[1].weight[0, 0] = 4
-    return net
+    return hand_made.finish_run
 
 
 @pytest.fixture(scope="session")
-def bundle(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    moving_frames: Callable[..., list[Frame]],
-) -> Bundle:
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A real bundle, exported like any run: the narrow autoencoder untrained, the second network set by hand."""
     given = request.config.getoption("--bundle")
     if given is not None:
         return Bundle.load(given)
-    finish_run = request.getfixturevalue("finish_run")  # skips where torch is not installed
-    from mle_uvad.export.bundle import export_bundle
-    from mle_uvad.training.obscuration import ObscurationNet
-    from mle_uvad.training.settings import TrainSettings
-
-    folder = tmp_path_factory.mktemp("bundle")
-    settings = TrainSettings(width="narrow", epochs=1, windows=0)
-    net = _sees_blur(ObscurationNet("narrow"))
-    run = finish_run(folder / "run", settings, np.stack(moving_frames(8)), net=net)
-    return export_bundle(run.folder, folder / "lens", "onnx")
+    request.getfixturevalue("finish_run")  # skips where torch is not installed
+    return hand_made.write_bundle(tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture

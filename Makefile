@@ -43,7 +43,7 @@ others: $(VENV)/bundle
 	done
 	rm -rf build *.egg-info
 
-$(VENV)/bundle: $(VENV)/installed
+$(VENV)/bundle: $(VENV)/installed tests/hand_made.py
 	rm -rf $@
 	$(BIN)/python tests/hand_made.py $@
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..edge.errors import InputError
 from ..edge.evidence import STILL_MOTION
-from ..edge.memory import GAP_S, make_reference
+from ..edge.memory import GAP_S, SPANS_S, make_reference
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tub import Tub
 from .calibration import Calibration
@@ -17,7 +17,7 @@ from .rules import block_probability, clean_limits, paper_limits, pcc_limits, re
 
 RULES = ("clean", "pcc", "paper")
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
-STILL_SHARE_MAX = 0.5  # of the frames
+STILL_SHARE_MAX = 0.5  # of the frames with a settled memory
 
 
 @dataclass
@@ -62,10 +62,13 @@ def calibrate_on_tub(
         limits = pcc_limits(pccs, np.array(watched.times_s), scorer.bundle.reference, false_alarms_per_hour)
     else:
         require_usable(pccs)
-        telling = watched.telling()
-        if len(telling) < (1 - STILL_SHARE_MAX) * len(pccs):
-            share = 1 - len(telling) / len(pccs)
-            raise InputError(f"the car stood, or had just begun, in {share:.0%} of the frames; calibrate while driving")
+        telling, settled = watched.telling(), sum(score.settled for score in watched.scores)
+        if not settled:
+            raise InputError(f"the drive is torn into pieces shorter than {max(SPANS_S):g} s; record another one")
+        if len(telling) <= (1 - STILL_SHARE_MAX) * settled:
+            raise InputError(
+                f"the car stood in {1 - len(telling) / settled:.0%} of the frames; calibrate while driving"
+            )
         pictures = [seen for i in telling if (seen := watched.scores[i].pictures) is not None]
         scorer.reference = make_reference(np.stack(pictures))
         watched = _watch(scorer, tub, lambda done, total: progress(total + done, passes * total))

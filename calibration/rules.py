@@ -19,7 +19,7 @@ SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 LIMIT_MIN = 1.0  # log odds: however calm the drive, less is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
-EULER = 0.5772156649  # mean of the standard Gumbel distribution
+SHAPE_MIN, SHAPE_MAX = 1e-3, 0.3  # of the tail: an exponential one, and one that is bounded as a normal's nearly is
 
 Array = NDArray[np.float64]
 
@@ -57,9 +57,10 @@ def clean_limits(
     """Limits of the places' averaged log odds on a clean drive, for a rate of false alarms.
 
     Ordinary is each place's median on this drive; what counts is how far the eight worst places rise above it
-    together. The maxima of two-second blocks are taken as independent draws from a Gumbel distribution, whose tail
-    gives the limit where the budget lies beyond the drive; no limit lies inside what the drive showed. A model, not a
-    guarantee: it holds for this light and this track. The PCC has no limit: it does not tell drops on a moving car.
+    together. The maxima of two-second blocks are taken as independent draws from an extreme value distribution, whose
+    tail gives the limit where the budget lies beyond the drive; no limit lies inside what the drive showed. A model,
+    not a guarantee: it holds for this light and this track. The PCC has no limit: it does not tell drops on a moving
+    car.
     `pccs` [N], `logits` [N, 20, 20], `times_s` [N] seconds, of frames with a settled memory on a car that moves.
     Raises InputError for a drive that is too short, still or frozen, and for a rate below 1e-6.
     """
@@ -118,11 +119,23 @@ def block_probability(false_alarms_per_hour: float) -> float:
 def tail_limit(maxima: Array, probability: float) -> float:
     """The value that a block's maximum exceeds with this probability, from the maxima [K] of K blocks.
 
-    A Gumbel distribution fitted by its moments; never below the largest maximum seen.
+    A generalised extreme value distribution fitted by its L-moments (Hosking 1985), with a tail between exponential
+    and bounded: log odds do not grow without end. Never below the largest maximum seen.
     """
-    scale = float(maxima.std()) * math.sqrt(6) / math.pi
-    location = float(maxima.mean()) - EULER * scale
-    return max(location - scale * math.log(-math.log1p(-probability)), float(maxima.max()))
+    ordered, count = np.sort(maxima), len(maxima)
+    rank = np.arange(count)
+    mean = float(ordered.mean())
+    first = float((rank * ordered).mean()) / (count - 1)
+    second = float((rank * (rank - 1) * ordered).mean()) / ((count - 1) * (count - 2))
+    spread = max(2 * first - mean, 1e-12)
+    skewness = (6 * second - 6 * first + mean) / spread
+    ratio = 2 / (3 + skewness) - math.log(2) / math.log(3)
+    shape = min(max(7.859 * ratio + 2.9554 * ratio**2, SHAPE_MIN), SHAPE_MAX)
+    gamma = math.gamma(1 + shape)
+    scale = spread * shape / ((1 - 2**-shape) * gamma)
+    location = mean - scale * (1 - gamma) / shape
+    tail = location + scale * (1 - (-math.log1p(-probability)) ** shape) / shape
+    return max(tail, float(maxima.max()))
 
 
 def require_usable(pccs: Array) -> None:

@@ -66,9 +66,14 @@ def wet() -> Drive:
     return drive
 
 
+def told(state: EvidenceState) -> tuple[str, float, float]:
+    """All but the map: arrays are not compared by ==."""
+    return state.status, state.value, state.coverage
+
+
 def test_ordinary_odds_are_no_evidence_however_high_they_are() -> None:
     drive = Drive(replace(SINGLE, centre=CENTRE + 9))
-    assert drive.see(9.0) == EvidenceState("ok", 0.0, 0.0, drive.state.map)
+    assert told(drive.see(9.0)) == ("ok", 0.0, 0.0)
     assert drive.state.map is not None
     assert not drive.state.map.any()
 
@@ -136,7 +141,7 @@ def test_it_warms_up_until_the_memory_is_settled_and_then_for_its_own_average() 
 def test_a_memory_that_begins_again_keeps_the_decision(wet: Drive) -> None:
     before, event = wet.state, wet.said
     for _ in range(30):
-        assert wet.see(settled=False) == replace(before, status="warmup")
+        assert told(wet.see(settled=False)) == ("warmup", before.value, before.coverage)
     assert wet.said == replace(event, status="warmup")
 
 
@@ -144,7 +149,7 @@ def test_a_memory_that_begins_again_keeps_the_decision(wet: Drive) -> None:
 def test_a_standing_car_keeps_the_decision(wet: Drive, motion: float) -> None:
     before, event = wet.state, wet.said
     for state in wet.see_for(10.0, rise=0.0, motion=motion):  # what it sees now says nothing of the lens
-        assert state == replace(before, status="still")
+        assert told(state) == ("still", before.value, before.coverage)
     assert wet.said == replace(event, status="still")
     wet.see_for(3.0, motion=1.01 * STILL_MOTION)
     assert (wet.said.obscured, wet.said.status) == (False, "ok")

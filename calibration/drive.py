@@ -10,6 +10,7 @@ import numpy as np
 from ..edge.errors import InputError
 from ..edge.evidence import STILL_MOTION
 from ..edge.memory import GAP_S, SPANS_S, make_reference
+from ..edge.replay import drive_again
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tub import Tub
 from .calibration import Calibration
@@ -98,12 +99,10 @@ def calibrate_on_tub(
 def _watch(scorer: Scorer, tub: Tub, progress: Callable[[int, int], None]) -> Watched:
     """Score all frames of a drive. Raises InputError when too few of them can be."""
     watched = Watched()
-    session_id = ""
-    scorer.restart()
-    for done, (record, frame) in enumerate(tub.frames(), start=1):
-        if record.session_id != session_id:
-            session_id = record.session_id
-            scorer.restart()
+    for done, (record, frame) in enumerate(drive_again(tub, scorer.restart), start=1):
+        progress(done, len(tub.records))
+        if frame is None:
+            continue  # the tub counts what it cannot read
         score = scorer.score(frame, record.timestamp_ms / 1000)
         if score.pcc is None:
             watched.unusable[score.status] += 1
@@ -111,7 +110,6 @@ def _watch(scorer: Scorer, tub: Tub, progress: Callable[[int, int], None]) -> Wa
         else:
             watched.scores.append(score)
             watched.times_s.append(record.timestamp_ms / 1000)
-        progress(done, len(tub.records))
     unusable = watched.unusable.total()
     if unusable > UNUSABLE_SHARE_MAX * (unusable + len(watched.scores)):
         kinds = ", ".join(f"{count} {status}" for status, count in watched.unusable.most_common())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.errors import InputError
-from ..edge.evidence import PCC_MAX, Limits, TimeAverage, figures, worst_mean
+from ..edge.evidence import PCC_MAX, Limits, TimeAverage, fisher_z, worst_mean
 from ..edge.memory import PLACES, Reference
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
@@ -33,7 +33,7 @@ def paper_limits(pccs: Array, reference: Reference, kappa: float = KAPPA) -> Lim
     require_usable(pccs)
     centre = float(pccs.mean())
     low = centre - kappa * float(pccs.std())
-    return Limits((max(low, -1.0), centre, 1.0), np.zeros((PLACES, PLACES), np.float32), math.inf, 0.0, reference)
+    return _by_pcc_alone((max(low, -1.0), centre, 1.0), 0.0, reference)
 
 
 def pcc_limits(pccs: Array, times_s: Array, reference: Reference, false_alarms_per_hour: float) -> Limits:
@@ -43,12 +43,12 @@ def pcc_limits(pccs: Array, times_s: Array, reference: Reference, false_alarms_p
     side, in Fisher's z; blocks, tail and errors as in `clean_limits`. `pccs` [N], `times_s` [N] seconds.
     """
     require_usable(pccs)
-    z = figures(pccs, np.empty((len(pccs), 0)))
-    blocks, probability = _blocks(z, times_s, PCC_AVERAGING_S), block_probability(false_alarms_per_hour)
+    blocks = _blocks(fisher_z(pccs)[:, None], times_s, PCC_AVERAGING_S)
+    probability = block_probability(false_alarms_per_hour)
     high = tail_limit(np.array([block.max() for block in blocks]), probability / 2)
     low = -tail_limit(np.array([-block.min() for block in blocks]), probability / 2)
     pcc = (math.tanh(low), math.tanh(float(np.median(np.concatenate(blocks)))), math.tanh(high))
-    return Limits(pcc, np.zeros((PLACES, PLACES), np.float32), math.inf, PCC_AVERAGING_S, reference)
+    return _by_pcc_alone(pcc, PCC_AVERAGING_S, reference)
 
 
 def clean_limits(
@@ -76,6 +76,11 @@ def clean_limits(
         averaging_s=AVERAGING_S,
         reference=reference,
     )
+
+
+def _by_pcc_alone(pcc: tuple[float, float, float], averaging_s: float, reference: Reference) -> Limits:
+    """Limits under which the places raise no alarm."""
+    return Limits(pcc, np.zeros((PLACES, PLACES), np.float32), math.inf, averaging_s, reference)
 
 
 def averaged_blocks(series: Array, times_s: Array, averaging_s: float) -> list[Array]:

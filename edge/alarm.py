@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from .evidence import GAP_S, EvidenceState
+from .evidence import EvidenceState
+from .memory import GAP_S
 
 RAISE_AFTER_S = 0.2
 CLEAR_AFTER_S = 1.0

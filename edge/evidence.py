@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import GAP_S, PLACES, Reference
+from .memory import PLACES, MemoryClock, Reference
 from .scorer import FrameScore
 
 FROZEN_AFTER_S = 0.5
@@ -39,35 +39,28 @@ class EvidenceState:
 
 
 class TimeAverage:
-    """An exponential average over time, of frames that come at any rate."""
+    """An exponential average over time, of frames that come at any rate; 0 takes single frames."""
 
     def __init__(self, averaging_s: float) -> None:
-        self.averaging_s = averaging_s
+        self._clock = MemoryClock((averaging_s,))
         self.restart()
 
     def restart(self) -> None:
         """Forget everything."""
-        self.frames = 0
+        self._clock.restart()
         self._mean: NDArray[np.float64] | float = 0.0
-        self._t_s = self._first_t_s = 0.0
 
     @property
     def settled(self) -> bool:
         """Whether a whole time constant has been seen."""
-        return self.frames > 0 and self._t_s - self._first_t_s >= self.averaging_s
+        return self._clock.settled
 
     def update(self, value: NDArray[np.float64], t_s: float) -> NDArray[np.float64]:
         """Add a value seen at `t_s` seconds and return the average. Starts afresh after a gap or a step back."""
-        step_s = t_s - self._t_s
-        if self.frames and not 0 <= step_s <= GAP_S:
-            self.restart()
-        if not self.frames:
-            self._first_t_s, step_s = t_s, 0.0
-        self.frames += 1
-        self._t_s = t_s
-        share = 1.0 if self.averaging_s <= 0 else -math.expm1(-step_s / self.averaging_s)
-        # The plain mean until there is enough for the exponential one: the first frame has no special weight.
-        self._mean = self._mean + max(share, 1 / self.frames) * (value - self._mean)
+        (weight,) = self._clock.weights(t_s)
+        if self._clock.frames == 1:
+            self._mean = 0.0
+        self._mean = self._mean + weight * (value - self._mean)
         return self._mean
 
 
@@ -127,13 +120,14 @@ class Evidence:
         return self._repeats >= FROZEN_FRAMES and t_s - self._unchanged_since_s >= FROZEN_AFTER_S
 
 
-def figures(pccs: NDArray[np.float64], logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What is averaged over time: PCC [N] as Fisher's z, and the log odds [N, 20, 20] of the places; [N, 401].
+def fisher_z(pccs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The PCC [N] as it is averaged over time: artanh of a correlation spreads the same near 1 as in the middle."""
+    return np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
 
-    Fisher's z, artanh of a correlation, spreads the same near 1 as in the middle.
-    """
-    z = np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
-    return np.concatenate([z[:, None], logits.reshape(len(logits), logits[0].size)], axis=1, dtype=np.float64)
+
+def figures(pccs: NDArray[np.float64], logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What is averaged over time: PCC [N] as Fisher's z, and the log odds [N, 20, 20] of the places; [N, 401]."""
+    return np.concatenate([fisher_z(pccs)[:, None], logits.reshape(len(logits), -1)], axis=1, dtype=np.float64)
 
 
 def _turning_points(limits: Limits) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -35,9 +35,10 @@ def make_reference(pictures: NDArray[np.float32]) -> Reference:
 
 
 class MemoryClock:
-    """How much the next frame weighs in each span. Holds no clock: times come in."""
+    """How much the next frame weighs in averages over each of some spans. Holds no clock: times come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans_s: tuple[float, ...] = SPANS_S) -> None:
+        self.spans_s = spans_s
         self.restart()
 
     def restart(self) -> None:
@@ -48,10 +49,17 @@ class MemoryClock:
     @property
     def settled(self) -> bool:
         """Whether the longest span has been seen once."""
-        return self.frames > 0 and self._t_s - self._first_t_s >= max(SPANS_S)
+        return self.frames > 0 and self._t_s - self._first_t_s >= max(self.spans_s)
 
     def shares(self, t_s: float) -> NDArray[np.float32]:
-        """The weights [2] in 0…1 of a frame seen at `t_s` seconds; 1 after a gap or a step back, which restart."""
+        """The weights [spans] of a frame seen at `t_s` seconds, as the graph takes them."""
+        return np.array(self.weights(t_s), np.float32)
+
+    def weights(self, t_s: float) -> list[float]:
+        """The weights, 0…1, of a frame seen at `t_s` seconds; 1 after a gap or a step back, which restart.
+
+        In a span of 0 every frame stands for itself.
+        """
         step_s = t_s - self._t_s
         if self.frames and not 0 <= step_s <= GAP_S:
             self.restart()
@@ -61,4 +69,4 @@ class MemoryClock:
         self._t_s = t_s
         # The plain mean until there is enough for the exponential one: the first frame has no special weight.
         least = 1 / self.frames
-        return np.array([max(-math.expm1(-step_s / span_s), least) for span_s in SPANS_S], np.float32).clip(0, 1)
+        return [max(-math.expm1(-step_s / span_s), least) if span_s > 0 else 1.0 for span_s in self.spans_s]

@@ -4,6 +4,9 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .monitor import Monitor, Reading
 from .tub import Record, Tub
 from .whole_file import replacing
@@ -13,12 +16,18 @@ COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "ob
 
 def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
     """One reading a record, in order, on the clock of the recording. An unreadable image is no frame."""
-    session_id = ""
+    for record, frame in drive_again(tub, monitor.restart):
+        yield record, monitor.watch(frame, record.timestamp_ms / 1000)
+
+
+def drive_again(tub: Tub, restart: Callable[[], None]) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
+    """Each record with its frame, None where that cannot be read; `restart` is called where another drive begins."""
+    session_id = None
     for record in tub.records:
-        if record.session_id != session_id:  # another drive began: nothing carries over
+        if record.session_id != session_id:  # nothing carries over
             session_id = record.session_id
-            monitor.restart()
-        yield record, monitor.watch(tub.frame(record), record.timestamp_ms / 1000)
+            restart()
+        yield record, tub.frame(record)
 
 
 def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> list[Reading]:

@@ -59,7 +59,7 @@ def score_baselines(fitted: Baselines, drive: Tub, progress: Callable[[int, int]
         centred = (grey - fitted.mean).ravel()
         rebuilt = fitted.mean + (fitted.components.T @ (fitted.components @ centred)).reshape(SIZE, SIZE)
         pca.append(-pearson(grey, rebuilt))
-        laplacian.append(-_laplacian_variance(grey))
+        laplacian.append(-float(_laplacian(grey).var()))
         sharpness.append(sharpness_map(grey))
         progress(done, len(drive.records))
     places = _averaged_sharpness(np.stack(sharpness), driven_s(drive.records))
@@ -78,10 +78,9 @@ def _principal(centred: Pictures) -> Pictures:
     return (leading / np.maximum(np.linalg.norm(leading, axis=0), 1e-12)).T.astype(np.float32)
 
 
-def _laplacian_variance(grey: Pictures) -> float:
+def _laplacian(grey: Pictures) -> Pictures:
     padded = np.pad(grey, 1, mode="edge")
-    neighbours = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
-    return float((4 * grey - neighbours).var())
+    return 4 * grey - (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:])
 
 
 def _averaged_sharpness(maps: Pictures, times_s: Floats) -> Floats:
@@ -91,7 +90,5 @@ def _averaged_sharpness(maps: Pictures, times_s: Floats) -> Floats:
 
 def sharpness_map(frame: Pictures) -> Pictures:
     """The logarithm of each tile's mean squared Laplacian, [10, 10]: low where a drop or a film blurs."""
-    padded = np.pad(frame, 1, mode="edge")
-    neighbours = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
-    energy = np.square(4 * frame - neighbours).reshape(SIZE // TILE, TILE, SIZE // TILE, TILE).mean((1, 3))
+    energy = np.square(_laplacian(frame)).reshape(SIZE // TILE, TILE, SIZE // TILE, TILE).mean((1, 3))
     return np.log(energy + np.float32(SHARPNESS_FLOOR))

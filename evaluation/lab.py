@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..edge import strict_json
 from ..edge.errors import InputError
-from ..edge.evidence import GAP_S
+from ..edge.memory import GAP_S
 from ..edge.tub import CATALOG_NAME, Record, Tub
 from ..optics import sensor_noise
 from .labels import write_labels

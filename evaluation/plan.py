@@ -11,8 +11,7 @@ import numpy as np
 
 from ..calibration.rules import AVERAGING_S, BLOCK_S, BLOCKS_MIN
 from ..edge.errors import InputError
-from ..edge.evidence import GAP_S
-from ..edge.memory import SPANS_S
+from ..edge.memory import GAP_S, SPANS_S
 from ..edge.tub import Record
 from ..optics import COURSES, FAMILIES
 from ..training.settings import PRESETS, TrainSettings

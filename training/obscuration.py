@@ -120,12 +120,15 @@ def _neighbours(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _curvature(picture: Tensor) -> Tensor:
     """The absolute Laplacian of [B, 1, H, W]."""
-    left, right, upper, lower = _neighbours(picture)
+    return _bend(picture, *_neighbours(picture))
+
+
+def _bend(picture: Tensor, left: Tensor, right: Tensor, upper: Tensor, lower: Tensor) -> Tensor:
     return (4 * picture - left - right - upper - lower).abs()
 
 
 def _edges(picture: Tensor) -> Tensor:
     """[B, 1, H, W] to its absolute Laplacian and slopes, [B, 3, H, W]."""
     left, right, upper, lower = _neighbours(picture)
-    curvature = (4 * picture - left - right - upper - lower).abs()
+    curvature = _bend(picture, left, right, upper, lower)
     return torch.cat([curvature, (right - left).abs() / 2, (lower - upper).abs() / 2], 1)

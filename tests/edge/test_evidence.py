@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mle_uvad.edge.evidence import (
-    GAP_S,
     SCORE_MAX,
     Evidence,
     EvidenceState,
@@ -15,7 +14,7 @@ from mle_uvad.edge.evidence import (
     TimeAverage,
     deviation,
 )
-from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
+from mle_uvad.edge.memory import GAP_S, PICTURES, PLACES, REFERENCE_SIDE
 from mle_uvad.edge.scorer import FrameScore
 
 STATUSES = {"ok", "warmup", "uncalibrated", "still", "frozen", "no_frame", "error", "dark", "flat"}

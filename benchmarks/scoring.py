@@ -48,7 +48,7 @@ def make_bundle(folder: Path, width: str) -> Bundle:
     run.finish_obscuration(ObscurationNet(width), torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), [])
     bundle = export_bundle(run.folder, folder / f"lens_{width}", "onnx")
     places = np.zeros((PLACES, PLACES), np.float32)
-    limits = Limits((-1.0, 0.0, 1.0), places, limit=99.0, averaging_s=0.5, reference=bundle.reference)
+    limits = Limits((-1.0, 0.0, 1.0), places, limit=(99.0, 99.0), averaging_s=0.5, reference=bundle.reference)
     size = (bundle.height, bundle.width)
     calibration = Calibration(limits, "clean", 1.0, 0, 0.0, bundle.sha256, "ort", *size, "2026-01-01T00:00:00+00:00")
     calibration.save(bundle.folder / CALIBRATION_FILE)
@@ -79,7 +79,7 @@ def bare_networks(width: str) -> tuple[onnxruntime.InferenceSession, dict[str, N
     shapes = {
         "grey": (1, 1, 80, 80),
         "seen": (1, PICTURES, HALF, HALF),
-        "reference": (1, 2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
+        "reference": (1, 2, PICTURES, HALF, HALF),
     }
     rng = np.random.default_rng(1)
     given = {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in shapes.items()}

@@ -15,7 +15,7 @@ from ..edge.evidence import Limits
 from ..edge.memory import PLACES
 from ..edge.whole_file import replacing
 
-SCHEMA = 2
+SCHEMA = 3
 BYTES_MAX = 262_144
 
 
@@ -74,7 +74,7 @@ class Calibration:
             "pcc": list(self.limits.pcc),
             "centre": [float(f"{value:.6g}") for value in self.limits.centre.ravel()],
             # JSON has no infinity: null is a limit that is never reached.
-            "limit": self.limits.limit if math.isfinite(self.limits.limit) else None,
+            "limit": [limit if math.isfinite(limit) else None for limit in self.limits.limit],
             "reference": write_reference(self.limits.reference),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,11 +110,11 @@ class Calibration:
 
 def _limits(facts: dict[str, Any]) -> Limits:
     low, middle, high = (float(value) for value in facts["pcc"])
-    limit = math.inf if facts["limit"] is None else float(facts["limit"])
+    quick, lasting = (math.inf if limit is None else float(limit) for limit in facts["limit"])
     averaging_s = float(facts["averaging_s"])
     centre = np.array(facts["centre"], np.float32).reshape(PLACES, PLACES)
     if not (-1 <= low < middle < high <= 1 and np.isfinite(centre).all()):
         raise ValueError("limits are not in order")
-    if not (limit > 0 and 0 <= averaging_s < math.inf):
+    if not (quick > 0 and lasting > 0 and 0 <= averaging_s < math.inf):
         raise ValueError("a limit is out of range")
-    return Limits((low, middle, high), centre, limit, averaging_s, read_reference(facts["reference"]))
+    return Limits((low, middle, high), centre, (quick, lasting), averaging_s, read_reference(facts["reference"]))

@@ -1,12 +1,15 @@
 """From the scores of a drive to the limits of an alarm: the paper's rule, and one for a clean drive."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..edge.alarm import RAISE_AFTER_S
 from ..edge.errors import InputError
-from ..edge.evidence import PCC_MAX, Limits, TimeAverage, fisher_z, worst_mean
+from ..edge.evidence import PCC_MAX, Limits, TimeAverage, place_averages, worst_mean
 from ..edge.memory import PLACES, Reference
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
@@ -43,11 +46,12 @@ def pcc_limits(pccs: Array, times_s: Array, reference: Reference, false_alarms_p
     side, in Fisher's z; blocks, tail and errors as in `clean_limits`. `pccs` [N], `times_s` [N] seconds.
     """
     require_usable(pccs)
-    blocks = _blocks(fisher_z(pccs)[:, None], times_s, PCC_AVERAGING_S)
     probability = block_probability(false_alarms_per_hour)
-    high = tail_limit(np.array([block.max() for block in blocks]), probability / 2)
-    low = -tail_limit(np.array([-block.min() for block in blocks]), probability / 2)
-    pcc = (math.tanh(low), math.tanh(float(np.median(np.concatenate(blocks)))), math.tanh(high))
+    z = np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
+    stretches = averaged(z[:, None], times_s, TimeAverage((PCC_AVERAGING_S,)))
+    high = tail_limit(block_maxima(stretches), probability / 2)
+    low = -tail_limit(block_maxima([replace(each, values=-each.values) for each in stretches]), probability / 2)
+    pcc = (math.tanh(low), math.tanh(float(np.median(z))), math.tanh(high))
     return _by_pcc_alone(pcc, PCC_AVERAGING_S, reference)
 
 
@@ -57,22 +61,24 @@ def clean_limits(
     """Limits of the places' averaged log odds on a clean drive, for a rate of false alarms.
 
     Ordinary is each place's median on this drive; what counts is how far the eight worst places rise above it
-    together. The maxima of two-second blocks are taken as independent draws from an extreme value distribution, whose
-    tail gives the limit where the budget lies beyond the drive; no limit lies inside what the drive showed. A model,
-    not a guarantee: it holds for this light and this track. The PCC has no limit: it does not tell drops on a moving
-    car.
+    together for as long as the alarm waits, half of the budget in the quick average and half in the lasting one. The maxima of two-second
+    blocks are taken as independent draws from an extreme value distribution, whose tail gives the limits where the
+    budget lies beyond the drive; no limit lies inside what the drive showed. A model, not a guarantee: it holds for
+    this light and this track. The PCC has no limit: it does not tell drops on a moving car.
     `pccs` [N], `logits` [N, 20, 20], `times_s` [N] seconds, of frames with a settled memory on a car that moves.
     Raises InputError for a drive that is too short, still or frozen, and for a rate below 1e-6.
     """
     require_usable(pccs)
-    blocks = _blocks(logits.reshape(len(logits), -1), times_s, AVERAGING_S)
     probability = block_probability(false_alarms_per_hour)
-    centre = np.median(np.concatenate(blocks), axis=0)  # [400]
-    worst = np.array([worst_mean(block - centre).max() for block in blocks])
+    places = logits.reshape(len(logits), -1)
+    centre = np.median(places, axis=0)  # [400]
+    stretches = averaged(places - centre, times_s, place_averages(AVERAGING_S))
+    rises = [replace(each, values=worst_mean(each.values)) for each in stretches]  # values [n, 2]
+    quick, lasting = (max(tail_limit(block_maxima(rises, each), probability / 2), LIMIT_MIN) for each in range(2))
     return Limits(
         pcc=(-1.0, float(np.median(pccs).clip(-PCC_MAX, PCC_MAX)), 1.0),
         centre=centre.reshape(PLACES, PLACES).astype(np.float32),
-        limit=max(tail_limit(worst, probability), LIMIT_MIN),
+        limit=(quick, lasting),
         averaging_s=AVERAGING_S,
         reference=reference,
     )
@@ -80,38 +86,52 @@ def clean_limits(
 
 def _by_pcc_alone(pcc: tuple[float, float, float], averaging_s: float, reference: Reference) -> Limits:
     """Limits under which the places raise no alarm."""
-    return Limits(pcc, np.zeros((PLACES, PLACES), np.float32), math.inf, averaging_s, reference)
+    return Limits(pcc, np.zeros((PLACES, PLACES), np.float32), (math.inf, math.inf), averaging_s, reference)
 
 
-def averaged_blocks(series: Array, times_s: Array, averaging_s: float) -> list[Array]:
-    """The figures [N, F] of a drive averaged over time as on the car, cut into whole blocks of two seconds."""
-    average = TimeAverage(averaging_s)
-    blocks: list[Array] = []
-    block: list[Array] = []
-    block_start_s = 0.0
-    for values, t_s in zip(series, times_s, strict=True):
-        mean = average.update(values, float(t_s))
-        if not average.settled:  # the start of a drive, or what follows a gap
-            block = []
-            continue
-        if not block:
-            block_start_s = t_s
-        if t_s - block_start_s >= BLOCK_S:
-            blocks.append(np.stack(block))
-            block, block_start_s = [], t_s
-        block.append(mean)
-    return blocks
+@dataclass(frozen=True)
+class Stretch:
+    """Averages over a part of a drive without a gap, from where all of them have settled."""
+
+    values: Array  # [n, A, F] of A averages, or a score made of each, [n, A]
+    times_s: Array  # [n]
 
 
-def _blocks(series: Array, times_s: Array, averaging_s: float) -> list[Array]:
-    """The blocks of `averaged_blocks`. Raises InputError when they are too few."""
-    blocks = averaged_blocks(series, times_s, averaging_s)
-    if len(blocks) < BLOCKS_MIN:
+def averaged(series: Array, times_s: Array, average: TimeAverage) -> list[Stretch]:
+    """The figures [N, F] of a drive averaged over time as on the car."""
+    stretches: list[Stretch] = []
+    values: list[Array] = []
+    moments: list[float] = []
+    for figures, t_s in zip(series, times_s.tolist(), strict=True):
+        means = average.update(figures, t_s)
+        if all(average.settled):
+            values.append(means)
+            moments.append(t_s)
+        elif values:  # a gap: the averages have begun anew
+            stretches.append(Stretch(np.stack(values), np.array(moments)))
+            values, moments = [], []
+    return [*stretches, Stretch(np.stack(values), np.array(moments))] if values else stretches
+
+
+def block_maxima(stretches: Sequence[Stretch], number: int = 0) -> Array:
+    """The maxima [K] of a score over whole blocks of two seconds, each taken of what lasts as long as the alarm waits.
+
+    `number` says which column of the values [n, S]. Raises InputError when the blocks are too few.
+    """
+    maxima: list[float] = []
+    for stretch in stretches:
+        times_s = stretch.times_s
+        scores = stretch.values.reshape(len(times_s), -1)[:, number]
+        since = np.searchsorted(times_s, times_s - RAISE_AFTER_S, "right") - 1  # the alarm sees these frames, or more
+        lasting = np.array([scores[max(first, 0) : last + 1].min() for last, first in enumerate(since)])
+        block = ((times_s - times_s[0]) // BLOCK_S).astype(int)
+        maxima += [float(lasting[block == each].max()) for each in np.unique(block) if each < block[-1]]
+    if len(maxima) < BLOCKS_MIN:
         raise InputError(
-            f"the drive gives {len(blocks)} blocks of {BLOCK_S:g} s and calibration needs {BLOCKS_MIN};"
+            f"the drive gives {len(maxima)} blocks of {BLOCK_S:g} s and calibration needs {BLOCKS_MIN};"
             " drive a lap or two more"
         )
-    return blocks
+    return np.array(maxima)
 
 
 def block_probability(false_alarms_per_hour: float) -> float:

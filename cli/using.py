@@ -59,7 +59,7 @@ def calibrate(
         "pcc_low": low,
         "pcc_centre": centre,
         "pcc_high": high,
-        "limit": limits.limit if math.isfinite(limits.limit) else None,
+        "limit": [limit if math.isfinite(limit) else None for limit in limits.limit],
         "frames": calibration.frames,
         "minutes": calibration.duration_s / 60,
     }
@@ -129,8 +129,9 @@ def events(
 
 
 def _alarm_rule(limits: Limits) -> str:
-    if math.isfinite(limits.limit):
-        return f"the log odds of the worst places rise {limits.limit:.2f} above ordinary"
+    quick, lasting = limits.limit
+    if math.isfinite(quick):
+        return f"the log odds of the worst places rise {quick:.2f} above ordinary, or lastingly {lasting:.2f}"
     low, centre, high = limits.pcc
     return f"the PCC, {centre:.4f} in the middle, falls below {low:.4f} or rises above {high:.4f}"
 

@@ -11,7 +11,7 @@ from . import strict_json
 from .errors import InputError
 from .memory import PICTURES, REFERENCE_SIDE, SPANS_S, Reference
 
-SCHEMA = 2
+SCHEMA = 3
 MODEL_FILE = "model.onnx"
 FACTS_FILE = "bundle.json"
 # Names in the graph: a camera frame, what is remembered of those before it, how much it weighs in each time span, and

@@ -14,6 +14,7 @@ FROZEN_FRAMES = 10  # healthy cameras repeat a frame up to three times
 STILL_MOTION = 1.5 / 255  # less change than this within the short span: sensor noise, the car stands
 SCORE_MAX = 2.5  # of a limit: what one frame can say at most, so that a wiped lens clears within seconds
 WORST_PLACES = 8  # of four hundred
+LASTING_S, LASTING_FALLS_S = 2.0, 0.5  # time constants of the lasting average, up and down
 PCC_MAX = 0.999999  # a score beyond is taken as this: Fisher's z of 1 is infinite
 
 
@@ -23,8 +24,10 @@ class Limits:
 
     pcc: tuple[float, float, float]  # low, centre, high; −1…1, a limit of −1 or 1 is never reached
     centre: NDArray[np.float32]  # [20, 20] ordinary log odds of each place
-    limit: float  # of the eight worst places' mean rise above ordinary, > 0, log odds; ∞ leaves the places out
-    averaging_s: float  # time constant of the averages that all this holds for; 0 takes single frames
+    # Of the eight worst places' mean rise above ordinary, > 0, log odds, in the quick average and in the lasting one.
+    # ∞ leaves an average out.
+    limit: tuple[float, float]
+    averaging_s: float  # time constant of the PCC's average and of the quick one; 0 takes single frames
     reference: Reference  # what the clean drive looked like, for the network
 
 
@@ -39,10 +42,15 @@ class EvidenceState:
 
 
 class TimeAverage:
-    """An exponential average over time, of frames that come at any rate; 0 takes single frames."""
+    """Exponential averages over time, of frames that come at any rate, for each of some time constants.
 
-    def __init__(self, averaging_s: float) -> None:
-        self._clock = MemoryClock((averaging_s,))
+    An average may fall with another time constant than it rises with: what lasts is believed slowly and forgotten
+    quickly. A constant of 0 takes single frames.
+    """
+
+    def __init__(self, rising_s: tuple[float, ...], falling_s: tuple[float, ...] | None = None) -> None:
+        self._rising_s = rising_s
+        self._clock = MemoryClock(rising_s + (falling_s or rising_s))
         self.restart()
 
     def restart(self) -> None:
@@ -51,17 +59,29 @@ class TimeAverage:
         self._mean: NDArray[np.float64] | float = 0.0
 
     @property
-    def settled(self) -> bool:
-        """Whether a whole time constant has been seen."""
-        return self._clock.settled
+    def settled(self) -> list[bool]:
+        """Of each average, whether a whole time constant of rising has been seen."""
+        return [self._clock.seen_s >= rising_s for rising_s in self._rising_s]
 
-    def update(self, value: NDArray[np.float64], t_s: float) -> NDArray[np.float64]:
-        """Add a value seen at `t_s` seconds and return the average. Starts afresh after a gap or a step back."""
-        (weight,) = self._clock.weights(t_s)
+    def update(self, value: NDArray[np.float64] | float, t_s: float) -> NDArray[np.float64]:
+        """Add a value [F], or one for each average [A, F], seen at `t_s` seconds, and return the averages [A, F].
+
+        Starts afresh after a gap or a step back.
+        """
+        rising, falling = np.array(self._clock.weights(t_s)).reshape(2, -1, 1)  # [A, 1] each
         if self._clock.frames == 1:
             self._mean = 0.0
-        self._mean = self._mean + weight * (value - self._mean)
+        step = value - self._mean
+        self._mean = self._mean + np.where(step > 0, rising, falling) * step
         return self._mean
+
+
+def place_averages(averaging_s: float) -> TimeAverage:
+    """The quick average of the places and the lasting one.
+
+    A fault that stays raises the lasting one and a passing bare wall does not: it takes two seconds to believe.
+    """
+    return TimeAverage((averaging_s, LASTING_S), (averaging_s, LASTING_FALLS_S))
 
 
 class Evidence:
@@ -69,17 +89,19 @@ class Evidence:
 
     def __init__(self, limits: Limits | None) -> None:
         self.limits = limits
-        self._average = TimeAverage(limits.averaging_s if limits else 0.0)
+        averaging_s = limits.averaging_s if limits else 0.0
+        self._pcc, self._places = TimeAverage((averaging_s,)), place_averages(averaging_s)
         if limits is not None:
-            low, centre, high = self._turning_points = _turning_points(limits)
-            by_pcc = (centre[:1] - SCORE_MAX * (centre[:1] - low[:1]), centre[:1] + SCORE_MAX * (high - centre)[:1])
-            by_place = (centre[1:] - limits.limit, centre[1:] + SCORE_MAX * limits.limit)
-            self._bounds = (np.append(by_pcc[0], by_place[0]), np.append(by_pcc[1], by_place[1]))
+            with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a limit that is never reached
+                self._z = np.arctanh(np.array(limits.pcc, np.float64)).tolist()
+            self._centre = limits.centre.ravel().astype(np.float64)
+            self._limit = np.array(limits.limit, np.float64)[:, None]  # [2, 1]
         self.restart()
 
     def restart(self) -> None:
         """Forget what was gathered: another drive begins."""
-        self._average.restart()
+        self._pcc.restart()
+        self._places.restart()
         self._last_pcc: float | None = None
         self._repeats = 0
         self._unchanged_since_s = 0.0
@@ -93,21 +115,36 @@ class Evidence:
             return self._hold("frozen")
         if self.limits is None:
             return EvidenceState("uncalibrated")
-        if math.isfinite(self.limits.limit):  # the places are judged by what moves behind the lens
+        if math.isfinite(min(self.limits.limit)):  # the places are judged by what moves behind the lens
             if not score.settled:
                 return self._hold("warmup")
             if score.motion < STILL_MOTION:
                 return self._hold("still")
-        seen = figures(np.array([score.pcc]), score.logits[None])[0]  # [401]
-        moved = deviation(self._average.update(seen.clip(*self._bounds), t_s), *self._turning_points)
-        by_pcc, by_place = moved[0], moved[1:]
+        by_pcc = self._by_pcc(score.pcc, t_s)
+        rises, settled = self._by_place(score.logits, t_s)
+        by_place = rises.max(0)
         self._state = EvidenceState(
-            status="ok" if self._average.settled else "warmup",
-            value=max(float(max(by_pcc, worst_mean(by_place))), 0.0),
-            coverage=float((by_place >= 1).mean()),
+            status="ok" if settled else "warmup",
+            value=max(by_pcc, float(worst_mean(rises).max()), 0.0),
+            coverage=np.count_nonzero(by_place >= 1) / by_place.size,
             map=by_place.clip(0, 1).astype(np.float32).reshape(PLACES, PLACES),
         )
         return self._state
+
+    def _by_pcc(self, pcc: float, t_s: float) -> float:
+        """How far the averaged PCC has moved from its centre: 1 at either limit."""
+        low, centre, high = self._z
+        z = math.atanh(min(max(pcc, -PCC_MAX), PCC_MAX))
+        z = min(max(z, centre - SCORE_MAX * (centre - low)), centre + SCORE_MAX * (high - centre))
+        mean = float(self._pcc.update(z, t_s)[0, 0])
+        return max((centre - mean) / (centre - low), (mean - centre) / (high - centre))
+
+    def _by_place(self, logits: NDArray[np.float32], t_s: float) -> tuple[NDArray[np.float64], bool]:
+        """How far the places have risen in each average that has settled, [A, 400], 1 at its limit; whether one has."""
+        rise = (logits.ravel() - self._centre).clip(-self._limit, SCORE_MAX * self._limit)
+        rises = self._places.update(rise, t_s) / self._limit
+        quick, lasting = self._places.settled
+        return (rises if lasting else rises[:1]), quick
 
     def _hold(self, status: str) -> EvidenceState:
         return EvidenceState(status, self._state.value, self._state.coverage, self._state.map)
@@ -118,32 +155,6 @@ class Evidence:
             self._last_pcc, self._repeats, self._unchanged_since_s = pcc, 0, t_s
         self._repeats += 1
         return self._repeats >= FROZEN_FRAMES and t_s - self._unchanged_since_s >= FROZEN_AFTER_S
-
-
-def fisher_z(pccs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The PCC [N] as it is averaged over time: artanh of a correlation spreads the same near 1 as in the middle."""
-    return np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
-
-
-def figures(pccs: NDArray[np.float64], logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What is averaged over time: PCC [N] as Fisher's z, and the log odds [N, 20, 20] of the places; [N, 401]."""
-    return np.concatenate([fisher_z(pccs)[:, None], logits.reshape(len(logits), -1)], axis=1, dtype=np.float64)
-
-
-def _turning_points(limits: Limits) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where the deviation of every figure is 1, 0 and 1: low, centre and high, [401] each."""
-    with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a limit that is never reached
-        z = np.arctanh(np.array(limits.pcc, np.float64))
-    centre = limits.centre.ravel().astype(np.float64)
-    low, high = np.full_like(centre, -np.inf), centre + limits.limit  # fewer odds than ordinary are no fault
-    return np.append(z[0], low), np.append(z[1], centre), np.append(z[2], high)
-
-
-def deviation(
-    value: NDArray[np.float64], low: NDArray[np.float64], centre: NDArray[np.float64], high: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """How far values have moved from the centre towards a limit: 0 there, 1 at the limit, on either side."""
-    return np.maximum((centre - value) / (centre - low), (value - centre) / (high - centre))
 
 
 def worst_mean(deviations: NDArray[np.float64]) -> NDArray[np.float64]:

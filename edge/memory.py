@@ -34,6 +34,13 @@ def make_reference(pictures: NDArray[np.float32]) -> Reference:
     return np.stack([centre, np.maximum((high - low) / 2, SPREAD_MIN)]).astype(np.float32)
 
 
+def enlarge(reference: NDArray[np.floating]) -> NDArray[np.float32]:
+    """References [..., 10, 10] on the grid of the pictures [..., 40, 40], as the network takes them: bilinear."""
+    centres = ((np.arange(HALF) + 0.5) * REFERENCE_SIDE / HALF - 0.5).clip(0, REFERENCE_SIDE - 1)
+    between = np.maximum(1 - abs(centres[:, None] - np.arange(REFERENCE_SIDE)), 0)  # [40, 10], each row sums to 1
+    return np.ascontiguousarray(between @ reference @ between.T, np.float32)
+
+
 class MemoryClock:
     """How much the next frame weighs in averages over each of some spans. Holds no clock: times come in."""
 
@@ -47,9 +54,14 @@ class MemoryClock:
         self._t_s = self._first_t_s = 0.0
 
     @property
+    def seen_s(self) -> float:
+        """Seconds since the first frame, −1 before it."""
+        return self._t_s - self._first_t_s if self.frames else -1.0
+
+    @property
     def settled(self) -> bool:
         """Whether the longest span has been seen once."""
-        return self.frames > 0 and self._t_s - self._first_t_s >= max(self.spans_s)
+        return self.seen_s >= max(self.spans_s)
 
     def shares(self, t_s: float) -> NDArray[np.float32]:
         """The weights [spans] of a frame seen at `t_s` seconds, as the graph takes them."""

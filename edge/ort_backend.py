@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .bundle import GRAPH_INPUTS, GRAPH_OUTPUTS, Bundle
 from .errors import InputError, first_line
-from .memory import MEMORY_SIZE, SPANS_S, Reference
+from .memory import MEMORY_SIZE, SPANS_S, enlarge
 
 WARM_UP_RUNS = 2  # the first run allocates: not on the first frame of a drive
 
@@ -44,16 +44,18 @@ class OrtBackend:
         options.log_severity_level = 3
         frame = np.zeros((bundle.height, bundle.width, 3), np.uint8)
         memory, shares = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32), np.ones(len(SPANS_S), np.float32)
+        reference = enlarge(bundle.reference)
         try:
             self._session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
             for _ in range(WARM_UP_RUNS):
-                self.run(frame, memory, shares, bundle.reference)
+                self.run(frame, memory, shares, reference)
         except Exception as error:  # noqa: BLE001 onnxruntime has no base class of its errors
             reason = first_line(error)
             raise InputError(f"ONNX Runtime refuses {bundle.folder}: {reason}; export the bundle again") from None
 
-    def run(self, frame: NDArray[np.uint8], memory: Floats, shares: Floats, reference: Reference) -> Answer:
-        """RGB uint8 [H, W, 3], the memory [2, 17600] and the frame's weights [2] in it, to what the graph says."""
+    def run(self, frame: NDArray[np.uint8], memory: Floats, shares: Floats, reference: Floats) -> Answer:
+        """RGB uint8 [H, W, 3], the memory [2, 17600], the frame's weights [2] in it and the enlarged reference
+        [2, 20, 40, 40], to what the graph says."""
         inputs = dict(zip(GRAPH_INPUTS, (frame, memory, shares, reference), strict=True))
         pcc, brightness, contrast, motion, *rest = self._session.run(EACH_FRAME, inputs)
         return Answer(float(pcc), float(brightness), float(contrast), float(motion), *rest)

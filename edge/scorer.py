@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .frame import frame_fault, to_rgb
-from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference
+from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
@@ -41,9 +41,18 @@ class Scorer:
 
         self.bundle = bundle
         self.backend = OrtBackend(bundle)
-        self.reference: Reference = bundle.reference
+        self.reference = bundle.reference
         self._clock = MemoryClock()
         self.restart()
+
+    @property
+    def reference(self) -> Reference:
+        """What the clean drive looked like, [2, 20, 10, 10]."""
+        return self._reference
+
+    @reference.setter
+    def reference(self, reference: Reference) -> None:
+        self._reference, self._enlarged = reference, enlarge(reference)
 
     def restart(self) -> None:
         """Forget the frames so far: another drive begins."""
@@ -60,7 +69,7 @@ class Scorer:
             shares = self._clock.shares(t_s)
             if self._clock.frames == 1:  # after a gap too: a share of 1 would leave rounding errors of what was before
                 self._memory = np.zeros_like(self._memory)
-            answer = self.backend.run(to_rgb(frame), self._memory, shares, self.reference)
+            answer = self.backend.run(to_rgb(frame), self._memory, shares, self._enlarged)
         except Exception as error:  # noqa: BLE001 whatever a runtime throws must not stop the car
             self.restart()
             return FrameScore("error", detail=f"{type(error).__name__}: {error}")

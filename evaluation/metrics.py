@@ -66,10 +66,10 @@ def place_overlap(evidence: NDArray[np.floating], mask: NDArray[np.floating]) ->
 
 def averaged(scores: Array, times_s: Array, averaging_s: float) -> Array:
     """Scores [N] or [N, F] averaged over time as the car averages; frames with a NaN are passed over and stay NaN."""
-    average = TimeAverage(averaging_s)
+    average = TimeAverage((averaging_s,))
     result = np.full(scores.shape, np.nan)
     for number in np.flatnonzero(np.isfinite(scores.reshape(len(scores), -1)).all(1)):
-        result[number] = average.update(scores[number], float(times_s[number]))
+        result[number] = average.update(scores[number], float(times_s[number])).reshape(scores.shape[1:])
     return result
 
 

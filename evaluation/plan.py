@@ -9,8 +9,9 @@ from itertools import cycle, pairwise
 
 import numpy as np
 
-from ..calibration.rules import AVERAGING_S, BLOCK_S, BLOCKS_MIN
+from ..calibration.rules import BLOCK_S, BLOCKS_MIN
 from ..edge.errors import InputError
+from ..edge.evidence import LASTING_S
 from ..edge.memory import GAP_S, SPANS_S
 from ..edge.tub import Record
 from ..optics import COURSES, FAMILIES
@@ -23,8 +24,8 @@ BAND_NAMES = ("2–5 %", "5–10 %", "10–20 %", "20–40 %", "40–60 %")
 LEAD_S = 3.0  # at the start of a judged pass the averages settle
 EPISODE_S, CLEAR_S = 8.0, 7.0  # of a judged pass: a fault, then time to clear and to be clean
 EPISODE_LEAST_S = 3.0
-CALIBRATE_LEAST_S, CALIBRATE_SHARE = 34.0, 0.25  # what calibration needs at least; of the drive
-JUDGE_SHARE = 0.45  # of what calibration leaves
+CALIBRATE_LEAST_S, CALIBRATE_SHARE = 36.0, 1 / 3  # what calibration needs at least; of the drive
+JUDGE_SHARE = 0.5  # of what calibration leaves
 
 PAPER_PRESETS = {**PRESETS, "vanilla": replace(PRESETS["paper"], objective="mse")}
 
@@ -129,7 +130,7 @@ def _blocks(records: Sequence[Record]) -> int:
     times_s = np.array([record.timestamp_ms / 1000 for record in records])
     steps_s = np.diff(times_s)
     runs = np.split(times_s, np.flatnonzero((steps_s < 0) | (steps_s > GAP_S)) + 1)
-    return sum(max(0, int((run[-1] - run[0] - AVERAGING_S - max(SPANS_S)) // BLOCK_S)) for run in runs)
+    return sum(max(0, int((run[-1] - run[0] - LASTING_S - max(SPANS_S)) // BLOCK_S)) for run in runs)
 
 
 def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.random.Generator) -> list[Episode]:

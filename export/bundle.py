@@ -22,7 +22,7 @@ from ..edge.bundle import FACTS_FILE, GRAPH_INPUTS, GRAPH_OUTPUTS, MODEL_FILE, S
 from ..edge.errors import InputError
 from ..edge.frame import to_grey80
 from ..edge.measures import pearson
-from ..edge.memory import MEMORY_SIZE, PICTURES, REFERENCE_SIDE, SPANS_S, MemoryClock, Reference
+from ..edge.memory import HALF, MEMORY_SIZE, PICTURES, SPANS_S, MemoryClock, Reference, enlarge
 from ..edge.scorer import Scorer
 from ..training.model import Autoencoder
 from ..training.obscuration import ObscurationNet, pictures, statistics
@@ -79,7 +79,7 @@ def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames
     Raises InputError when they differ by more than the tolerances, or when no frame can be scored.
     """
     differences: list[tuple[float, float]] = []  # of the PCC, of the log odds
-    reference = torch.from_numpy(scorer.reference).unsqueeze(0)
+    reference = torch.from_numpy(enlarge(scorer.reference)).unsqueeze(0)
     clock, memory = MemoryClock(), torch.zeros(len(SPANS_S), MEMORY_SIZE)
     scorer.restart()
     for number, frame in enumerate(frames):
@@ -125,7 +125,7 @@ def _write_model(
                 torch.zeros(height, width, 3, dtype=torch.uint8),
                 torch.zeros(len(SPANS_S), MEMORY_SIZE),
                 torch.ones(len(SPANS_S)),
-                torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
+                torch.ones(2, PICTURES, HALF, HALF),
             ),
             path,
             opset_version=OPSET,

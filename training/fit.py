@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..edge.errors import InputError
-from ..edge.memory import HALF, PICTURES, PLACES, make_reference
+from ..edge.memory import HALF, PICTURES, PLACES, enlarge, make_reference
 from .cache import FrameCache
 from .faults import KINDS
 from .obscuration import ObscurationNet, coarse
@@ -89,7 +89,7 @@ def fit_obscuration(
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps * settings.passes + 1, pct_start=0.15
     )
-    shown = reference.to(device).unsqueeze(0)
+    shown = torch.from_numpy(enlarge(reference.numpy())).to(device).unsqueeze(0)
     metrics = []
     for epoch in range(1, settings.passes + 1):
         net.train()

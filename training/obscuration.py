@@ -25,6 +25,11 @@ CHANNELS = {
 }
 
 
+CURVATURE = torch.tensor([[[[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]]])
+SLOPE_X = torch.tensor([[[[0.0, 0.0, 0.0], [-0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]]])
+EDGES = torch.cat([CURVATURE, SLOPE_X, SLOPE_X.transpose(2, 3)])  # [3, 1, 3, 3]: the Laplacian and both slopes
+
+
 def statistics(grey: Tensor) -> Tensor:
     """Grey frames [B, 1, 80, 80] in 0…1 to [B, 17600]: the frame, then its energies on [7, 40, 40]."""
     half = _pool(grey)
@@ -33,20 +38,19 @@ def statistics(grey: Tensor) -> Tensor:
 
 
 def pictures(memory: Tensor) -> Tensor:
-    """Averaged statistics [B, 2, 17600], a row a time span, to pictures [B, 20, 40, 40] in 0…1.2."""
-    return torch.cat([_pictures_of_span(memory[:, span]) for span in range(len(SPANS_S))], 1)
+    """Averaged statistics [B, 2, 17600], a row a time span, to pictures [B, 20, 40, 40] in 0…1.2.
 
-
-def _pictures_of_span(memory: Tensor) -> Tensor:
-    """[B, 17600] to [B, 10, 40, 40]: mean, change, edges on two scales, and the edges of the mean."""
-    mean = memory[:, : SIZE * SIZE].reshape(-1, 1, SIZE, SIZE)
-    energies = memory[:, SIZE * SIZE :].reshape(-1, STATISTICS, HALF, HALF)
+    Of each span ten: mean, change, edges on two scales, and the edges of the mean.
+    """
+    mean = memory[:, :, : SIZE * SIZE].reshape(-1, 1, SIZE, SIZE)  # the spans side by side
+    energies = memory[:, :, SIZE * SIZE :].reshape(-1, STATISTICS, HALF, HALF)
     half = _pool(mean)
     change = (energies[:, :1] - _pool(mean * mean)).clamp_min(0).sqrt()  # spread over time, in grey levels
     # What stands still keeps its edges in the mean; what moves leaves none there but plenty in the energies.
-    standing = torch.cat([_pool(_curvature(mean)), _curvature(half)], 1)
-    energetic = torch.cat([change, energies[:, 1:], standing], 1)
-    return torch.cat([half, 1 + (energetic + FLOOR).log() / LOG_RANGE], 1)
+    standing = [_pool(_edges(mean, CURVATURE)), _edges(half, CURVATURE)]
+    energetic = torch.cat([change, energies[:, 1:], *standing], 1)
+    seen = torch.cat([half, 1 + (energetic + FLOOR).log() / LOG_RANGE], 1)  # [2 B, 10, 40, 40]
+    return seen.reshape(-1, PICTURES, HALF, HALF)
 
 
 def coarse(seen: Tensor) -> Tensor:
@@ -70,7 +74,7 @@ class ObscurationNet(nn.Module):
         self.answer = nn.Sequential(_block(fine, fine), nn.Conv2d(fine, 1, 1))
 
     def forward(self, seen: Tensor, reference: Tensor) -> Tensor:
-        """Pictures [B, 20, 40, 40] and their reference [B or 1, 2, 20, 10, 10] to logits [B, 20, 20]."""
+        """Pictures [B, 20, 40, 40] and the enlarged reference [B or 1, 2, 20, 40, 40] to logits [B, 20, 20]."""
         return self.judge(seen, self.deviation(seen, reference))
 
     def silence(self) -> None:
@@ -80,9 +84,8 @@ class ObscurationNet(nn.Module):
 
     @staticmethod
     def deviation(seen: Tensor, reference: Tensor) -> Tensor:
-        """How far each picture lies from the clean drive, [B, 20, 40, 40] in half spreads, −3…3."""
-        centre, spread = _enlarge(reference[:, 0]), _enlarge(reference[:, 1])
-        return ((seen - centre) / spread).clamp(-DEVIATION_MAX, DEVIATION_MAX) / 2
+        """How far each picture lies from the enlarged reference, [B, 20, 40, 40] in half spreads, −3…3."""
+        return ((seen - reference[:, 0]) / reference[:, 1]).clamp(-DEVIATION_MAX, DEVIATION_MAX) / 2
 
     def judge(self, seen: Tensor, deviation: Tensor) -> Tensor:
         """Logits [B, 20, 20] from the pictures and their deviation; 0 where that is unknown."""
@@ -105,30 +108,6 @@ def _pool(picture: Tensor) -> Tensor:
     return F.avg_pool2d(picture, 2)
 
 
-def _enlarge(grid: Tensor) -> Tensor:
-    return F.interpolate(grid, size=(HALF, HALF), mode="bilinear", align_corners=False)
-
-
-def _neighbours(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Left, right, upper and lower neighbour of every pixel; beyond the border the outermost goes on."""
-    left = torch.cat([picture[..., :1], picture[..., :-1]], -1)
-    right = torch.cat([picture[..., 1:], picture[..., -1:]], -1)
-    upper = torch.cat([picture[..., :1, :], picture[..., :-1, :]], -2)
-    lower = torch.cat([picture[..., 1:, :], picture[..., -1:, :]], -2)
-    return left, right, upper, lower
-
-
-def _curvature(picture: Tensor) -> Tensor:
-    """The absolute Laplacian of [B, 1, H, W]."""
-    return _bend(picture, *_neighbours(picture))
-
-
-def _bend(picture: Tensor, left: Tensor, right: Tensor, upper: Tensor, lower: Tensor) -> Tensor:
-    return (4 * picture - left - right - upper - lower).abs()
-
-
-def _edges(picture: Tensor) -> Tensor:
-    """[B, 1, H, W] to its absolute Laplacian and slopes, [B, 3, H, W]."""
-    left, right, upper, lower = _neighbours(picture)
-    curvature = _bend(picture, left, right, upper, lower)
-    return torch.cat([curvature, (right - left).abs() / 2, (lower - upper).abs() / 2], 1)
+def _edges(picture: Tensor, kernels: Tensor = EDGES) -> Tensor:
+    """[B, 1, H, W] to what each kernel finds, [B, K, H, W] ≥ 0; beyond the border the outermost pixels go on."""
+    return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernels.to(picture)).abs()

@@ -154,7 +154,7 @@ def test_the_pcc_rule_has_limits_on_both_sides_and_none_of_the_places(
     calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="pcc")
     low, centre, high = calibration.limits.pcc
     assert -1 < low < centre < high < 1
-    assert calibration.limits.limit == np.inf
+    assert calibration.limits.limit == (np.inf, np.inf)
     assert (calibration.rule, calibration.false_alarms_per_hour) == ("pcc", 1.0)
 
 

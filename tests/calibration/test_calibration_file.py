@@ -25,7 +25,7 @@ def calibration(rng: np.random.Generator) -> Calibration:
     centre = rng.normal(-6, 2, (20, 20)).astype(np.float32)
     reference = rng.uniform(0.02, 1, REFERENCE.shape).astype(np.float32)
     return Calibration(
-        limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), centre, 1.7, 0.5, reference),
+        limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), centre, (1.7, 0.9), 0.5, reference),
         rule="clean",
         false_alarms_per_hour=0.5,
         frames=3600,
@@ -58,19 +58,19 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
         ours, theirs = getattr(calibration.limits, name), getattr(loaded.limits, name)
         assert (theirs.dtype, theirs.shape) == (np.float32, ours.shape)
         assert theirs == pytest.approx(ours, rel=1e-5)
-    assert (loaded.limits.limit, loaded.limits.averaging_s) == (1.7, 0.5)
+    assert (loaded.limits.limit, loaded.limits.averaging_s) == ((1.7, 0.9), 0.5)
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
     json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def test_limits_that_are_never_reached_come_back(calibration: Calibration, tmp_path: Path) -> None:
-    limits = Limits((-1.0, 0.2, 1.0), calibration.limits.centre, math.inf, 0.0, REFERENCE)
+    limits = Limits((-1.0, 0.2, 1.0), calibration.limits.centre, (math.inf, math.inf), 0.0, REFERENCE)
     replace(calibration, limits=limits, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
     loaded = Calibration.load(tmp_path / "c.json")
     assert loaded.limits.pcc == (-1.0, 0.2, 1.0)
     assert loaded.false_alarms_per_hour is None
-    assert loaded.limits.limit == math.inf
-    assert json.loads((tmp_path / "c.json").read_text())["limit"] is None
+    assert loaded.limits.limit == (math.inf, math.inf)
+    assert json.loads((tmp_path / "c.json").read_text())["limit"] == [None, None]
 
 
 def test_a_file_cut_anywhere_is_refused(calibration: Calibration, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_file_with_any_flipped_byte_loads_healthy_or_is_refused(
         assert np.isfinite(limits.centre).all()
         assert np.isfinite(limits.reference).all()
         assert (limits.reference[1] > 0).all()
-        assert limits.limit > 0
+        assert min(limits.limit) > 0
 
 
 def places(value: Any, count: int = 400) -> list[Any]:
@@ -120,7 +120,8 @@ def reference(value: Any, at: int = -1) -> list[Any]:
 
 WRONG_FACTS: list[dict[str, Any]] = [
     {"schema": 1},
-    {"schema": 3},
+    {"schema": 2},
+    {"schema": 4},
     {"schema": None},
     {"pcc": [0.9, 0.8, 0.95]},
     {"pcc": [0.8, 0.8, 0.95]},
@@ -142,6 +143,9 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"limit": -1.0},
     {"limit": "nan"},
     {"limit": []},
+    {"limit": [1.0]},
+    {"limit": [1.0, 0.0]},
+    {"limit": [1.0, 2.0, 3.0]},
     {"reference": []},
     {"reference": [0.5] * 3999},
     {"reference": reference(0.0)},

@@ -6,14 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mle_uvad.edge.evidence import (
-    SCORE_MAX,
-    Evidence,
-    EvidenceState,
-    Limits,
-    TimeAverage,
-    deviation,
-)
+from mle_uvad.edge.evidence import LASTING_S, SCORE_MAX, Evidence, EvidenceState, Limits, TimeAverage
 from mle_uvad.edge.memory import GAP_S, PICTURES, PLACES, REFERENCE_SIDE
 from mle_uvad.edge.scorer import FrameScore
 
@@ -24,7 +17,7 @@ REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
 
 def limits(averaging_s: float = 1.0, limit: float = math.inf) -> Limits:
     """A clear lens has a PCC of 0.5…0.9 around 0.7; with a limit, its log odds lie less than that above −4."""
-    return Limits((0.5, 0.7, 0.9), NOWHERE - 4, limit, averaging_s, REFERENCE)
+    return Limits((0.5, 0.7, 0.9), NOWHERE - 4, (limit, limit), averaging_s, REFERENCE)
 
 
 def score(pcc: float = 0.7, rise: float | np.ndarray = 0.0, motion: float = 0.1, settled: bool = True) -> FrameScore:
@@ -95,7 +88,8 @@ def test_the_average_does_not_depend_on_the_frame_rate() -> None:
     assert value_after_step(60) == pytest.approx(fast, abs=0.08)
     assert slow == sorted(slow)
     # After a whole time constant 63 % of the step has come through.
-    step = float(deviation(np.arctanh(0.4), *np.arctanh([0.5, 0.7, 0.9])))
+    low, centre = np.arctanh([0.5, 0.7])
+    step = float((centre - np.arctanh(0.4)) / (centre - low))
     assert fast[1] == pytest.approx(step * (1 - math.exp(-1)), rel=0.06)
 
 
@@ -184,10 +178,22 @@ def test_whatever_comes_the_state_stays_healthy(rng: np.random.Generator) -> Non
 
 
 def test_time_average_of_a_constant_is_the_constant(rng: np.random.Generator) -> None:
-    average, t_s = TimeAverage(1.0), 0.0
+    average, t_s = TimeAverage((1.0, 2.0), (0.5, 3.0)), 0.0
     for _ in range(200):
         t_s += float(rng.uniform(0, 0.2))
-        assert average.update(np.array([2.5, -1.0]), t_s) == pytest.approx([2.5, -1.0])
+        means = average.update(np.array([2.5, -1.0]), t_s)  # the first frame falls and rises by as much
+        assert means == pytest.approx(np.array([[2.5, -1.0]] * 2))
+
+
+def test_an_average_may_fall_faster_than_it_rises() -> None:
+    average = TimeAverage((LASTING_S, LASTING_S), (LASTING_S, 0.5))
+    for i in range(2000):
+        average.update(np.zeros(1), i / 100)
+    risen = [average.update(np.ones(1), 20 + i / 100)[:, 0] for i in range(200)]
+    assert risen[-1] == pytest.approx([1 - math.exp(-1)] * 2, rel=0.02)
+    fallen = [average.update(np.zeros(1), 22 + i / 100)[:, 0] for i in range(50)]
+    assert fallen[-1] / risen[-1] == pytest.approx([math.exp(-0.25), math.exp(-1)], rel=0.02)
+    assert average.settled == [True, True]
 
 
 def test_the_papers_rule_judges_single_frames_before_the_memory_settles() -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from mle_uvad.edge.alarm import Alarm, AlarmState
 from mle_uvad.edge.evidence import (
+    LASTING_S,
     SCORE_MAX,
     STILL_MOTION,
     WORST_PLACES,
     Evidence,
     EvidenceState,
     Limits,
-    figures,
     worst_mean,
 )
 from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
@@ -24,7 +24,7 @@ HZ = 20.0
 LIMIT = 2.0
 CENTRE = np.linspace(-6, -2, PLACES * PLACES, dtype=np.float32).reshape(PLACES, PLACES)
 REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
-SINGLE = Limits((-1.0, 0.7, 1.0), CENTRE, LIMIT, averaging_s=0.0, reference=REFERENCE)  # frame by frame
+SINGLE = Limits((-1.0, 0.7, 1.0), CENTRE, (LIMIT, math.inf), averaging_s=0.0, reference=REFERENCE)  # frame by frame
 CAR = replace(SINGLE, averaging_s=0.5)
 
 
@@ -164,21 +164,37 @@ def test_a_standing_car_raises_nothing() -> None:
 
 
 def test_without_a_limit_of_the_places_neither_stillness_nor_the_memory_matters() -> None:
-    evidence = Evidence(replace(SINGLE, limit=math.inf))
+    evidence = Evidence(replace(SINGLE, limit=(math.inf, math.inf)))
     state = evidence.update(FrameScore("ok", 0.7, CENTRE + 99), 0.0)
     assert (state.status, state.value, state.coverage) == ("ok", 0.0, 0.0)
     assert state.map is not None
     assert not state.map.any()
 
 
-def test_figures_put_fishers_z_before_the_log_odds() -> None:
-    logits = np.arange(800, dtype=np.float32).reshape(2, PLACES, PLACES)
-    table = figures(np.array([0.5, 1.0]), logits)
-    assert table.shape == (2, 401)
-    assert table.dtype == np.float64
-    assert table[0, 0] == pytest.approx(math.atanh(0.5))
-    assert math.isfinite(table[1, 0])
-    assert np.array_equal(table[:, 1:].reshape(2, PLACES, PLACES), logits)
+def test_what_lasts_is_believed_at_a_lower_limit_and_what_passes_is_not() -> None:
+    """A weak fault that stays, and a bare wall that passes with the same odds."""
+    both = replace(CAR, limit=(LIMIT, LIMIT / 2))
+    stays, passes = Drive(both), Drive(both)
+    for drive in (stays, passes):
+        drive.see_for(5.0)
+        drive.see_for(0.7, rises(60, 0.8 * LIMIT))
+        assert not drive.said.obscured
+    stays.see_for(2.5, rises(60, 0.8 * LIMIT))
+    assert stays.said.obscured
+    assert stays.state.coverage == pytest.approx(60 / 400)
+    for _ in range(5):
+        passes.see_for(1.0)
+        passes.see_for(0.7, rises(60, 0.8 * LIMIT))
+        assert not passes.said.obscured
+    single = Drive(CAR)  # the quick average alone never says so
+    single.see_for(20.0, rises(60, 0.8 * LIMIT))
+    assert not single.said.obscured
+
+
+def test_the_lasting_average_waits_until_it_has_settled() -> None:
+    drive = Drive(replace(CAR, limit=(LIMIT, LIMIT / 2)))
+    early = drive.see_for(LASTING_S, rises(60, 0.8 * LIMIT))
+    assert max(state.value for state in early) < 1 < drive.see_for(0.5, rises(60, 0.8 * LIMIT))[-1].value
 
 
 def test_the_worst_mean_is_that_of_the_eight_largest(rng: np.random.Generator) -> None:

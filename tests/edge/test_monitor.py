@@ -43,12 +43,12 @@ def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -
     limit = float(worst_mean((logits - centre).reshape(len(logits), -1)).max()) + 0.5
     pcc = (float(pccs.min()) - 0.01, float(pccs.mean()), float(pccs.max()) + 0.01)
     scorer.restart()
-    return Limits(pcc, centre, limit, averaging_s, reference)
+    return Limits(pcc, centre, (limit, limit), averaging_s, reference)
 
 
 def by_pcc(limits: Limits) -> Limits:
     """The places left out: the evidence then waits for no memory."""
-    return replace(limits, limit=math.inf)
+    return replace(limits, limit=(math.inf, math.inf))
 
 
 def smeared(frames: list[Frame]) -> list[Frame]:

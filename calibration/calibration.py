@@ -2,11 +2,12 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..edge import strict_json
 from ..edge.bundle import Bundle, read_reference, write_reference
@@ -14,6 +15,7 @@ from ..edge.errors import InputError
 from ..edge.evidence import Limits
 from ..edge.memory import PLACES
 from ..edge.whole_file import replacing
+from .rules import BLOCKS_MIN, place_limits
 
 SCHEMA = 3
 BYTES_MAX = 262_144
@@ -24,6 +26,7 @@ class Calibration:
     """Limits, and what they rest on."""
 
     limits: Limits
+    maxima: NDArray[np.float64]  # [2, K] of the clean drive's blocks, which the limits rest on; none but for rule clean
     rule: str  # clean, pcc or paper
     false_alarms_per_hour: float | None  # the budget of the rules clean and pcc
     frames: int
@@ -57,6 +60,21 @@ class Calibration:
             raise InputError(problem)
         return calibration
 
+    def at(self, false_alarms_per_hour: float) -> "Calibration":
+        """The same drive's limits for another rate; those of the rule paper promise none and stay.
+
+        Raises InputError for the rule pcc, which keeps no blocks, and for what is no rate.
+        """
+        if self.rule == "paper" or false_alarms_per_hour == self.false_alarms_per_hour:
+            return self
+        if not self.maxima.size:
+            raise InputError(
+                f"limits by the rule {self.rule} cannot be made for {false_alarms_per_hour:g} false alarms an hour"
+                " without the drive; run `mle-uvad calibrate BUNDLE --tub TUB`"
+            )
+        limits = replace(self.limits, limit=place_limits(self.maxima, false_alarms_per_hour))
+        return replace(self, limits=limits, false_alarms_per_hour=false_alarms_per_hour)
+
     def save(self, path: Path) -> None:
         """Write the file whole or not at all, and to the disk before it counts."""
         facts = {
@@ -73,6 +91,7 @@ class Calibration:
             "averaging_s": self.limits.averaging_s,
             "pcc": list(self.limits.pcc),
             "centre": [float(f"{value:.6g}") for value in self.limits.centre.ravel()],
+            "maxima": self.maxima.round(6).tolist(),
             # JSON has no infinity: null is a limit that is never reached.
             "limit": [limit if math.isfinite(limit) else None for limit in self.limits.limit],
             "reference": write_reference(self.limits.reference),
@@ -94,6 +113,7 @@ class Calibration:
                 raise ValueError(f"schema {facts['schema']!r}, this version reads {SCHEMA}")
             return cls(
                 limits=_limits(facts),
+                maxima=_maxima(facts),
                 rule=str(facts["rule"]),
                 false_alarms_per_hour=facts["false_alarms_per_hour"],
                 frames=int(facts["frames"]),
@@ -106,6 +126,13 @@ class Calibration:
             )
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path} is damaged ({error}); run `mle-uvad calibrate BUNDLE --tub TUB` again") from None
+
+
+def _maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
+    maxima = np.array(facts["maxima"], np.float64).reshape(2, -1)
+    if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN:
+        raise ValueError("the maxima of the blocks are too few or out of range")
+    return maxima
 
 
 def _limits(facts: dict[str, Any]) -> Limits:

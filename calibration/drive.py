@@ -57,6 +57,7 @@ def calibrate_on_tub(
     scorer.reference = scorer.bundle.reference
     watched = _watch(scorer, tub, lambda done, total: progress(done, passes * total))
     pccs = np.array([score.pcc for score in watched.scores], np.float64)
+    maxima = np.empty((2, 0))
     if rule == "paper":
         limits = paper_limits(pccs, scorer.bundle.reference)
     elif rule == "pcc":
@@ -74,7 +75,7 @@ def calibrate_on_tub(
         scorer.reference = make_reference(np.stack(pictures))
         watched = _watch(scorer, tub, lambda done, total: progress(total + done, passes * total))
         telling = watched.telling()
-        limits = clean_limits(
+        limits, maxima = clean_limits(
             pccs[telling],
             np.stack([odds for i in telling if (odds := watched.scores[i].logits) is not None]).astype(np.float64),
             np.array(watched.times_s)[telling],
@@ -84,6 +85,7 @@ def calibrate_on_tub(
     steps_s, bundle = np.diff(watched.times_s), scorer.bundle
     return Calibration(
         limits=limits,
+        maxima=maxima,
         rule=rule,
         false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
         frames=len(pccs),

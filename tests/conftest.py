@@ -155,9 +155,10 @@ def calibration(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> Ca
     reference = make_reference(np.stack([score.pictures for score in seen(bundle.reference)]))
     scores = seen(reference)
     pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
-    limits = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
+    limits, maxima = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
     now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
-    return Calibration(limits, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", bundle.height, bundle.width, now)
+    size = (bundle.height, bundle.width)
+    return Calibration(limits, maxima, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", *size, now)
 
 
 @pytest.fixture(scope="session")

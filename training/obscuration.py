@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..edge.frame import SIZE
-from ..edge.memory import HALF, PICTURES, REFERENCE_SIDE, SPANS_S, STATISTICS
+from ..edge.memory import HALF, PICTURES, REFERENCE_SIDE, STATISTICS
 
 FLOOR = 0.004  # grey levels, 0…1: weaker edges and changes are noise
 LOG_RANGE = 5.6  # the logarithm of the floor is −5.5: pictures lie in 0…1.2

@@ -26,6 +26,7 @@ def calibration(rng: np.random.Generator) -> Calibration:
     reference = rng.uniform(0.02, 1, REFERENCE.shape).astype(np.float32)
     return Calibration(
         limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), centre, (1.7, 0.9), 0.5, reference),
+        maxima=rng.gumbel(1.0, 0.2, (2, 30)).round(6),
         rule="clean",
         false_alarms_per_hour=0.5,
         frames=3600,
@@ -52,7 +53,8 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
     path = tmp_path / "models" / "calibration.json"  # the folder is made
     calibration.save(path)
     loaded = Calibration.load(path)
-    assert replace(loaded, limits=calibration.limits) == calibration
+    assert np.array_equal(loaded.maxima, calibration.maxima)
+    assert replace(loaded, limits=calibration.limits, maxima=calibration.maxima) == calibration
     assert loaded.limits.pcc == calibration.limits.pcc
     for name in ("centre", "reference"):
         ours, theirs = getattr(calibration.limits, name), getattr(loaded.limits, name)
@@ -61,6 +63,20 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
     assert (loaded.limits.limit, loaded.limits.averaging_s) == ((1.7, 0.9), 0.5)
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
     json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_another_rate_makes_other_limits_of_the_same_drive(calibration: Calibration) -> None:
+    assert calibration.at(0.5) is calibration
+    strict, lax = calibration.at(0.1), calibration.at(20.0)
+    assert strict.false_alarms_per_hour == 0.1
+    assert all(high > low for high, low in zip(strict.limits.limit, lax.limits.limit, strict=True))
+    assert strict.limits.centre is calibration.limits.centre
+    with pytest.raises(InputError, match="false alarms per hour is 0"):
+        calibration.at(0.0)
+    with pytest.raises(InputError, match="by the rule pcc"):
+        replace(calibration, rule="pcc", maxima=np.empty((2, 0))).at(2.0)
+    paper = replace(calibration, rule="paper", maxima=np.empty((2, 0)), false_alarms_per_hour=None)
+    assert paper.at(2.0) is paper
 
 
 def test_limits_that_are_never_reached_come_back(calibration: Calibration, tmp_path: Path) -> None:
@@ -146,6 +162,10 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"limit": [1.0]},
     {"limit": [1.0, 0.0]},
     {"limit": [1.0, 2.0, 3.0]},
+    {"maxima": [[1.0] * 14] * 2},
+    {"maxima": [[1.0] * 30, [1.0] * 29]},
+    {"maxima": [["nan"] * 30] * 2},
+    {"maxima": None},
     {"reference": []},
     {"reference": [0.5] * 3999},
     {"reference": reference(0.0)},

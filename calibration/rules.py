@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from ..edge.alarm import RAISE_AFTER_S
 from ..edge.errors import InputError
 from ..edge.evidence import PCC_MAX, Limits, TimeAverage, place_averages, worst_mean
 from ..edge.memory import PLACES, Reference
+from .tail import tail_limit
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
 AVERAGING_S = 0.3  # of the log odds; the network itself looks back for seconds
@@ -23,10 +23,6 @@ SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 LIMIT_MIN = 1.0  # log odds: however calm the drive, less is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
-# Of the extreme value distribution: bounded, since log odds do not grow without end. 0 is an exponential tail, and 0.3
-# that of the largest of a dozen normal numbers. Fitting it too, to so few blocks, breaks the promise tenfold.
-TAIL_SHAPE = 0.2
-SAMPLED = 500_000  # block maxima drawn to find how far above the mean a limit lies
 
 Array = NDArray[np.float64]
 
@@ -149,40 +145,6 @@ def block_probability(false_alarms_per_hour: float) -> float:
     if not RATE_MIN <= false_alarms_per_hour < math.inf:
         raise InputError(f"false alarms per hour is {false_alarms_per_hour}; give {RATE_MIN:g} or more, for example 1")
     return min(0.5, false_alarms_per_hour * BLOCK_S / 3600)
-
-
-def tail_limit(maxima: Array, probability: float) -> float:
-    """The value that the maximum of a further block exceeds with this probability, from the maxima [K] of K blocks.
-
-    They are taken as draws from a generalised extreme value distribution of known shape: location and scale come from
-    the first two L-moments (Hosking 1990). That both are estimated from few blocks is counted in: the promise holds on
-    average over many calibrations, not only where these happen to come out right. Never below the largest maximum.
-    """
-    ordered = np.sort(maxima)
-    mean = float(ordered.mean())
-    spread = _second_l_moment(ordered)
-    return max(mean + spread * _reach(len(maxima), probability), float(ordered[-1]))
-
-
-def _second_l_moment(ordered: Array) -> Array:
-    """Half of the mean difference of two draws, from sorted values [..., K]."""
-    count = ordered.shape[-1]
-    return 2 * (np.arange(count) * ordered).mean(-1) / (count - 1) - ordered.mean(-1)
-
-
-@lru_cache
-def _reach(count: int, probability: float) -> float:
-    """How many second L-moments above the mean of `count` maxima the limit lies, by simulation of such samples."""
-    draws = np.random.default_rng(0).exponential(size=(max(SAMPLED // count, 10), count))
-    samples = np.sort((1 - draws**TAIL_SHAPE) / TAIL_SHAPE, axis=1)
-    mean, spread, largest = samples.mean(1), _second_l_moment(samples), samples[:, -1]
-    low, high = 0.0, 1000.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        limits = np.maximum(mean + middle * spread, largest)
-        beyond = -np.expm1(-(np.maximum(1 - TAIL_SHAPE * limits, 0) ** (1 / TAIL_SHAPE)))
-        low, high = (middle, high) if beyond.mean() > probability else (low, middle)
-    return high
 
 
 def require_usable(pccs: Array) -> None:

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from mle_uvad.calibration.rules import (
     AVERAGING_S,
     BLOCK_S,
-    BLOCKS_MIN,
     LIMIT_MIN,
     PCC_AVERAGING_S,
-    TAIL_SHAPE,
     Stretch,
     averaged,
     block_maxima,
@@ -22,7 +20,6 @@ from mle_uvad.calibration.rules import (
     paper_limits,
     pcc_limits,
     place_limits,
-    tail_limit,
 )
 from mle_uvad.edge.alarm import RAISE_AFTER_S, Alarm
 from mle_uvad.edge.errors import InputError
@@ -204,24 +201,6 @@ def test_only_what_lasts_as_long_as_the_alarm_waits_counts() -> None:
     scores[100:103] = 9.0  # not long enough
     scores[200 : 200 + round(RAISE_AFTER_S / 0.05) + 1] = 5.0
     assert block_maxima([Stretch(scores, times_s)]).max() == 5.0
-
-
-@pytest.mark.parametrize("count", [BLOCKS_MIN, 30, 60])
-def test_the_tail_limit_is_exceeded_as_often_as_promised_on_average(rng: np.random.Generator, count: int) -> None:
-    """Over two thousand calibrations on blocks that are what the rule takes them for."""
-    shape, probability = TAIL_SHAPE, 1 / 3600
-    draws = 3.0 + 0.5 * (1 - rng.exponential(size=(2000, count)) ** shape) / shape
-    limits = (np.array([tail_limit(maxima, probability) for maxima in draws]) - 3.0) / 0.5
-    beyond = -np.expm1(-(np.maximum(1 - shape * limits, 0) ** (1 / shape)))
-    margin = 3 * beyond.std() / math.sqrt(len(beyond))
-    assert abs(beyond.mean() - probability) < margin + 0.1 * probability
-    assert np.median(beyond) < probability, "most calibrations are calmer, a few are not"
-
-
-def test_the_tail_limit_is_never_below_the_largest(rng: np.random.Generator) -> None:
-    maxima = rng.gumbel(2.0, 0.5, 2000)
-    assert tail_limit(maxima, 0.5) == maxima.max()
-    assert tail_limit(np.full(20, 3.0), 1e-6) == pytest.approx(3.0)
 
 
 def test_limits_of_another_rate_need_no_new_drive(rng: np.random.Generator) -> None:

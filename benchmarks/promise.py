@@ -1,0 +1,112 @@
+"""Whether the promised rate of false alarms is kept: `python benchmarks/promise.py [CALIBRATIONS]`.
+
+Clean drives are made up as series of log odds whose neighbours are alike. Each is calibrated by the product's own rule
+for one false alarm an hour, and its limits are tried on hours of fresh driving. What is promised holds on average over
+calibrations, for log odds whose extremes are bounded; an exponential tail shows what it does not cover.
+"""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mle_uvad.calibration.rules import AVERAGING_S, Stretch, averaged, block_maxima, place_limits
+from mle_uvad.edge.alarm import RAISE_AFTER_S
+from mle_uvad.edge.evidence import LASTING_S, place_averages
+
+HZ = 10.0
+HOURS = 20.0  # of fresh driving for each kind of drive
+MINUTES = (1.0, 2.0)  # of a calibration
+PER_HOUR = 1.0
+
+Array = NDArray[np.float64]
+
+
+def alike(rng: np.random.Generator, count: int, over_s: float) -> Array:
+    """Normal numbers [count] whose correlation falls to 1/e over so many seconds."""
+    kept = np.exp(-1 / (HZ * over_s))
+    steps = rng.normal(0, np.sqrt(1 - kept**2), count).tolist()
+    value, series = float(rng.normal()), []
+    for step in steps:
+        value = kept * value + step
+        series.append(value)
+    return np.array(series)
+
+
+def normal(rng: np.random.Generator, count: int) -> Array:
+    return alike(rng, count, 0.5)
+
+
+def slow(rng: np.random.Generator, count: int) -> Array:
+    return alike(rng, count, 2.0)
+
+
+def saturating(rng: np.random.Generator, count: int) -> Array:
+    """Log odds that grow with what is seen, but not without end."""
+    return 5 * np.tanh(alike(rng, count, 1.0) / 3)
+
+
+def walls(rng: np.random.Generator, count: int) -> Array:
+    """Calm, and every few seconds a wall of another height that passes within two."""
+    series = 0.5 * alike(rng, count, 0.5)
+    for start in rng.integers(0, count, rng.poisson(count / HZ / 5)):
+        series[start : start + rng.integers(3, 20)] += rng.normal(1.0, 0.7)
+    return series
+
+
+def exponential(rng: np.random.Generator, count: int) -> Array:
+    """Skewed: extremes grow with the logarithm of time, without bound."""
+    seen = alike(rng, count, 1.0)
+    return np.sign(seen) * seen**2
+
+
+DRIVES: tuple[Callable[[np.random.Generator, int], Array], ...] = (normal, slow, saturating, walls, exponential)
+
+
+def scores(rises: Array) -> Stretch:
+    """A drive's rises as the evidence averages them, [n, 2]."""
+    (stretch,) = averaged(rises[:, None], np.arange(len(rises)) / HZ, place_averages(AVERAGING_S))
+    return Stretch(stretch.values[..., 0], stretch.times_s)
+
+
+def held(stretch: Stretch) -> Array:
+    """What each score has kept up for as long as the alarm waits, [n, 2]."""
+    frames = round(RAISE_AFTER_S * HZ) + 1
+    return np.lib.stride_tricks.sliding_window_view(stretch.values, frames, axis=0).min(-1)
+
+
+def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, calibrations: int) -> Array:
+    """False alarms an hour under the limits of each calibration."""
+    rng = np.random.default_rng(0)
+    fresh = drive(rng, round(HOURS * 3600 * HZ))
+    ordinary = float(np.median(fresh))
+    seen = held(scores(fresh - ordinary))
+    found = []
+    for _ in range(calibrations):
+        recorded = drive(rng, round((60 * minutes + LASTING_S) * HZ))
+        calibrated = scores(recorded - np.median(recorded))
+        maxima = np.stack([block_maxima([calibrated], number) for number in range(2)])
+        above = (seen + ordinary - np.median(recorded) >= place_limits(maxima, PER_HOUR)).any(1)
+        found.append(np.count_nonzero(above[1:] & ~above[:-1]) / HOURS)
+    return np.array(found)
+
+
+def main() -> None:
+    calibrations = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    print(f"promised: {PER_HOUR:g} an hour; {calibrations} calibrations each, tried on {HOURS:g} h of driving")
+    print("drive        calibrated on   mean (95 % interval)    median   at most 1   at most 3")
+    for drive in DRIVES:
+        for minutes in MINUTES:
+            found = rates(drive, minutes, calibrations)
+            again = np.random.default_rng(1).choice(found, (1000, len(found))).mean(1)
+            low, high = np.quantile(again, (0.025, 0.975))
+            print(
+                f"{drive.__name__:12} {minutes:8.0f} min {found.mean():10.2f} ({low:.2f}–{high:.2f})"
+                f" {np.median(found):11.2f} {(found <= 1).mean():10.0%} {(found <= 3).mean():11.0%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -44,8 +44,8 @@ class EventKeeper:
     def __init__(self, origin: Origin, action: str = "warn") -> None:
         self.origin = origin
         self._action = action
-        self._open: _OpenEvent | None = None
-        self._last: _OpenEvent | None = None  # the one that ended, while it is watched
+        self._open: _Course | None = None
+        self._last: _Course | None = None  # the one that ended, while it is watched
 
     @property
     def event_id(self) -> int:
@@ -62,7 +62,7 @@ class EventKeeper:
         if reading.alarm.obscured and self._open is None:
             if self._last and (change := self._last.return_of(reading)):
                 changes.append(change)
-            self._open, self._last = _OpenEvent(reading, now, self.origin, self._action), None
+            self._open, self._last = _Course(reading, now, self.origin, self._action), None
             changes.append(Change(self._open.event, Names.of(self._open.event.id)))
         elif (watched := self._open or self._last) and (change := watched.follow(reading)):
             changes.append(change)
@@ -76,8 +76,8 @@ class EventKeeper:
         return [ended]
 
 
-class _OpenEvent:
-    """One event, from its onset until the next begins."""
+class _Course:
+    """One event from its onset on, beyond its end, until the next begins."""
 
     def __init__(self, reading: Reading, now: datetime, origin: Origin, action: str) -> None:
         evidence = reading.evidence

@@ -57,8 +57,9 @@ class EventKeeper:
         changes = []
         if self._open and reading.alarm.event_id != self._open.event.id:
             cleared = reading.evidence.status == "ok" and not reading.alarm.obscured
-            self._last, self._open = self._open, None
-            changes.append(self._last.end(reading.t_s, cleared=cleared))
+            ended, self._open = self._open, None
+            changes.append(ended.end(reading.t_s, cleared=cleared))
+            self._last = ended if cleared else None
         if reading.alarm.obscured and self._open is None:
             if self._last and (change := self._last.return_of(reading)):
                 changes.append(change)

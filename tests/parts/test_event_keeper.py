@@ -147,6 +147,15 @@ def test_what_comes_back_elsewhere_or_later_is_another() -> None:
     assert [change.event.cleared_by for _, change in later] == ["", "", "wiped", ""]
 
 
+def test_an_event_that_another_drive_cuts_short_was_not_cleared() -> None:
+    restarted = [reading(3 + n / HZ, 0.0, status="warmup" if n < 20 else "ok") for n in range(1, 200)]
+    changes = [change.event for _, change in follow(course([(3, 1.4)]) + restarted)]
+    assert [(event.state, event.level, event.cleared_by) for event in changes] == [
+        ("open", "WARN", ""),
+        ("ended", "WARN", ""),
+    ]
+
+
 def test_frames_that_tell_nothing_keep_an_event_open_and_as_it_is() -> None:
     held = [reading(3 + n / HZ, 1.9, 1, coverage=0.9, status="still") for n in range(200)]
     keeper = EventKeeper(ORIGIN)

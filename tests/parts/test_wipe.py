@@ -34,6 +34,14 @@ def test_a_wipe_is_quick_and_a_drop_dries_slowly(over_s: float, label: str) -> N
     assert at_s == pytest.approx(below_s + STAYS_CLEAR_S, abs=0.11)
 
 
+def test_evidence_that_has_long_come_down_and_shakes_at_the_limit_is_no_wipe() -> None:
+    def shaking(t_s: float) -> float:
+        slow = float(np.interp(t_s, [10, 50], [1.8, 0.3]))
+        return slow + (0.15 if t_s % 2 < 1 else -0.15)
+
+    assert watch(shaking, 100)[0] == "faded"
+
+
 def test_nothing_is_said_before_it_has_stayed_clear() -> None:
     assert watch(lambda t_s: 1.4 if t_s % 4 < 1 else 0.2, 100)[0] == ""
 

@@ -11,6 +11,7 @@ from ..parts.doctor import Finding
 from ..parts.events import Event
 from .console import console
 
+NUMBERS = ("id", "seconds", "evidence", "coverage")
 LISTED = 10  # of each reason; the counts are always whole
 
 
@@ -20,21 +21,22 @@ def print_events(events: Sequence[Event]) -> None:
         print("no events")
         return
     table = Table(box=None, header_style="bold")
-    for name in ("id", "state", "began", "seconds", "PCC", "evidence", "coverage", "frames", "picture"):
-        table.add_column(name, justify="left" if name in ("state", "began", "picture") else "right", no_wrap=True)
+    for name in ("id", "state", "level", "began", "seconds", "evidence", "coverage", "cleared", "picture", "cause"):
+        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
     for event in events:
         table.add_row(
             str(event.id),
             event.state,
+            event.worst_level,
             event.began_at[:19].replace("T", " "),
             "" if event.duration_s is None else f"{event.duration_s:.1f}",
-            "" if event.pcc is None else f"{event.pcc:.4f}",
             f"{event.peak_evidence:.2f}",
             f"{event.peak_coverage:.0%}",
-            str(event.frames),
-            event.picture,
+            event.cleared_by,
+            event.picture or "purged",
+            event.cause,
         )
-    Console(width=140, highlight=False).print(table)
+    Console(width=180, highlight=False).print(table)
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:

@@ -1,9 +1,7 @@
-"""The commands around a bundle: calibrate it, score drives with it, read the events of the car."""
+"""The commands around a bundle: calibrate it, score drives with it."""
 
-import json
 import math
 from collections import Counter
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +16,8 @@ from ..edge.monitor import Monitor
 from ..edge.replay import write_scores
 from ..edge.scorer import Scorer
 from ..edge.tub import Tub
-from ..parts.events import read_events
 from .app import Json, app, leave_for, print_figures
 from .console import Bar
-from .tables import print_events
 
 TubFolder = Annotated[Path, typer.Argument(metavar="TUB", help="Folder of a recorded drive, with manifest.json.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `export-model` wrote.")]
@@ -113,19 +109,6 @@ def score(
         as_json,
     )
     leave_for(drive.skipped)
-
-
-@app.command()
-def events(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="The car's logs/lens_events.db.")],
-    as_json: Json = False,
-) -> None:
-    """List the obscured-lens events of a log."""
-    found = read_events(log)
-    if as_json:
-        print(json.dumps([asdict(event) for event in found], indent=2))
-    else:
-        print_events(found)
 
 
 def _alarm_rule(limits: Limits) -> str:

@@ -1,5 +1,6 @@
-"""The commands around a car: put the part into its manage.py, look it over."""
+"""The commands around a car: put the part into its manage.py, look it over, read what it logged."""
 
+import json
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,10 +12,13 @@ from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
 from ..parts.car_config import read_car_config, tub_refuses
 from ..parts.doctor import FAIL, examine
+from ..parts.event_export import copy_pictures, select, write_csv
+from ..parts.events import read_events
 from ..parts.manage_py import ManagePy, advice
 from ..parts.templates import lines_by_hand
-from .app import Json, app, print_figures
-from .tables import findings_as_lines
+from .app import Json, app, leave_for, print_figures
+from .console import console
+from .tables import findings_as_lines, print_events
 
 Car = Annotated[Path, typer.Argument(metavar="MYCAR", help="Folder of the car, with manage.py and myconfig.py.")]
 
@@ -56,6 +60,31 @@ def doctor(car: Car, as_json: Json = False) -> None:
     print_figures(figures, findings_as_lines(findings), as_json)
     if failed:
         raise typer.Exit(2)
+
+
+@app.command()
+def events(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The car's logs/lens_events.db.")],
+    since: Annotated[str | None, typer.Option(help="Only from this date or time on, in UTC.")] = None,
+    level: Annotated[str | None, typer.Option(help="Only those whose worst level is WARN or ERROR.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only those that are open, ended or interrupted.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write them to this file too, all columns.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Copy their pictures into this new folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the obscured-lens events of a log. Leaves with 3 when pictures to be copied are missing."""
+    found = select(read_events(log), since=since, level=level, state=state)
+    if csv is not None:
+        write_csv(found, log, csv)
+        console.print(f"{csv}: {len(found)} events", markup=False)
+    copied, skipped = copy_pictures(found, log, pictures) if pictures is not None else (0, [])
+    if as_json:
+        print(json.dumps([asdict(event) for event in found], indent=2))
+    else:
+        print_events(found)
+    if pictures is not None:
+        console.print(f"{pictures}: {copied} pictures", markup=False)
+    leave_for(skipped)
 
 
 def _point_out_the_tub(car: Path, *, wanted: bool) -> None:

@@ -5,12 +5,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..calibration.calibration import Calibration
 from ..edge.bundle import Bundle
 from ..edge.errors import InputError
@@ -18,8 +16,10 @@ from ..edge.evidence import Limits
 from ..edge.monitor import Monitor, Reading
 from ..edge.scorer import Scorer
 from .config import LensConfig
-from .event_log import EventLog, Pictures
-from .events import Event
+from .event_keeper import Change, EventKeeper, Origin
+from .event_log import PICTURES_MB, EventLog
+from .event_pictures import Pictures
+from .events import software_versions
 from .newest import NewestSlot
 
 logger = logging.getLogger(__name__)
@@ -45,16 +45,22 @@ class MLEAnomalyPart:
     outputs = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012 Vehicle wants a list
 
     def __init__(
-        self, bundle: Path, calibration: Path, event_log: Path, *, clock: Callable[[], float] = time.monotonic
+        self,
+        bundle: Path,
+        calibration: Path,
+        event_log: Path,
+        *,
+        action: str = "warn",
+        pictures_mb: float = PICTURES_MB,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         scorer = Scorer(Bundle.load(bundle))
         self._clock = clock
-        self._calibrated_at, limits = _limits(scorer, calibration)
-        self._log = EventLog(event_log)
+        calibrated_at, limits = _limits(scorer, calibration)
+        self._log = EventLog(event_log, pictures_mb=pictures_mb)
         self._monitor = Monitor(scorer, limits, self._log.next_event_id)
-        self._drive = uuid.uuid4().hex
-        self._event: Event | None = None
-        self._event_began_s = 0.0
+        origin = Origin(uuid.uuid4().hex, scorer.bundle.sha256, calibrated_at, software_versions())
+        self._events = EventKeeper(origin, action)
         self._slot: NewestSlot[tuple[Any, float]] = NewestSlot()
         self._worker_gone = threading.Event()
         self._worker_gone.set()
@@ -66,7 +72,13 @@ class MLEAnomalyPart:
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
         """Build the part from the LENS_ keys of myconfig.py."""
         config = LensConfig.read(cfg)
-        return cls(config.bundle, config.calibration, config.event_log)
+        return cls(
+            config.bundle,
+            config.calibration,
+            config.event_log,
+            action=config.action,
+            pictures_mb=config.pictures_mb,
+        )
 
     def run(self, frame: Any) -> Outputs:
         """Score a frame in the drive loop itself and return the five values for it."""
@@ -95,64 +107,22 @@ class MLEAnomalyPart:
         """Close the log; an open event ends here. May be called again."""
         self._slot.close()
         self._worker_gone.wait(WORKER_LEAVES_WITHIN_S)
-        if self._event is not None:
-            self._end_event(self._clock())
+        for change in self._events.finish(self._clock()):
+            self._log.write(change.event)
         self._log.close()
 
     def _watch(self, frame: Any, t_s: float) -> Outputs:
         try:
             reading = self._monitor.watch(frame, t_s)
-            self._keep_log(reading, frame)
+            for change in self._events.follow(reading, datetime.now(timezone.utc)):
+                self._log.write(change.event, _pictures(change, reading, frame))
         except Exception as error:  # noqa: BLE001 a part that raises stops the car
             self._complain(f"{type(error).__name__}: {error}", t_s)
-            return (None, self._event is not None, 0.0, self._event.id if self._event else 0, "error")
+            return (None, self._events.event_id > 0, 0.0, self._events.event_id, "error")
         if reading.score.detail:
             self._complain(reading.score.detail, t_s)
         alarm = reading.alarm
         return (reading.score.pcc, alarm.obscured, reading.evidence.coverage, alarm.event_id, alarm.status)
-
-    def _keep_log(self, reading: Reading, frame: Any) -> None:
-        if self._event is not None and reading.alarm.event_id != self._event.id:
-            self._end_event(reading.t_s)
-        if not reading.alarm.obscured:
-            return
-        if self._event is None:
-            self._begin_event(reading, frame)
-            return
-        self._event = replace(
-            self._event,
-            peak_evidence=max(self._event.peak_evidence, reading.evidence.value),
-            peak_coverage=max(self._event.peak_coverage, reading.evidence.coverage),
-            frames=self._event.frames + 1,
-        )
-
-    def _begin_event(self, reading: Reading, frame: Any) -> None:
-        number = reading.alarm.event_id
-        self._event_began_s = reading.alarm.since_s
-        self._event = Event(
-            id=number,
-            state="open",
-            began_at=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            duration_s=None,
-            pcc=reading.score.pcc,
-            peak_evidence=reading.evidence.value,
-            peak_coverage=reading.evidence.coverage,
-            frames=1,
-            picture=f"lens_events/{number:06d}.jpg",
-            heat_map=f"lens_events/{number:06d}_map.png",
-            drive=self._drive,
-            model_sha256=self._monitor.scorer.bundle.sha256,
-            calibrated_at=self._calibrated_at,
-            version=__version__,
-        )
-        assert reading.evidence.map is not None  # an event begins on good evidence only
-        # The frame is copied: others draw into the camera's array, and the log writes later.
-        self._log.write(self._event, Pictures(frame.copy(), reading.evidence.map))
-
-    def _end_event(self, t_s: float) -> None:
-        assert self._event is not None
-        self._log.write(replace(self._event, state="ended", duration_s=t_s - self._event_began_s))
-        self._event = None
 
     def _complain(self, text: str, t_s: float) -> None:
         last_s = self._complained.get(text)
@@ -161,6 +131,13 @@ class MLEAnomalyPart:
                 self._complained.clear()
             self._complained[text] = t_s
             logger.warning("lens monitor: %s", text)
+
+
+def _pictures(change: Change, reading: Reading, frame: Any) -> Pictures | None:
+    """What is to be kept of this moment; the frame as a copy: others draw into the camera's array, the log is later."""
+    if change.pictures is None or reading.evidence.map is None:
+        return None
+    return Pictures(frame.copy(), reading.evidence.map, change.pictures)
 
 
 def _limits(scorer: Scorer, path: Path) -> tuple[str, Limits | None]:

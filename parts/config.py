@@ -14,6 +14,7 @@ KEYS: dict[str, Any] = {
     "LENS_BUNDLE": "models/lens",
     "LENS_CALIBRATION": "",  # calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
+    "LENS_PICTURES_MB": 200,  # of the events, beside the log; the oldest go first
     "LENS_ACTION": "warn",
     "LENS_SLOW_THROTTLE": 0.5,  # 0…1, of the autopilot's throttle
 }
@@ -26,6 +27,7 @@ class LensConfig:
     bundle: Path
     calibration: Path
     event_log: Path
+    pictures_mb: float
     action: str
     slow_throttle: float
 
@@ -47,6 +49,7 @@ class LensConfig:
             bundle=bundle,
             calibration=car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE,
             event_log=car / values["LENS_EVENT_LOG"],
+            pictures_mb=_megabytes(values["LENS_PICTURES_MB"]),
             action=known_action(values["LENS_ACTION"]),
             slow_throttle=share_of_throttle(values["LENS_SLOW_THROTTLE"]),
         )
@@ -63,4 +66,10 @@ def share_of_throttle(value: Any) -> float:
     """A number of 0…1. Raises InputError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
         raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")
+    return float(value)
+
+
+def _megabytes(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+        raise InputError(f"LENS_PICTURES_MB is {value!r}; give a number above 0, for example 200")
     return float(value)

@@ -1,5 +1,6 @@
 """Looks a car over before it drives: what would keep the lens monitor from working, and what to do about it."""
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -157,7 +158,15 @@ def _check_disk(folder: Path) -> Finding:
 def _check_event_log(path: Path) -> Finding:
     if not path.exists():
         return Finding("event log", PASS, f"{path} will be begun with the first drive")
-    return Finding("event log", PASS, f"{path} can be read: {len(read_events(path))} events")
+    try:
+        events = read_events(path)
+    except InputError as error:
+        if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+            raise
+        reason, _, _ = str(error).partition("; ")
+        fix = f"none: the next drive moves it aside, as {path.name}.damaged-1 or so, and begins a new one"
+        return Finding("event log", WARN, reason, fix)
+    return Finding("event log", PASS, f"{path} can be read: {len(events)} events")
 
 
 def _check_clock(now: datetime) -> Finding:

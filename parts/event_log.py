@@ -1,6 +1,5 @@
 """The event log: SQLite, written by its own thread, so that no disk ever holds up the car."""
 
-import fcntl
 import logging
 import math
 import queue
@@ -8,60 +7,53 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from ..edge.errors import InputError
-from .events import COLUMNS, CREATE, SCHEMA, Event
+from .event_database import begin, lock, open_database
+from .event_pictures import PictureFolder, Pictures
+from .events import COLUMNS, Event
 
 logger = logging.getLogger(__name__)
 
 QUEUE_EVENTS = 256  # wait in memory while the disk cannot be written
+QUEUE_WITH_PICTURES = 16  # beyond, the rows alone: pictures are large
 RETRY_AFTER_S = 1.0
 CLOSE_WITHIN_S = 5.0
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What is kept of the onset: the camera frame uint8 [H, W(, 3)] and the evidence map [10, 10] in 0…1."""
-
-    frame: NDArray[np.uint8]
-    heat_map: NDArray[np.float32]
+PICTURES_MB = 200.0
 
 
 class EventLog:
-    """Writes events durably, in order: the row of an event is on the disk soon after it opens and after it ends.
+    """Writes events durably, in order: the row is on the disk soon after the event opens, changes and ends.
 
     Raises InputError when the log cannot be opened or another process writes it; after that `write` neither raises
-    nor waits. Events that a power cut or a kill left open are closed as `interrupted`.
+    nor waits. Events that a power cut or a kill left open are closed as `interrupted`. What is damaged, or no log of
+    this version, is moved aside and a new log begins; the numbers of events go on after all that is known.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, pictures_mb: float = PICTURES_MB) -> None:
         self._path = path
         self._queue: queue.Queue[tuple[Event, Pictures | None] | None] = queue.Queue(QUEUE_EVENTS)
         self._give_up_at_s = math.inf  # on the monotonic clock; set by `close`
+        self._told_of_purging = False
         self.lost = 0  # changes that never reached the disk
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(path)
-            with closing(_open(path)) as database, database:
-                database.execute("UPDATE events SET state = 'interrupted' WHERE state = 'open'")
-                (last_id,) = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+            self._lock = lock(path)
+            self._pictures = PictureFolder(path.parent, pictures_mb)
+            self.next_event_id = max(begin(path), self._pictures.last_event_id) + 1
         except BlockingIOError:
             raise InputError(f"another process writes {path}; stop it, or set LENS_EVENT_LOG elsewhere") from None
         except (OSError, sqlite3.Error) as error:
             raise InputError(f"the event log {path} cannot be opened ({error}); set LENS_EVENT_LOG elsewhere") from None
-        self.next_event_id = last_id + 1
         self._thread = threading.Thread(target=self._work, name="lens event log", daemon=True)
         self._thread.start()
 
     def write(self, event: Event, pictures: Pictures | None = None) -> None:
-        """Hand over a new or changed event, and the pictures of a new one. Returns at once."""
+        """Hand over a new or changed event, and the pictures of its onset or worst moment. Returns at once."""
+        if self._queue.qsize() >= QUEUE_WITH_PICTURES:
+            pictures = None
         try:
             self._queue.put_nowait((event, pictures))
         except queue.Full:
@@ -89,9 +81,27 @@ class EventLog:
                 continue
             if pictures is not None:
                 try:
-                    save_pictures(self._path.parent, event, pictures)
+                    self._pictures.save(pictures)
+                    self._keep_the_budget()
                 except Exception as error:  # noqa: BLE001 the row counts; a full disk has no room for its pictures
                     logger.warning("no pictures of lens event %d: %s", event.id, error)
+
+    def _keep_the_budget(self) -> None:
+        """Purge the oldest pictures when all together are too large. The rows say so first, then the files go."""
+        last = self._pictures.last_to_purge()
+        if not last:
+            return
+        with closing(open_database(self._path)) as database, database:
+            database.execute(
+                "UPDATE events SET picture = '', heat_map = '', worst_picture = '', worst_heat_map = '' WHERE id <= ?",
+                (last,),
+            )
+        self._pictures.purge(last)
+        if not self._told_of_purging:
+            self._told_of_purging = True
+            logger.warning(
+                "the pictures of lens events exceed LENS_PICTURES_MB: the oldest go, so far to event %d", last
+            )
 
     def _write_row(self, event: Event) -> None:
         """Write one row, trying again while the disk or another process stands in the way."""
@@ -99,7 +109,7 @@ class EventLog:
         told = False
         while True:
             try:
-                with closing(_open(self._path)) as database, database:
+                with closing(open_database(self._path)) as database, database:
                     database.execute(f"INSERT OR REPLACE INTO events ({columns}) VALUES ({marks})", astuple(event))
                 return
             except (OSError, sqlite3.OperationalError) as error:
@@ -113,43 +123,3 @@ class EventLog:
     def _lose(self, reason: str) -> None:
         self.lost += 1
         logger.error("the event log lost a change, %d so far: %s", self.lost, reason)
-
-
-def save_pictures(folder: Path, event: Event, pictures: Pictures) -> None:
-    """Write the clean frame as JPEG and the evidence map as a picture of its size. Raises OSError."""
-    frame = Image.fromarray(pictures.frame.squeeze())
-    for name in (event.picture, event.heat_map):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    frame.save(folder / event.picture, quality=95)
-    heat = Image.fromarray((pictures.heat_map * 255).astype(np.uint8))
-    heat.resize(frame.size, Image.Resampling.BILINEAR).save(folder / event.heat_map)
-
-
-def _lock(path: Path) -> BinaryIO:
-    """A lock that ends with this process, however it ends. Raises BlockingIOError when another holds it."""
-    file = path.with_name(f"{path.name}.lock").open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise
-    return file
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    # FULL: a commit is on the disk when it returns, also in the journal mode that lets readers in.
-    database = sqlite3.connect(path, timeout=5)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        (schema,) = database.execute("PRAGMA user_version").fetchone()
-        if schema == 0:
-            with database:
-                database.execute(CREATE)
-                database.execute(f"PRAGMA user_version = {SCHEMA}")
-        elif schema != SCHEMA:
-            raise sqlite3.DatabaseError(f"schema {schema}, this version writes {SCHEMA}")
-    except BaseException:
-        database.close()
-        raise
-    return database

@@ -9,8 +9,6 @@ import pytest
 
 from mle_uvad import __version__
 from mle_uvad.cli.main import app
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.events import Event
 
 
 def test_version_and_help(run: Any) -> None:
@@ -88,20 +86,6 @@ def test_train_tells_of_both_networks(run: Any, make_tub: Any, tmp_path: Path, m
     settings = json.loads((out / "run.json").read_text())["settings"]
     assert (settings["windows"], settings["held_out"]) == (48, "mud")
     assert len((out / "obscuration.jsonl").read_text().splitlines()) == settings["passes"]
-
-
-def test_events_lists_a_log(run: Any, tmp_path: Path) -> None:
-    path = tmp_path / "lens.db"
-    log = EventLog(path)
-    assert "no events" in run("events", path).out
-    began = "2026-01-02T03:04:05.678+00:00"
-    log.write(Event(7, "ended", began, 2.5, 0.51, 1.75, 0.25, 50, "p.jpg", "m.png", "d", "sha", "", "0"))
-    log.close()
-    table = run("events", path).out
-    for text in ("7", "ended", "2026-01-02 03:04:05", "2.5", "0.5100", "1.75", "25%", "p.jpg"):
-        assert text in table
-    (event,) = json.loads(run("events", path, "--json").out)
-    assert event["duration_s"] == 2.5
 
 
 def test_the_demo_refuses_a_folder_that_holds_something(run: Any, tmp_path: Path) -> None:

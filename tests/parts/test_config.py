@@ -51,3 +51,11 @@ def test_an_unknown_action_is_refused_with_those_there_are(value: object) -> Non
 def test_a_share_of_the_throttle_is_a_number_from_0_to_1(value: object) -> None:
     with pytest.raises(InputError, match=r"LENS_SLOW_THROTTLE is .*; give a number from 0 to 1"):
         LensConfig.read(SimpleNamespace(LENS_SLOW_THROTTLE=value))
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "200", True, None])
+def test_a_budget_of_pictures_is_a_number_above_0(value: object) -> None:
+    with pytest.raises(InputError, match=r"LENS_PICTURES_MB is .*; give a number above 0"):
+        LensConfig.read(SimpleNamespace(LENS_PICTURES_MB=value))
+    assert LensConfig.read(SimpleNamespace()).pictures_mb == 200
+    assert LensConfig.read(SimpleNamespace(LENS_PICTURES_MB=0.5)).pictures_mb == 0.5

@@ -5,37 +5,22 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_events import EVENT, ended, pictures
 
 from mle_uvad.edge import InputError
-from mle_uvad.parts.event_log import QUEUE_EVENTS, EventLog
-from mle_uvad.parts.events import Event, read_events
-
-EVENT = Event(
-    id=1,
-    state="open",
-    began_at="2026-01-01T00:00:00.000+00:00",
-    duration_s=None,
-    pcc=0.5,
-    peak_evidence=1.2,
-    peak_coverage=0.25,
-    frames=1,
-    picture="lens_events/000001.jpg",
-    heat_map="lens_events/000001_map.png",
-    drive="d",
-    model_sha256="m",
-    calibrated_at="",
-    version="0",
-)
+from mle_uvad.parts.event_log import QUEUE_EVENTS, QUEUE_WITH_PICTURES, EventLog
+from mle_uvad.parts.events import read_events
 
 KILLED = """
 import sys, os, signal
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from tests.parts.test_event_log import EVENT
+from made_events import EVENT
 from dataclasses import replace
 from mle_uvad.parts.event_log import EventLog
 from mle_uvad.parts.events import read_events
@@ -70,8 +55,7 @@ def test_a_killed_process_loses_no_event_and_the_open_one_is_closed_as_interrupt
     tmp_path: Path, kill: signal.Signals
 ) -> None:
     path = tmp_path / "lens.db"
-    repository = str(Path(__file__).parents[2])
-    program = KILLED.format(tests=repository, path=str(path), signal=kill.name)
+    program = KILLED.format(tests=str(Path(__file__).parents[1]), path=str(path), signal=kill.name)
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, timeout=60)
     assert done.returncode == -kill, done.stderr.decode()
     assert [event.state for event in read_events(path)] == ["ended", "ended", "open"]
@@ -94,7 +78,7 @@ def test_a_disk_that_fails_for_a_while_loses_nothing(tmp_path: Path, monkeypatch
     from mle_uvad.parts import event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
-    real, failures = event_log._open, [0]
+    real, failures = event_log.open_database, [0]
     path = tmp_path / "lens.db"
     log = EventLog(path)
 
@@ -104,7 +88,7 @@ def test_a_disk_that_fails_for_a_while_loses_nothing(tmp_path: Path, monkeypatch
             raise sqlite3.OperationalError("database or disk is full")
         return real(path)
 
-    monkeypatch.setattr(event_log, "_open", failing)
+    monkeypatch.setattr(event_log, "open_database", failing)
     log.write(EVENT)
     log.write(replace(EVENT, id=2))
     while failures[0] < 7:
@@ -124,24 +108,42 @@ def test_a_stuck_disk_never_holds_up_the_writer(tmp_path: Path, monkeypatch: pyt
     def failing(path: Path) -> sqlite3.Connection:
         raise OSError("input/output error")
 
-    monkeypatch.setattr(event_log, "_open", failing)
+    monkeypatch.setattr(event_log, "open_database", failing)
     for number in range(QUEUE_EVENTS + 10):
         log.write(replace(EVENT, id=number + 1))
     assert 1 <= log.lost <= 10  # all that did not fit; the worker may hold one more
     log.close()
 
 
-def test_a_full_disk_for_pictures_keeps_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
+def test_pictures_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mle_uvad.parts import event_log
 
+    monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
+    stuck, real = threading.Event(), event_log.open_database
+    log = EventLog(tmp_path / "lens.db")
+
+    def waiting(path: Path) -> sqlite3.Connection:
+        stuck.wait(10)
+        return real(path)
+
+    monkeypatch.setattr(event_log, "open_database", waiting)
+    for number in range(1, 41):
+        log.write(ended(number), pictures(number))
+    stuck.set()
+    log.close()
+    assert len(read_events(tmp_path / "lens.db")) == 40
+    kept = len(list((tmp_path / "lens_events").glob("*.jpg")))
+    assert QUEUE_WITH_PICTURES <= kept <= QUEUE_WITH_PICTURES + 1
+
+
+def test_a_full_disk_for_pictures_keeps_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mle_uvad.parts import event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
     path = tmp_path / "lens.db"
     log = EventLog(path)
     (tmp_path / "lens_events").write_text("in the way")
-    pictures = event_log.Pictures(np.zeros((12, 16, 3), np.uint8), np.zeros((10, 10), np.float32))
-    log.write(EVENT, pictures)
+    log.write(EVENT, pictures(1))
     later = replace(EVENT, id=2, state="ended")
     log.write(later)
     log.close()

@@ -1,0 +1,132 @@
+"""`mle-uvad events`: listing, choosing and exporting what the car logged."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_events import EVENT, ended, pictures
+
+from mle_uvad.parts.event_log import EventLog
+from mle_uvad.parts.events import COLUMNS, read_events
+
+FIRST = ended(1, began_at="2026-01-02T03:04:05.678+00:00", cleared_by="wiped", frames=50)
+SECOND = ended(2, began_at="2026-01-03T00:00:00.000+00:00", worst_level="ERROR", worst_picture="", pcc=None)
+THIRD = ended(3, began_at="2026-01-03T12:00:00.000+00:00", state="open", level="WARN", duration_s=None)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of three events, the last still open, with the pictures of two."""
+    path = tmp_path / "logs" / "lens.db"
+    log = EventLog(path)
+    for event in (FIRST, SECOND, THIRD):
+        log.write(event, pictures(event.id) if event is not SECOND else None)
+    log.close()
+    return path
+
+
+def listed(run: Any, *arguments: object) -> list[int]:
+    """The numbers of the events that these options choose."""
+    return [event["id"] for event in json.loads(run("events", *arguments, "--json").out)]
+
+
+def test_it_lists_a_log(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    assert "no events" in run("events", path).out
+    log.write(FIRST)
+    log.write(ended(2, picture="", heat_map=""))
+    log.close()
+    first, second = run("events", path).out.splitlines()[1:]
+    for text in ("1", "ended", "WARN", "2026-01-02 03:04:05", "2.5", "1.75", "25%", "wiped", "lens_events/000001.jpg"):
+        assert text in first
+    assert EVENT.cause in first
+    assert "purged" in second
+
+
+def test_json_has_every_column(run: Any, log: Path) -> None:
+    events = json.loads(run("events", log, "--json").out)
+    assert [tuple(event) for event in events] == 3 * [COLUMNS]
+    assert events[0]["advice"] == EVENT.advice
+    assert events[2]["duration_s"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ((), [1, 2, 3]),
+        (("--level", "ERROR"), [2]),
+        (("--level", "WARN"), [1, 3]),
+        (("--state", "open"), [3]),
+        (("--state", "interrupted"), []),
+        (("--since", "2026-01-03"), [2, 3]),
+        (("--since", "2026-01-03T00:00:01"), [3]),
+        (("--since", "2026-01-03T01:00:00+01:00"), [2, 3]),
+        (("--since", "2026-01-03T12:00:00Z"), [3]),
+        (("--since", "2026-01-03", "--state", "ended"), [2]),
+    ],
+)
+def test_a_choice_of_events(options: tuple[str, ...], chosen: list[int], run: Any, log: Path) -> None:
+    assert listed(run, log, *options) == chosen
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--level", "error"), "--level is error; give WARN or ERROR"),
+        (("--state", "closed"), "--state is closed; give one of open, ended, interrupted"),
+        (("--since", "yesterday"), "--since is yesterday; give a date in UTC, for example 2026-05-31"),
+        (("--csv", "."), ". is a folder; give the path of a file to --csv"),
+    ],
+)
+def test_what_is_no_choice_is_told_in_one_line(options: tuple[str, ...], line: str, run: Any, log: Path) -> None:
+    assert line in run("events", log, *options).error_line
+
+
+def test_csv_has_a_row_an_event(run: Any, log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "events.csv"
+    outcome = run("events", log, "--csv", out, "--since", "2026-01-03")
+    assert outcome.code == 0
+    assert f"{out}: 2 events" in outcome.err
+    rows = list(csv.DictReader(out.open(newline="")))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["id"], row["worst_level"], row["pcc"], row["duration_s"]) for row in rows] == [
+        ("2", "ERROR", "", "2.5"),
+        ("3", "WARN", "0.51", ""),
+    ]
+
+
+def test_csv_never_replaces_the_log(run: Any, log: Path) -> None:
+    before = read_events(log)
+    for name in ("lens.db", "lens.db-wal", "lens.db.lock"):
+        assert "belongs to the log" in run("events", log, "--csv", log.with_name(name)).error_line
+    assert read_events(log) == before
+
+
+def test_pictures_are_copied_and_missing_ones_told_by_the_exit_code(run: Any, log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = run("events", log, "--pictures", out)
+    assert outcome.code == 3
+    assert f"{out}: 4 pictures" in outcome.err
+    assert (
+        "skipped 2: picture is not beside the log (lens_events/000002.jpg, lens_events/000002_map.png)" in outcome.err
+    )
+    names = ["000001.jpg", "000001_map.png", "000003.jpg", "000003_map.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    for name in names:
+        assert (out / name).read_bytes() == (log.parent / "lens_events" / name).read_bytes()
+    assert "is not empty" in run("events", log, "--pictures", out).error_line
+    assert run("events", log, "--pictures", tmp_path / "one", "--level", "WARN").code == 0
+
+
+def test_a_log_from_elsewhere_takes_no_file_of_this_machine(run: Any, tmp_path: Path) -> None:
+    path, secret = tmp_path / "logs" / "lens.db", tmp_path / "secret.jpg"
+    secret.write_text("secret")
+    log = EventLog(path)
+    log.write(ended(1, picture="../secret.jpg", heat_map=str(secret), worst_picture="lens_events/../../secret.jpg"))
+    log.close()
+    out = tmp_path / "out"
+    assert run("events", path, "--pictures", out).code == 3
+    assert list(out.iterdir()) == []

@@ -38,7 +38,7 @@ class Bundle:
     parity: dict[str, Any]
     reference: Reference  # of the training drive: stands in until there is a calibration
     target: str = "onnx"
-    answers: list[list[float]] = field(default_factory=list)  # of the desktop on `made_up_frames`, for `verify`
+    answers: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.answers`
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
@@ -86,12 +86,19 @@ class Bundle:
                 parity=facts["parity"],
                 reference=reference,
                 target=target,
-                answers=[[float(number) for number in row] for row in facts.get("answers", [])],
+                answers=_read_answers(facts.get("answers", [])),
             )
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
+
+
+def _read_answers(rows: Any) -> list[list[float]]:
+    answers = np.array(rows, np.float64).reshape(-1, 3)
+    if not np.isfinite(answers).all():
+        raise ValueError("answers hold a number out of range")
+    return answers.tolist()
 
 
 def read_reference(numbers: Any) -> Reference:

@@ -71,7 +71,7 @@ def test_no_gpu_is_found_out_before_tensorrt_is_used(jetson: Jetson, jetson_bund
 def test_no_cuda_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda.ctypes.util, "find_library", lambda name: None)
     monkeypatch.setattr(cuda, "LIBRARIES", ("libcudart.so.0", "/usr/local/no/libcudart.so"))
-    with pytest.raises(InputError, match="libcudart, the CUDA runtime, is not on this machine; .*nvidia-jetpack"):
+    with pytest.raises(InputError, match=r"libcudart, the CUDA runtime, is not on this machine; .*nvidia-jetpack"):
         cuda.open_library()
 
 

@@ -1,4 +1,4 @@
-"""The engine beside the model: built once, built again for a reason, never read when it is not the one that was built."""
+"""The engine beside the model: built once, built again for a reason, never read unless it is the very one."""
 
 import json
 import logging
@@ -156,7 +156,7 @@ def test_an_engine_that_differs_is_not_kept(jetson: Jetson, jetson_bundle: Bundl
     with pytest.raises(InputError, match=r"not kept: .*log odds by 6.0e-02 \(allowed 5e-02\)"):
         open_backend(jetson_bundle, "trt")
     machine.error = float("nan")
-    with pytest.raises(InputError, match="not kept: .*frame 0 is error with trt, ok with ort"):
+    with pytest.raises(InputError, match=r"not kept: .*frame 0 is error with trt, ok with ort"):
         open_backend(jetson_bundle, "trt")
     assert not (jetson_bundle.folder / ENGINE_FILE).exists()
     machine.error = 0.04
@@ -166,10 +166,10 @@ def test_an_engine_that_differs_is_not_kept(jetson: Jetson, jetson_bundle: Bundl
 def test_what_tensorrt_says_of_a_graph_is_told(jetson: Jetson, jetson_bundle: Bundle, tmp_path: Path) -> None:
     machine = jetson()
     machine.refuses_to_build = "Could not find any implementation for node /Floor"
-    with pytest.raises(InputError, match="TensorRT 10.3.0 cannot build the engine: .*implementation for node /Floor"):
+    with pytest.raises(InputError, match=r"TensorRT 10.3.0 cannot build the engine: .*implementation for node /Floor"):
         open_backend(jetson_bundle, "trt")
     broken = Bundle(**{**vars(jetson_bundle), "model": b"no model"})
-    with pytest.raises(InputError, match="TensorRT 10.3.0 cannot read the graph: ModelImporter"):
+    with pytest.raises(InputError, match=r"TensorRT 10.3.0 cannot read the graph: ModelImporter"):
         open_backend(broken, "trt")
     smaller = Bundle(**{**vars(jetson_bundle), "height": 60})
     machine.refuses_to_build = ""

@@ -86,7 +86,7 @@ class Cuda:
         self._call("cudaHostAlloc", ctypes.byref(address), size, 0)
         block = (ctypes.c_ubyte * size).from_address(address.value or 0)
         weakref.finalize(block, self._library.cudaFreeHost, address.value).atexit = False
-        return np.frombuffer(block, np.uint8)
+        return np.frombuffer(memoryview(block), np.uint8)
 
     def upload(self, host: NDArray[np.uint8], device: "DeviceMemory") -> None:
         """Begin to copy pinned memory to the device. Leave it as it is until `synchronise`."""

@@ -59,7 +59,10 @@ def _build(bundle: Bundle, wanted: EngineFor, cuda: Cuda) -> "TrtBackend":
     backend = TrtBackend(bundle, plan, cuda)
     frames = made_up_frames(bundle.height, bundle.width)
     if problem := compare(Scorer(bundle, backend), Scorer(bundle, OrtBackend(bundle)), frames).problem:
-        raise InputError(f"the engine of TensorRT {VERSION} is not kept: against ONNX Runtime, {problem}")
+        raise InputError(
+            f"the engine of TensorRT {VERSION} is not kept: against ONNX Runtime, {problem};"
+            " export with --target onnx to stay with that"
+        )
     try:
         write_engine(bundle.folder, plan, wanted)
     except InputError as error:
@@ -107,7 +110,8 @@ class TrtBackend:
         if memory is not self._given[here]:  # not ours: a new drive
             self._memories[here].fill(MEMORY_IN, memory)
             self._memories[here].upload()
-        for name, value in zip(GRAPH_INPUTS, (frame, memory, shares, reference), strict=True):
+        values: tuple[NDArray[Any], ...] = (frame, memory, shares, reference)
+        for name, value in zip(GRAPH_INPUTS, values, strict=True):
             if name != MEMORY_IN:
                 self._inputs.fill(name, value)
         self._inputs.upload()

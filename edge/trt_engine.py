@@ -29,7 +29,7 @@ class Messages(trt.ILogger):
 def require_tensor_names() -> None:
     """Raises InputError for a TensorRT older than 8.5, which counts its tensors instead of naming them."""
     if not hasattr(trt.ICudaEngine, "num_io_tensors"):
-        raise InputError(f"TensorRT {VERSION} is too old; install JetPack 5.1 or newer, which has 8.5")
+        raise InputError(f"TensorRT {VERSION} is too old, 8.5 is the least; install JetPack 6 or newer")
 
 
 def build(model: bytes) -> bytes:

@@ -20,7 +20,7 @@ BACKENDS = ("ort", "trt")
 
 
 class Backend(Protocol):
-    """Runs the model of a bundle on one frame after the other; keeps no state of the drive."""
+    """Runs the model of a bundle on one frame after the other, for one Scorer."""
 
     name: str  # a calibration holds for one backend
     about: str  # versions and device, for people

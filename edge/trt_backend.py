@@ -16,14 +16,17 @@ from .errors import InputError, first_line
 from .made_up import made_up_frames
 from .memory import SPANS_S
 from .ort_backend import EACH_FRAME, WARM_UP_RUNS, Answer, Floats, OrtBackend
-from .trt_engine import VERSION, Messages, build, require_tensor_names
+from .parity import compare
+from .scorer import Scorer
+from .trt_engine import MESSAGES, VERSION, build, require_tensor_names
 
 logger = logging.getLogger(__name__)
 
 MEMORY_IN, MEMORY_OUT = "memory", "memory_out"
+STAY = "; to stay with ONNX Runtime, export with --target onnx"
 ALIGNMENT = 256  # bytes, of every tensor's address
 # Not trt.nptype: that of TensorRT 8.5 fails with numpy 1.24 and newer.
-DTYPES = {"FLOAT": np.float32, "UINT8": np.uint8, "INT32": np.int32}
+DTYPES = {"FLOAT": np.float32, "UINT8": np.uint8}
 
 
 def open_trt(bundle: Bundle, *, rebuild: bool = False) -> "TrtBackend":
@@ -46,23 +49,15 @@ def open_trt(bundle: Bundle, *, rebuild: bool = False) -> "TrtBackend":
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 what TensorRT and ctypes throw has no base class
-        raise InputError(
-            f"TensorRT {VERSION} fails ({first_line(error)}); type: mle-uvad build-engine BUNDLE"
-        ) from None
+        raise InputError(f"TensorRT {VERSION} fails ({first_line(error)}){STAY}") from None
 
 
 def _build(bundle: Bundle, wanted: EngineFor, cuda: Cuda) -> "TrtBackend":
-    from .parity import compare
-    from .scorer import Scorer  # here: it makes backends
-
     plan = build(bundle.model)
     backend = TrtBackend(bundle, plan, cuda)
     frames = made_up_frames(bundle.height, bundle.width)
     if problem := compare(Scorer(bundle, backend), Scorer(bundle, OrtBackend(bundle)), frames).problem:
-        raise InputError(
-            f"the engine of TensorRT {VERSION} is not kept: against ONNX Runtime, {problem};"
-            " export with --target onnx to stay with that"
-        )
+        raise InputError(f"the engine of TensorRT {VERSION} is not kept: against ONNX Runtime, {problem}{STAY}")
     try:
         write_engine(bundle.folder, plan, wanted)
     except InputError as error:
@@ -73,21 +68,22 @@ def _build(bundle: Bundle, wanted: EngineFor, cuda: Cuda) -> "TrtBackend":
 class TrtBackend:
     """Runs an engine. All memory is made here; a frame takes one copy to the device, one run, two copies back.
 
-    The memory of the graph stays on the device in two blocks that take turns: what one frame writes the next reads.
+    The memory of the graph stays on the device in two blocks that take turns: what one frame writes the next reads. So
+    a backend serves one Scorer at a time.
     """
 
     name = "trt"
 
     def __init__(self, bundle: Bundle, plan: bytes, cuda: Cuda) -> None:
         self.about = f"TensorRT {VERSION}, {PRECISION}, {cuda.gpu}"
-        self._cuda, self._messages = cuda, Messages()
-        self._runtime = trt.Runtime(self._messages)  # has to outlive the engine
+        self._cuda = cuda
+        self._runtime = trt.Runtime(MESSAGES)  # has to outlive the engine
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise InputError(f"TensorRT {VERSION} refuses its engine: {self._messages.error}")
+            raise InputError(f"TensorRT {VERSION} refuses its engine: {MESSAGES.reason()}")
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise InputError(f"TensorRT {VERSION} cannot run the engine: {self._messages.error}")
+            raise InputError(f"TensorRT {VERSION} cannot run the engine: {MESSAGES.reason()}")
         found = {self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)}
         if found != {*GRAPH_INPUTS, *GRAPH_OUTPUTS}:
             raise InputError(f"the engine has the tensors {', '.join(sorted(found))}; export the bundle again")
@@ -118,7 +114,7 @@ class TrtBackend:
         self._place(MEMORY_IN, self._memories[here].address(MEMORY_IN))
         self._place(MEMORY_OUT, self._memories[1 - here].address(MEMORY_IN))
         if not self._context.execute_async_v3(self._cuda.stream):
-            raise RuntimeError(f"TensorRT cannot run: {self._messages.error}")
+            raise RuntimeError(f"TensorRT cannot run: {MESSAGES.reason()}")
         self._outputs.download()
         self._memories[1 - here].download()  # for the caller, who looks whether it is finite
         self._cuda.synchronise()
@@ -142,7 +138,7 @@ class TrtBackend:
 
     def _place(self, name: str, address: int) -> None:
         if not self._context.set_tensor_address(name, address):
-            raise RuntimeError(f"TensorRT refuses the address of {name}: {self._messages.error}")
+            raise RuntimeError(f"TensorRT refuses the address of {name}: {MESSAGES.reason()}")
 
     def _warm_up(self, bundle: Bundle) -> None:
         frame, memory = np.zeros((bundle.height, bundle.width, 3), np.uint8), np.zeros_like(self._given[0])

@@ -18,12 +18,22 @@ class Messages(trt.ILogger):
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)  # not super(): pybind wants it by name
-        self.error = "no reason given"
+        self._error = ""
 
     def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+        """Called by TensorRT."""
         if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-            self.error = msg.strip().splitlines()[0] if msg.strip() else "an error without words"
+            self._error = msg.strip().partition("\n")[0]
         logger.debug("TensorRT: %s", msg)
+
+    def reason(self) -> str:
+        """The last error since this was asked, in one line."""
+        error, self._error = self._error, ""
+        return error or "no reason given"
+
+
+# The one of the process: TensorRT goes on using the first logger that it is given, whoever gave it.
+MESSAGES = Messages()
 
 
 def require_tensor_names() -> None:
@@ -37,18 +47,17 @@ def build(model: bytes) -> bytes:
 
     Raises InputError when TensorRT cannot read or build the graph.
     """
-    messages = Messages()
-    builder = trt.Builder(messages)
+    builder = trt.Builder(MESSAGES)
     # Up to 9 a network of static shapes has to be asked for; from 10 on there is no other.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH) if MAJOR < 10 else 0)
-    parser = trt.OnnxParser(network, messages)
+    parser = trt.OnnxParser(network, MESSAGES)
     if not parser.parse(model):
-        reason = parser.get_error(0).desc() if parser.num_errors else messages.error
+        reason = parser.get_error(0).desc() if parser.num_errors else MESSAGES.reason()
         raise InputError(f"TensorRT {VERSION} cannot read the graph: {reason}; export the bundle with --target jetson")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.clear_flag(trt.BuilderFlag.TF32)  # on by default: it would round the grey levels
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise InputError(f"TensorRT {VERSION} cannot build the engine: {messages.error}; end other programs")
+        raise InputError(f"TensorRT {VERSION} cannot build the engine: {MESSAGES.reason()}; end other programs")
     return bytes(plan)

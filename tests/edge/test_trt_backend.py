@@ -2,6 +2,7 @@
 
 import gc
 import json
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -85,7 +86,6 @@ def test_a_score_outlives_the_frames_behind_it(
 def test_all_memory_is_given_back(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
     cudart = jetson().cudart
     scorer = Scorer(jetson_bundle)
-    answer_memory = scorer._memory
     drive(scorer, moving_frames(3))
     answer_memory = scorer._memory  # pinned: a view of it keeps it alive
     gone = weakref.ref(scorer.backend)
@@ -157,6 +157,7 @@ def test_tf32_is_switched_off(jetson: Jetson, jetson_bundle: Bundle) -> None:
 def test_the_stand_in_refuses_what_tensorrt_refuses(jetson: Jetson, jetson_bundle: Bundle) -> None:
     machine = jetson()
     backend: Any = open_backend(jetson_bundle, "trt")
+    trt_engine = sys.modules["mle_uvad.edge.trt_engine"]  # of this stand-in
     context, stream = backend._context, backend._cuda.stream
     address = context.addresses["frame"]
     assert not context.set_tensor_address("no such", address)
@@ -167,11 +168,11 @@ def test_the_stand_in_refuses_what_tensorrt_refuses(jetson: Jetson, jetson_bundl
         assert not context.execute_async_v3(stream)
     del context.addresses["frame"]
     assert not context.execute_async_v3(stream)
-    assert "Address is not set for tensor frame" in backend._messages.error
+    assert "Address is not set for tensor frame" in trt_engine.MESSAGES.reason()
     context.set_tensor_address("frame", backend._inputs._host.ctypes.data)  # the host's
     with pytest.raises(Crash):
         context.execute_async_v3(stream)
     with pytest.raises(Crash):
-        machine.module().Runtime(backend._messages).deserialize_cuda_engine(b"no plan")
+        machine.module().Runtime(trt_engine.MESSAGES).deserialize_cuda_engine(b"no plan")
     with pytest.raises(TypeError):
         machine.module().Builder(object())

@@ -53,6 +53,9 @@ $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade pip
 	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,dev]'
+	# 4 MB that tests/edge/test_real_signatures.py looks at; without them it is passed over. What the bindings depend on
+	# are gigabytes from elsewhere, and not needed for that.
+	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime
 	touch $@
 
 $(VENV)/installed: $(VENV)/requirements $(shell find $(FOLDERS) -name '*.py')

@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from ..edge.errors import InputError
-from . import making, measuring, using, vehicle  # noqa: F401 they join the application
+from . import making, measuring, using, vehicle, verifying  # noqa: F401 they join the application
 from .app import app
 from .console import console
 

@@ -84,7 +84,7 @@ def train(
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished training.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; on the car it is models/lens.")],
-    target: Annotated[str, typer.Option(help="onnx.")] = "onnx",
+    target: Annotated[str, typer.Option(help="onnx, pi or jetson: what the bundle is for.")] = "onnx",
     as_json: Json = False,
 ) -> None:
     """Export a trained run to a bundle, checked against PyTorch."""
@@ -92,7 +92,18 @@ def export(
     from ..export.bundle import export_bundle
 
     bundle = export_bundle(run, out, target)
-    figures = {"bundle": str(out), "bytes": len(bundle.model), "sha256": bundle.sha256, **bundle.parity}
+    if target == "jetson":
+        console.print(
+            f"TensorRT can build every node; the engine is made on the Jetson: mle-uvad build-engine {out.name}",
+            markup=False,
+        )
+    figures = {
+        "bundle": str(out),
+        "target": target,
+        "bytes": len(bundle.model),
+        "sha256": bundle.sha256,
+        **bundle.parity,
+    }
     print_figures(
         figures,
         f"{out}: {len(bundle.model) / 1e6:.2f} MB for frames {bundle.width}x{bundle.height}; PCC differs from PyTorch"

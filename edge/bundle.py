@@ -1,7 +1,7 @@
 """A bundle: the folder that goes to the car, `model.onnx` with `bundle.json` beside it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ FACTS_FILE = "bundle.json"
 # what the clean drive looked like; then what the frame says, the memory for the next one, and two pictures for people.
 GRAPH_INPUTS = ("frame", "memory", "shares", "reference")
 GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "motion", "logits", "pictures", "memory_out", "residual")
+TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; a jetson bundle is run by TensorRT where that can be had
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144
 MODEL_BYTES_MAX = 64 * 1024**2
@@ -36,6 +37,8 @@ class Bundle:
     training: dict[str, Any]
     parity: dict[str, Any]
     reference: Reference  # of the training drive: stands in until there is a calibration
+    target: str = "onnx"
+    answers: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.answers`
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
@@ -70,11 +73,32 @@ class Bundle:
             if tuple(facts["spans_s"]) != SPANS_S:
                 raise ValueError(f"spans_s is {facts['spans_s']}")
             reference = read_reference(facts["reference"])
-            return cls(folder, model, seen["sha256"], height, width, facts["training"], facts["parity"], reference)
+            target = facts.get("target", "onnx")
+            if target not in TARGETS:
+                raise ValueError(f"target is {target!r}")
+            return cls(
+                folder=folder,
+                model=model,
+                sha256=seen["sha256"],
+                height=height,
+                width=width,
+                training=facts["training"],
+                parity=facts["parity"],
+                reference=reference,
+                target=target,
+                answers=_read_answers(facts.get("answers", [])),
+            )
         except InputError:
             raise
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
+
+
+def _read_answers(rows: Any) -> list[list[float]]:
+    answers = np.array(rows, np.float64).reshape(-1, 3)
+    if not np.isfinite(answers).all():
+        raise ValueError("answers hold a number out of range")
+    return answers.tolist()
 
 
 def read_reference(numbers: Any) -> Reference:

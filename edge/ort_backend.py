@@ -34,6 +34,7 @@ class OrtBackend:
     """Runs the model of a bundle. Raises InputError for a model that is not one of ours."""
 
     name = "ort"
+    about = f"ONNX Runtime {onnxruntime.__version__}, one thread"
 
     def __init__(self, bundle: Bundle) -> None:
         options = onnxruntime.SessionOptions()

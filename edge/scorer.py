@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .backend import Backend, make_backend
 from .bundle import Bundle
 from .frame import frame_fault, to_rgb
 from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
@@ -36,11 +37,9 @@ class Scorer:
     `reference` is that of the bundle until a calibration sets its own.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        from .ort_backend import OrtBackend  # here: reading a tub or a bundle needs no onnxruntime
-
+    def __init__(self, bundle: Bundle, backend: Backend | None = None) -> None:
         self.bundle = bundle
-        self.backend = OrtBackend(bundle)
+        self.backend = make_backend(bundle) if backend is None else backend
         self.reference = bundle.reference
         self._clock = MemoryClock()
         self.restart()

@@ -18,18 +18,20 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from ..edge.bundle import FACTS_FILE, GRAPH_INPUTS, GRAPH_OUTPUTS, MODEL_FILE, SCHEMA, Bundle, write_reference
+from ..edge.bundle import FACTS_FILE, GRAPH_INPUTS, GRAPH_OUTPUTS, MODEL_FILE, SCHEMA, TARGETS, Bundle, write_reference
 from ..edge.errors import InputError
 from ..edge.frame import to_grey80
 from ..edge.measures import pearson
 from ..edge.memory import HALF, MEMORY_SIZE, PICTURES, SPANS_S, MemoryClock, Reference, enlarge
+from ..edge.ort_backend import OrtBackend
+from ..edge.parity import answers
 from ..edge.scorer import Scorer
 from ..training.model import Autoencoder
 from ..training.obscuration import ObscurationNet, pictures, statistics
 from ..training.run import RunFolder
 from .graph import FrameGraph
+from .tensorrt_support import check_tensorrt
 
-TARGETS = ("onnx",)
 OPSET = 17  # the newest that TensorRT 8.6 reads
 PCC_TOLERANCE = 1e-5
 LOGITS_TOLERANCE = 1e-2  # the logarithm of a nearly flat place magnifies rounding
@@ -48,14 +50,15 @@ class Parity:
 def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
     """Write the bundle of a finished run to `out` and return it as loaded again.
 
+    The target says what the bundle is for: the graph is the same. For `jetson` every node of it is looked up in what
+    TensorRT builds, and the car takes TensorRT where it can.
+
     A bundle that is already there is replaced only after the new one has passed; its calibration stays, and is
     refused by the car from then on. Raises InputError for an unfinished run, an unknown target, a folder with
-    other files, and a graph that differs from PyTorch by more than 1e-5 in PCC.
+    other files, a graph that TensorRT cannot build, and one that differs from PyTorch by more than 1e-5 in PCC.
     """
     if target not in TARGETS:
-        raise InputError(
-            f"target is {target!r}; this version exports {', '.join(TARGETS)}, which a Pi and a Jetson run too"
-        )
+        raise InputError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")
     if out.exists() and not (out / FACTS_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists and is no bundle; give a new folder to --out")
     run = RunFolder(run_folder)
@@ -64,9 +67,14 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
     reference = trained_on.numpy()
     with _folder_beside(out) as draft:
         _write_model(draft / MODEL_FILE, model, net, samples.shape[1:3], facts)
-        _write_facts(draft, samples.shape[1:3], facts, reference, None)
-        parity = check_parity(model, net, Scorer(Bundle.load(draft)), samples)
-        _write_facts(draft, samples.shape[1:3], facts, reference, parity)
+        if target == "jetson":
+            check_tensorrt(onnx.load(draft / MODEL_FILE))
+        _write_facts(draft, samples.shape[1:3], facts, reference, {"target": target})
+        bundle = Bundle.load(draft)
+        scorer = Scorer(bundle, OrtBackend(bundle))
+        parity = check_parity(model, net, scorer, samples)
+        checked = {"target": target, "parity": asdict(parity), "answers": answers(scorer)}
+        _write_facts(draft, samples.shape[1:3], facts, reference, checked)
         out.mkdir(parents=True, exist_ok=True)
         for name in (MODEL_FILE, FACTS_FILE):
             (draft / name).replace(out / name)
@@ -140,7 +148,7 @@ def _write_model(
 
 
 def _write_facts(
-    folder: Path, size: tuple[int, ...], facts: dict[str, Any], reference: Reference, parity: Parity | None
+    folder: Path, size: tuple[int, ...], facts: dict[str, Any], reference: Reference, checked: dict[str, Any]
 ) -> None:
     model = (folder / MODEL_FILE).read_bytes()
     bundle_facts = {
@@ -150,7 +158,8 @@ def _write_facts(
         "spans_s": list(SPANS_S),
         "reference": write_reference(reference),
         "training": {name: facts[name] for name in ("settings", "frames", "data_fingerprint", "versions")},
-        "parity": asdict(parity) if parity else {},
+        "parity": {},
+        **checked,
     }
     (folder / FACTS_FILE).write_text(json.dumps(bundle_facts, indent=2))
 

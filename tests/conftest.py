@@ -3,7 +3,8 @@
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from typing import Any
 import hand_made
 import numpy as np
 import pytest
+from fake_cudart import FakeCudart
+from fake_tensorrt import Machine
 from numpy.typing import NDArray
 from PIL import Image
 
 from mle_uvad.calibration import Calibration
 from mle_uvad.calibration.rules import clean_limits
-from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge import backend as backend_module
+from mle_uvad.edge import cuda as cuda_module
+from mle_uvad.edge.bundle import FACTS_FILE, Bundle
 from mle_uvad.edge.memory import Reference, make_reference
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
@@ -138,6 +143,36 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def bundle_folder(bundle: Bundle, tmp_path: Path) -> Path:
     """A copy of the bundle to damage."""
     return Path(shutil.copytree(bundle.folder, tmp_path / "lens"))
+
+
+@pytest.fixture
+def jetson_bundle(bundle_folder: Path) -> Bundle:
+    """A copy of the bundle as exported for a Jetson."""
+    facts = json.loads((bundle_folder / FACTS_FILE).read_text())
+    (bundle_folder / FACTS_FILE).write_text(json.dumps(facts | {"target": "jetson"}))
+    return Bundle.load(bundle_folder)
+
+
+@pytest.fixture
+def jetson(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
+    """`jetson(version)`: from then on this process has stand-ins for a GPU, libcudart and the module `tensorrt`."""
+    ours = [f"mle_uvad.edge.{name}" for name in ("trt_backend", "trt_engine")]
+
+    def forget() -> None:  # they hold the `tensorrt` that they were imported with
+        backend_module._announce.cache_clear()
+        for name in ours:
+            sys.modules.pop(name, None)
+
+    def make(version: str = "10.3.0") -> Machine:
+        forget()
+        machine = Machine(FakeCudart(), version)
+        monkeypatch.setitem(sys.modules, "tensorrt", machine.module())
+        monkeypatch.setattr(cuda_module, "open_library", lambda: machine.cudart)
+        return machine
+
+    forget()
+    yield make
+    forget()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ ARROWS = {
 }
 FOLDERS = sorted(ARROWS)
 ON_THE_CAR = ("edge", "calibration", "parts")  # with numpy and Pillow alone
-RUNTIMES = {"edge/ort_backend.py": "onnxruntime"}
+RUNTIMES = {"edge/ort_backend.py": "onnxruntime", "edge/trt_backend.py": "tensorrt", "edge/trt_engine.py": "tensorrt"}
 WORKSHOP = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "safetensors"}
 WORKSHOP |= {f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "cli")}
 FORBIDDEN = (  # what runs what it reads
@@ -99,7 +99,7 @@ def test_the_arrows_are_seen_at_all() -> None:
     assert len(set().union(*map(edges_of, FOLDERS))) > 15
     assert ("onnxruntime",) in set(imported(REPOSITORY / "edge" / "ort_backend.py"))
     # Imports inside functions count too.
-    assert ("mle_uvad", "edge", "ort_backend") in set(imported(REPOSITORY / "edge" / "scorer.py"))
+    assert ("mle_uvad", "edge", "ort_backend") in set(imported(REPOSITORY / "edge" / "backend.py"))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -141,8 +141,8 @@ def test_too_little_disk_for_the_cache(run: Any, make_tub: Any, tmp_path: Path, 
     assert not (tmp_path / "runs" / "a").exists()
 
 
-@pytest.mark.parametrize("target", ["jetson", "pi", "tpu"])
-def test_a_target_of_a_later_version(target: str, run: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["tpu", ""])
+def test_an_unknown_target(target: str, run: Any, tmp_path: Path) -> None:
     outcome = run(tmp_path / "run", "--target", target, "--out", tmp_path / "b", entry=main.export_model)
     assert repr(target) in outcome.error_line
     assert not (tmp_path / "b").exists()

@@ -112,7 +112,7 @@ def test_no_run_at_all_is_refused(tmp_path: Path) -> None:
     assert "no run in" in refused(lambda: export_bundle(tmp_path / "run", tmp_path / "lens", "onnx"))
 
 
-@pytest.mark.parametrize("target", ["jetson", "pi", "tflite", ""])
+@pytest.mark.parametrize("target", ["coral", "tflite", ""])
 def test_an_unknown_target_is_refused(make_run: MakeRun, tmp_path: Path, target: str) -> None:
     line = refused(lambda: export_bundle(make_run().folder, tmp_path / "lens", target))
     assert repr(target) in line

@@ -1,0 +1,178 @@
+"""The TensorRT backend on a stand-in that runs the model by ONNX Runtime: what it moves, where, and when."""
+
+import gc
+import json
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_tensorrt import Crash, Machine
+from numpy.typing import NDArray
+
+from mle_uvad.edge.backend import open_backend
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.memory import MEMORY_SIZE, enlarge
+from mle_uvad.edge.scorer import FrameScore, Scorer
+
+Frame = NDArray[np.uint8]
+Jetson = Callable[..., Machine]
+VERSIONS = ["8.5.2", "8.6.1", "10.3.0", "11.4.0.106"]
+
+
+def drive(scorer: Scorer, frames: list[Frame], begin_s: float = 0.0) -> list[FrameScore]:
+    return [scorer.score(frame, begin_s + number / 20) for number, frame in enumerate(frames)]
+
+
+def assert_same(some: list[FrameScore], others: list[FrameScore]) -> None:
+    assert [score.status for score in some] == [score.status for score in others]
+    for one, other in zip(some, others, strict=True):
+        for name in ("pcc", "logits", "pictures", "motion"):
+            first, second = getattr(one, name), getattr(other, name)
+            assert (first is None) == (second is None)
+            assert first is None or np.allclose(first, second, atol=1e-5), name
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_it_says_what_onnx_runtime_says(
+    jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]], version: str
+) -> None:
+    jetson(version)
+    trt, ort = Scorer(jetson_bundle), Scorer(jetson_bundle, open_backend(jetson_bundle, "ort"))
+    assert (trt.backend.name, ort.backend.name) == ("trt", "ort")
+    assert trt.backend.about == f"TensorRT {version}, fp32, sm_87, 8 processors"
+    frames = moving_frames(12)
+    for begin_s in (0.0, 100.0):  # the second after a gap: the memory begins anew
+        assert_same(drive(trt, frames, begin_s), drive(ort, frames, begin_s))
+    frames[3] = np.zeros_like(frames[3])  # dark: the memory is dropped within the drive
+    scores = drive(trt, frames, 200.0)
+    assert_same(scores, drive(ort, frames, 200.0))
+    assert [score.status for score in scores].count("dark") == 1
+
+
+def test_a_frame_takes_four_copies_at_most_and_no_memory(
+    jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
+) -> None:
+    cudart = jetson().cudart
+    scorer, frames = Scorer(jetson_bundle), moving_frames(6)
+
+    def calls_of(frame: Frame, t_s: float) -> dict[str, int]:
+        before = dict(cudart.calls)
+        assert scorer.score(frame, t_s).status == "ok"
+        return {name: count - before[name] for name, count in cudart.calls.items() if count != before[name]}
+
+    first = calls_of(frames[0], 0.0)  # uploads the empty memory
+    assert first == {"cudaMemcpyAsync": 4, "cudaStreamSynchronize": 1}
+    for number, frame in enumerate(frames[1:], start=1):
+        assert calls_of(frame, number / 20) == {"cudaMemcpyAsync": 3, "cudaStreamSynchronize": 1}
+
+
+def test_a_score_outlives_the_frames_behind_it(
+    jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
+) -> None:
+    jetson()
+    scorer, frames = Scorer(jetson_bundle), moving_frames(5)
+    kept = scorer.score(frames[0], 0.0)
+    assert kept.logits is not None
+    assert kept.pictures is not None
+    logits, pictures = kept.logits.copy(), kept.pictures.copy()
+    drive(scorer, frames[1:], 0.05)
+    assert np.array_equal(kept.logits, logits)
+    assert np.array_equal(kept.pictures, pictures)
+
+
+def test_all_memory_is_given_back(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
+    cudart = jetson().cudart
+    scorer = Scorer(jetson_bundle)
+    drive(scorer, moving_frames(3))
+    answer_memory = scorer._memory  # pinned: a view of it keeps it alive
+    gone = weakref.ref(scorer.backend)
+    assert (len(cudart.device), len(cudart.host)) == (5, 5)
+    del scorer
+    gc.collect()
+    assert gone() is None
+    assert (len(cudart.device), len(cudart.host)) == (0, 1)
+    assert np.isfinite(answer_memory).all()
+    del answer_memory
+    gc.collect()
+    assert not cudart.host
+
+
+def test_the_memory_it_hands_out_cannot_be_written(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
+    jetson()
+    scorer = Scorer(jetson_bundle)
+    drive(scorer, moving_frames(1))
+    with pytest.raises(ValueError, match="read-only"):
+        scorer._memory[0, 0] = 1
+
+
+def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
+    jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
+) -> None:
+    jetson()
+    backend, ort = open_backend(jetson_bundle, "trt"), open_backend(jetson_bundle, "ort")
+    [frame] = moving_frames(1)
+    good: dict[str, NDArray[Any]] = {
+        "frame": frame,
+        "memory": np.zeros((2, MEMORY_SIZE), np.float32),
+        "shares": np.ones(2, np.float32),
+        "reference": enlarge(jetson_bundle.reference),
+    }
+    for name, value in good.items():
+        for wrong in (value.astype(np.float64), value[:1], value.reshape(-1)[:-1]):
+            with pytest.raises(ValueError, match=rf"{name} is {wrong.dtype}"):
+                backend.run(**{**good, name: wrong})
+    mirrored = frame[:, ::-1]
+    assert not mirrored.flags.c_contiguous
+    answers = [one.run(**{**good, "frame": mirrored}) for one in (backend, ort)]
+    assert answers[0].pcc == pytest.approx(answers[1].pcc, abs=1e-6)
+    assert answers[0].pcc != pytest.approx(ort.run(**good).pcc, abs=1e-6)
+
+
+def test_a_gpu_that_fails_is_a_status_and_the_next_frame_begins_anew(
+    jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
+) -> None:
+    cudart = jetson().cudart
+    trt, ort = Scorer(jetson_bundle), Scorer(jetson_bundle, open_backend(jetson_bundle, "ort"))
+    frames = moving_frames(6)
+    drive(trt, frames[:3])
+    for call in ("cudaMemcpyAsync", "cudaStreamSynchronize"):
+        cudart.fail[call] = 719
+        score = trt.score(frames[3], 0.2)
+        assert score.status == "error"
+        assert f"{call}: as the test wants it (CUDA error 719)" in score.detail
+        del cudart.fail[call]
+    assert_same(drive(trt, frames, 10.0), drive(ort, frames, 10.0))
+
+
+def test_tf32_is_switched_off(jetson: Jetson, jetson_bundle: Bundle) -> None:
+    jetson()
+    open_backend(jetson_bundle, "trt")
+    head = (jetson_bundle.folder / "model.engine").read_bytes().split(b"\n")[1]
+    assert json.loads(head)["flags"] == []
+
+
+def test_the_stand_in_refuses_what_tensorrt_refuses(jetson: Jetson, jetson_bundle: Bundle) -> None:
+    machine = jetson()
+    backend: Any = open_backend(jetson_bundle, "trt")
+    trt_engine = sys.modules["mle_uvad.edge.trt_engine"]  # of this stand-in
+    context, stream = backend._context, backend._cuda.stream
+    address = context.addresses["frame"]
+    assert not context.set_tensor_address("no such", address)
+    with pytest.raises(TypeError):
+        context.set_tensor_address("frame", "0x1000")
+    for wrong in (address + 4, address + 128):
+        context.set_tensor_address("frame", wrong)
+        assert not context.execute_async_v3(stream)
+    del context.addresses["frame"]
+    assert not context.execute_async_v3(stream)
+    assert "Address is not set for tensor frame" in trt_engine.MESSAGES.reason()
+    context.set_tensor_address("frame", backend._inputs._host.ctypes.data)  # the host's
+    with pytest.raises(Crash):
+        context.execute_async_v3(stream)
+    with pytest.raises(Crash):
+        machine.module().Runtime(trt_engine.MESSAGES).deserialize_cuda_engine(b"no plan")
+    with pytest.raises(TypeError):
+        machine.module().Builder(object())

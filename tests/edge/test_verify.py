@@ -1,0 +1,132 @@
+"""Verification: what the export noted is asked again, on frames that every machine makes alike."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_tensorrt import Machine
+from numpy.typing import NDArray
+
+from mle_uvad.edge import parity, verify
+from mle_uvad.edge.backend import open_backend
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.made_up import COUNT, made_up_frames
+from mle_uvad.edge.parity import Differences, compare, compare_answers
+from mle_uvad.edge.scorer import Scorer
+from mle_uvad.edge.verify import Verification
+
+DIGEST = "10c026f81cfff5ef522692f52678f28440fd944883c46b41cb9b39362c321d53"  # of the made-up frames of 160×120
+Frame = NDArray[np.uint8]
+Jetson = Callable[..., Machine]
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Verification]:
+    """`verified(bundle, backend, frames)` on a clock that steps a millisecond with every look at it."""
+    monkeypatch.setattr(verify, "TIMED", 6)
+
+    def run(bundle: Bundle, backend: str, frames: list[Frame] | None = None) -> Verification:
+        now = [0.0]
+
+        def clock() -> float:
+            now[0] += 1e-3
+            return now[0]
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds
+
+        return verify.verify(bundle, backend, frames or [], clock=clock, sleep=sleep)
+
+    return run
+
+
+def test_the_made_up_frames_are_the_same_on_every_machine() -> None:
+    frames = made_up_frames(120, 160)
+    assert {(frame.shape, frame.dtype.name) for frame in frames} == {((120, 160, 3), "uint8")}
+    digest = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
+    assert digest == DIGEST
+    assert len(frames) == COUNT
+    moved = [np.abs(one.astype(int) - two).mean() for one, two in pairwise(frames)]
+    assert min(moved) > 5
+    drop = [frame[30:60, 40:80].std((0, 1)).max() for frame in frames]
+    assert min(drop[: COUNT // 2]) > 5
+    assert max(drop[COUNT // 2 :]) == 0
+    assert made_up_frames(97, 131)[-1].shape == (97, 131, 3)
+
+
+def test_the_export_notes_what_the_made_up_frames_give(bundle: Bundle) -> None:
+    assert len(bundle.answers) == COUNT
+    assert compare_answers(Scorer(bundle)) == Differences(COUNT, 0.0, pytest.approx(0, abs=1e-6), 0.0)
+
+
+def test_onnx_runtime_passes_and_tells_the_machine(bundle: Bundle, verified: Callable[..., Verification]) -> None:
+    found = verified(bundle, "ort")
+    assert found.problem == ""
+    assert found.ort is None
+    assert found.desktop.frames == COUNT
+    assert found.machine["backend"].startswith("ONNX Runtime ")
+    assert found.machine["model"] == bundle.sha256[:12]
+    assert found.machine["camera"] == "160x120"
+    assert (found.back_to_back.frames, found.paced.frames) == (6, 6)
+    # The scorer looks at the clock of the machine; ours stepped once within each frame.
+    assert found.back_to_back.p50 == pytest.approx(1.0)
+
+
+def test_the_paced_frames_keep_the_pace(
+    bundle: Bundle, moving_frames: Callable[..., list[Frame]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "TIMED", 5)
+    scorer, times, now = Scorer(bundle), [], [0.0]
+    score = scorer.score
+    monkeypatch.setattr(scorer, "score", lambda frame, t_s: (times.append(t_s), score(frame, t_s))[1])
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    verify._time(scorer, moving_frames(2), 20.0, lambda: now[0], sleep)
+    assert times == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2])
+
+
+def test_tensorrt_is_held_against_the_desktop_and_against_onnx_runtime(
+    jetson: Jetson, jetson_bundle: Bundle, verified: Callable[..., Verification], moving_frames: Any
+) -> None:
+    machine = jetson()
+    found = verified(jetson_bundle, "trt", moving_frames(9))
+    assert found.problem == ""
+    assert found.ort is not None
+    assert (found.desktop.frames, found.ort.frames) == (COUNT, 9)
+    machine.error = 0.2  # the engine was fine when it was built
+    found = verified(jetson_bundle, "trt")
+    assert found.problem.startswith("against the desktop's answers: differs: log odds by 2.0e-01 (allowed 5e-02)")
+
+
+def test_a_device_that_answers_otherwise_than_the_desktop_fails(
+    bundle: Bundle, verified: Callable[..., Verification]
+) -> None:
+    for place, by, told in ((0, 2e-3, "PCC by 2.0e-03"), (1, 0.1, "log odds by 1.0e-01"), (2, 0.1, "log odds by")):
+        answers = [list(row) for row in bundle.answers]
+        answers[7][place] += by
+        assert told in verified(replace(bundle, answers=answers), "ort").problem
+    assert "the desktop 23" in verified(replace(bundle, answers=bundle.answers[:-1]), "ort").problem
+
+
+def test_a_bundle_without_answers_is_refused(bundle: Bundle, verified: Callable[..., Verification]) -> None:
+    with pytest.raises(InputError, match="has no answers to verify; export it again"):
+        verified(replace(bundle, answers=[]), "ort")
+
+
+def test_a_difference_that_is_no_number_is_a_problem() -> None:
+    assert "PCC by nan" in Differences(5, float("nan"), 0.0, 0.0).problem
+    assert "pictures by 1.0e-02" in Differences(5, 0.0, 0.0, 1e-2).problem
+    assert Differences(5, parity.PCC_TOLERANCE, parity.LOGITS_TOLERANCE, parity.PICTURES_TOLERANCE).problem == ""
+
+
+def test_frames_that_say_nothing_are_a_problem(bundle: Bundle) -> None:
+    one, other = Scorer(bundle), Scorer(bundle, open_backend(bundle, "ort"))
+    assert "no frame can be scored" in compare(one, other, [np.zeros((120, 160, 3), np.uint8)] * 3).problem
+    assert "no frame can be scored" in compare(one, other, []).problem

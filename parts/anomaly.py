@@ -1,4 +1,4 @@
-"""The Donkeycar part: camera frame in, five plain values out, events to the log."""
+"""The Donkeycar part: camera frame in, plain values out, events to the log."""
 
 import logging
 import threading
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..calibration.calibration import Calibration
 from ..edge.bundle import Bundle
-from ..edge.errors import InputError
-from ..edge.evidence import Limits
-from ..edge.monitor import Monitor, Reading
+from ..edge.monitor import Reading
 from ..edge.scorer import Scorer
+from .calibrating import Calibrating
 from .config import LensConfig
 from .event_log import EventLog, Pictures
 from .events import Event
@@ -29,29 +27,40 @@ COMPLAIN_EVERY_S = 30.0
 COMPLAINTS_KEPT = 50
 WORKER_LEAVES_WITHIN_S = 1.0
 
-Outputs = tuple[float | None, bool, float, int, str]
-STARTING: Outputs = (None, False, 0.0, 0, "warmup")
+Recorded = tuple[float | None, bool, float, int, str]
+Outputs = tuple[float | None, bool, float, int, str, str]
+STARTING: Recorded = (None, False, 0.0, 0, "warmup")
 
 
 class MLEAnomalyPart:
     """Scores every camera frame and says whether the lens is obscured.
 
-    Add it with `inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs`, threaded or not. The constructor
-    raises InputError for a bad bundle or log, before the car moves; after that nothing raises or blocks.
-    Without a calibration that fits the bundle the status is `uncalibrated` and no event is raised.
+    Add it with `inputs=part.inputs, outputs=part.outputs`, threaded or not; the second input is a button's channel
+    and may be left out. The constructor raises InputError for a bad bundle or log, before the car moves; after that
+    nothing raises, and threaded nothing blocks. Without a calibration that fits the bundle the status is
+    `uncalibrated` and no event is raised. A press of the button starts a calibration while driving, another cancels
+    it (`Calibrating`).
     """
 
+    inputs = ["cam/image_array", "web/w1"]  # noqa: RUF012 Vehicle wants a list
     # −1…1 or None, bool, 0…1, number of the event or 0, see `edge.scorer`, `edge.evidence`, `edge.alarm`
-    outputs = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012 Vehicle wants a list
+    recorded = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012
+    outputs = [*recorded, "lens/calibration"]  # noqa: RUF012 the last is for people: how a calibration goes, or empty
 
     def __init__(
-        self, bundle: Path, calibration: Path, event_log: Path, *, clock: Callable[[], float] = time.monotonic
+        self,
+        bundle: Path,
+        calibration: Path,
+        event_log: Path,
+        *,
+        false_alarms_per_hour: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         scorer = Scorer(Bundle.load(bundle))
         self._clock = clock
-        self._calibrated_at, limits = _limits(scorer, calibration)
         self._log = EventLog(event_log)
-        self._monitor = Monitor(scorer, limits, self._log.next_event_id)
+        self._calibrating = Calibrating(scorer, calibration, false_alarms_per_hour, self._log.next_event_id)
+        self._monitor = self._calibrating.monitor
         self._drive = uuid.uuid4().hex
         self._event: Event | None = None
         self._event_began_s = 0.0
@@ -59,21 +68,33 @@ class MLEAnomalyPart:
         self._worker_gone = threading.Event()
         self._worker_gone.set()
         # Values and their time, replaced whole: the loop reads them while the worker writes.
-        self._published: tuple[Outputs, float | None] = (STARTING, None)
+        self._published: tuple[Recorded, float | None] = (STARTING, None)
         self._complained: dict[str, float] = {}
 
     @classmethod
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
         """Build the part from the LENS_ keys of myconfig.py."""
         config = LensConfig.read(cfg)
-        return cls(config.bundle, config.calibration, config.event_log)
+        part = cls(
+            config.bundle,
+            config.calibration,
+            config.event_log,
+            false_alarms_per_hour=config.false_alarms_per_hour,
+        )
+        part.inputs = ["cam/image_array", config.calibrate_button]
+        return part
 
-    def run(self, frame: Any) -> Outputs:
-        """Score a frame in the drive loop itself and return the five values for it."""
-        return self._watch(frame, self._clock())
+    def run(self, frame: Any, button: Any = None) -> Outputs:
+        """Score a frame in the drive loop itself and return the values for it."""
+        self._calibrating.press(button)
+        return (*self._watch(frame, self._clock()), self._calibrating.news)
 
-    def run_threaded(self, frame: Any) -> Outputs:
+    def run_threaded(self, frame: Any, button: Any = None) -> Outputs:
         """Hand a frame to the worker and return the newest values, which belong to an earlier frame."""
+        self._calibrating.press(button)
+        return (*self._newest(frame), self._calibrating.news)
+
+    def _newest(self, frame: Any) -> Recorded:
         now_s = self._clock()
         outputs, fresh_s = self._published
         if fresh_s is None:  # the first call: other parts may have taken seconds to start
@@ -97,11 +118,12 @@ class MLEAnomalyPart:
         self._worker_gone.wait(WORKER_LEAVES_WITHIN_S)
         if self._event is not None:
             self._end_event(self._clock())
+        self._calibrating.close(self._clock())
         self._log.close()
 
-    def _watch(self, frame: Any, t_s: float) -> Outputs:
+    def _watch(self, frame: Any, t_s: float) -> Recorded:
         try:
-            reading = self._monitor.watch(frame, t_s)
+            reading = self._calibrating.watch(frame, t_s)
             self._keep_log(reading, frame)
         except Exception as error:  # noqa: BLE001 a part that raises stops the car
             self._complain(f"{type(error).__name__}: {error}", t_s)
@@ -142,7 +164,7 @@ class MLEAnomalyPart:
             heat_map=f"lens_events/{number:06d}_map.png",
             drive=self._drive,
             model_sha256=self._monitor.scorer.bundle.sha256,
-            calibrated_at=self._calibrated_at,
+            calibrated_at=self._calibrating.calibrated_at,
             version=__version__,
         )
         assert reading.evidence.map is not None  # an event begins on good evidence only
@@ -161,13 +183,3 @@ class MLEAnomalyPart:
                 self._complained.clear()
             self._complained[text] = t_s
             logger.warning("lens monitor: %s", text)
-
-
-def _limits(scorer: Scorer, path: Path) -> tuple[str, Limits | None]:
-    """When the calibration was made, and its limits; none, with one line why, where it cannot be used."""
-    try:
-        calibration = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
-    except InputError as error:
-        logger.warning("lens monitor runs uncalibrated: %s", error)
-        return "", None
-    return calibration.created_at, calibration.limits

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..calibration.rules import block_probability
 from ..edge.bundle import CALIBRATION_FILE
 from ..edge.errors import InputError
 
@@ -14,6 +15,8 @@ KEYS: dict[str, Any] = {
     "LENS_BUNDLE": "models/lens",
     "LENS_CALIBRATION": "",  # calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
+    "LENS_CALIBRATE_BUTTON": "web/w1",  # the channel that starts a calibration while driving; web/w1 to web/w5
+    "LENS_FALSE_ALARMS_PER_HOUR": 1.0,  # that such a calibration allows
     "LENS_ACTION": "warn",
     "LENS_SLOW_THROTTLE": 0.5,  # 0…1, of the autopilot's throttle
 }
@@ -26,6 +29,8 @@ class LensConfig:
     bundle: Path
     calibration: Path
     event_log: Path
+    calibrate_button: str
+    false_alarms_per_hour: float
     action: str
     slow_throttle: float
 
@@ -47,6 +52,8 @@ class LensConfig:
             bundle=bundle,
             calibration=car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE,
             event_log=car / values["LENS_EVENT_LOG"],
+            calibrate_button=_channel(values["LENS_CALIBRATE_BUTTON"]),
+            false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
             action=known_action(values["LENS_ACTION"]),
             slow_throttle=share_of_throttle(values["LENS_SLOW_THROTTLE"]),
         )
@@ -63,4 +70,17 @@ def share_of_throttle(value: Any) -> float:
     """A number of 0…1. Raises InputError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
         raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")
+    return float(value)
+
+
+def _channel(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"LENS_CALIBRATE_BUTTON is {value!r}; give a channel, for example 'web/w1'")
+    return value
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"LENS_FALSE_ALARMS_PER_HOUR is {value!r}; give a number, for example 1")
+    block_probability(value)
     return float(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..calibration.calibration import Calibration
-from ..calibration.calibrator import Calibrator
+from ..calibration.calibrator import CANCELLED, Calibrator
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
 from ..edge.monitor import Monitor, Reading
@@ -114,16 +114,21 @@ class Calibrating:
         elif before == "collecting":
             self._end(unsaved, t_s)
         elif self._state == "drifting" != before:
-            logger.warning("lens monitor: the picture as a whole is no longer the calibration's; calibrate again")
+            logger.warning("lens monitor: drifting: the whole picture is unlike the calibration's; calibrate again")
         elif t_s - self._ended_s > NEWS_LASTS_S:
             self.news = ""
 
     def _end(self, unsaved: str, t_s: float) -> None:
-        detail = self._calibrator.detail or unsaved
-        outcome = "refused" if self._state == "invalid" else self._calibrator.detail or "calibrated"
-        self.news = f"not calibrated: {detail}" if outcome == "refused" else f"lens {outcome}"
+        cancelled = self._calibrator.detail == CANCELLED
+        outcome = "refused" if self._state == "invalid" else CANCELLED if cancelled else "calibrated"
+        detail = unsaved if outcome == "calibrated" else self._calibrator.detail
+        self.news = {
+            "refused": f"not calibrated: {detail}",
+            CANCELLED: "calibration cancelled",
+            "calibrated": "lens calibrated",
+        }[outcome]
         self._ended_s = t_s
-        logger.warning("lens monitor: calibration %s%s", outcome, f": {detail}" if detail != outcome and detail else "")
+        logger.warning("lens monitor: %s%s", self.news, f"; {unsaved}" if unsaved else "")
         self._mailbox.answer(outcome, self._calibrator.progress, detail, t_s)
 
 

@@ -23,7 +23,7 @@ class Calibrating:
     """Follows the button and the command, calibrates, and puts new limits into force without a restart.
 
     `press` belongs to the drive loop, all else to whoever scores: the worker of a threaded part, so that neither the
-    end of a drive nor the disk holds up the loop. The end (`clean_limits` on 60 s at 20 Hz) takes 0.04 s on a desktop
+    end of a drive nor the disk holds up the loop. The end (`clean_limits` on 75 s at 20 Hz) takes 0.04 s on a desktop
     core, the reference before it 0.03 s; a Raspberry Pi may take ten times as long, and the file an fsync. A part that
     is not threaded lets the loop wait for that, twice in a calibration.
     """

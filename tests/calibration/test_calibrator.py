@@ -156,7 +156,7 @@ def test_too_short(old: Limits) -> None:
     assert road.calibrator.detail.startswith("too short: it ended at 50%; ")
     slow = Road(Calibrator(None, 1.0), hz=2.0)
     slow.calibrator.start()
-    assert "120 frames can be scored and calibration needs 300" in slow.drive(DRIVE_S + 2).calibrator.detail
+    assert "150 frames can be scored and calibration needs 300" in slow.drive(DRIVE_S + 2).calibrator.detail
 
 
 def test_a_camera_whose_scores_hardly_vary() -> None:

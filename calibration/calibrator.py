@@ -20,7 +20,8 @@ LOOK_S, LISTEN_S = 45.0, 75.0
 IDLE_MAX_S = 90.0  # of frames that tell nothing, before the drive is given up
 # A faster camera is thinned to these steps, which bounds the memory: 450 pictures or 2500 maps are 4 MB.
 LOOK_EVERY_S, LISTEN_EVERY_S = 0.1, 0.03
-OBSCURED_SHARE_MAX = 0.5  # of the first part of the drive
+IN_DOUBT_SHARE_MAX = 0.5  # of the first part of the drive
+VERDICTS = ("ok", "obscured", "drifting")  # a standing car, say, leaves it as it was
 CANCELLED = "cancelled"
 IDLE = {  # why frames told nothing, and what to do
     "still": ("the car stood", "calibrate while driving"),
@@ -38,7 +39,7 @@ class _Gathered:
     """What the drive has given so far."""
 
     looked_s: float = 0.0
-    obscured_s: float = 0.0  # of that, by the limits in force
+    in_doubt_s: float = 0.0  # of that, obscured by the limits in force, or drifting
     pictures: list[NDArray[np.float32]] = field(default_factory=list)
     listened_s: float = 0.0
     times_s: list[float] = field(default_factory=list)
@@ -80,6 +81,8 @@ class Calibrator:
         self._gathered = _Gathered()
         self._t_s = math.inf  # of the last reading
         self._last_pcc: float | None = None
+        self._drifting = False
+        self._was_drifting = False  # when the drive began
         self.state = self._at_rest()
 
     @property
@@ -96,6 +99,7 @@ class Calibrator:
         """Begin a drive; what an unfinished one gathered is dropped."""
         self.listening, self.detail, self.state = None, "", "collecting"
         self._gathered, self.frames, self._last_pcc = _Gathered(), 0, None
+        self._was_drifting = self._drifting
 
     def cancel(self) -> None:
         """Leave all as it was."""
@@ -110,8 +114,10 @@ class Calibrator:
     def watch(self, reading: Reading) -> None:
         """Take what is known of a frame. The last one makes the limits; the others cost next to nothing."""
         step_s, self._t_s = min(max(reading.t_s - self._t_s, 0.0), GAP_S), reading.t_s
+        if reading.alarm.status in VERDICTS:
+            self._drifting = reading.alarm.status == "drifting"
         if self.state in ("calibrated", "drifting"):
-            self.state = "drifting" if reading.alarm.status == "drifting" else "calibrated"
+            self.state = self._at_rest()
         if self.state != "collecting":
             return
         try:
@@ -120,7 +126,7 @@ class Calibrator:
             self._end("invalid", str(error))
 
     def _at_rest(self) -> str:
-        return "uncalibrated" if self.limits is None else "calibrated"
+        return "uncalibrated" if self.limits is None else "drifting" if self._drifting else "calibrated"
 
     def _end(self, state: str, detail: str = "") -> None:
         self.state, self.detail, self.listening = state, detail, None
@@ -158,14 +164,14 @@ class Calibrator:
     def _look(self, reading: Reading, step_s: float) -> None:
         gathered, pictures = self._gathered, reading.score.pictures
         gathered.looked_s += step_s
-        gathered.obscured_s += step_s * reading.alarm.obscured
+        gathered.in_doubt_s += step_s * (reading.alarm.obscured or self._drifting)
         if gathered.due(reading.t_s, LOOK_EVERY_S):
             assert pictures is not None  # it tells
             gathered.pictures.append(pictures)
         if gathered.looked_s < LOOK_S:
             return
-        # In a world that changed, the limits in force say nothing of the lens.
-        if gathered.obscured_s > OBSCURED_SHARE_MAX * LOOK_S and reading.alarm.status != "drifting":
+        # A world known to have changed is what calibration is for; one that seems to, while driving, may be a wet lens.
+        if gathered.in_doubt_s > IN_DOUBT_SHARE_MAX * LOOK_S and not self._was_drifting:
             raise InputError(
                 "by the calibration before, the lens is obscured; wipe the lens, or delete calibration.json when the"
                 " camera was moved"
@@ -186,7 +192,7 @@ class Calibrator:
             gathered.sums[half] = gathered.sums[half] + score.pictures
             gathered.counts[half] += 1
         if gathered.listened_s >= LISTEN_S:
-            self.limits = self._limits()
+            self.limits, self._drifting = self._limits(), False
             self._end("calibrated")
 
     def _limits(self) -> Limits:

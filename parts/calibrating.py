@@ -114,7 +114,9 @@ class Calibrating:
         elif before == "collecting":
             self._end(unsaved, t_s)
         elif self._state == "drifting" != before:
-            logger.warning("lens monitor: drifting: the whole picture is unlike the calibration's; calibrate again")
+            logger.warning(
+                "lens monitor: the whole picture is unlike the calibration's; wipe the lens, calibrate again"
+            )
         elif t_s - self._ended_s > NEWS_LASTS_S:
             self.news = ""
 

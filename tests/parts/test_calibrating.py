@@ -178,6 +178,24 @@ def test_an_obscured_lens_is_refused_and_keeps_its_alarm(calibrated_car: Car) ->
     assert said[-1][5].startswith("not calibrated: by the calibration before, the lens is obscured; wipe the lens")
 
 
+def test_another_light_is_told_once_raises_no_event_and_is_what_calibration_is_for(
+    calibrated_car: Car, caplog: Any
+) -> None:
+    clear = calibrated_car.frames
+    assert {values[4] for values in calibrated_car.drive(40)} == {"warmup", "ok"}
+    harder = [(frame.astype(float) - 120) * 1.8 + 120 for frame in clear]
+    calibrated_car.frames = [frame.clip(0, 255).astype(np.uint8) for frame in harder]
+    said = calibrated_car.drive(60)
+    assert said[-1][4] == "drifting"
+    calibrated_car.drive(3, still=True)
+    said += calibrated_car.drive(10)
+    assert {values[4] for values in said[-10:]} == {"drifting"}
+    assert caplog.text.count("the whole picture is unlike the calibration's; wipe the lens, calibrate again") == 1
+    assert not any(values[1] for values in said)
+    after = calibrated_car.drive(DRIVE_S + 20, press=True)
+    assert (after[-1][4], calibrated_car.part._calibrating._calibrator.state) == ("ok", "calibrated")
+
+
 def test_a_disk_that_refuses_is_told_and_the_limits_hold(car: Car, caplog: Any) -> None:
     car.file.mkdir()  # in the way; a write-protected folder would not stop root
     said = car.drive(DRIVE_S + 8, press=True)

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..edge.bundle import Bundle, read_reference, write_reference
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
 from ..edge.memory import PLACES
+from ..edge.scorer import Scorer
 from ..edge.whole_file import replacing
 from .rules import BLOCKS_MIN, place_limits
 
@@ -51,6 +53,35 @@ class Calibration:
                     f" run `mle-uvad calibrate {bundle.folder} --tub TUB`"
                 )
         return ""
+
+    @classmethod
+    def of(
+        cls,
+        scorer: Scorer,
+        limits: Limits,
+        maxima: NDArray[np.float64],
+        *,
+        rule: str,
+        false_alarms_per_hour: float | None,
+        frames: int,
+        duration_s: float,
+        now: datetime,
+    ) -> "Calibration":
+        """Limits just made with a scorer, the maxima [2, K] they rest on, and what they hold for."""
+        bundle = scorer.bundle
+        return cls(
+            limits=limits,
+            maxima=maxima,
+            rule=rule,
+            false_alarms_per_hour=false_alarms_per_hour,
+            frames=frames,
+            duration_s=duration_s,
+            model_sha256=bundle.sha256,
+            backend=scorer.backend.name,
+            height=bundle.height,
+            width=bundle.width,
+            created_at=now.isoformat(timespec="seconds"),
+        )
 
     @classmethod
     def load_for(cls, path: Path, bundle: Bundle, backend: str) -> "Calibration":

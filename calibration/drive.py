@@ -7,8 +7,8 @@ from datetime import datetime
 
 import numpy as np
 
+from ..edge.drift import telling
 from ..edge.errors import InputError
-from ..edge.evidence import STILL_MOTION
 from ..edge.memory import GAP_S, SPANS_S, make_reference
 from ..edge.replay import drive_again
 from ..edge.scorer import FrameScore, Scorer
@@ -32,7 +32,7 @@ class Watched:
 
     def telling(self) -> list[int]:
         """Numbers of the scores with a settled memory on a car that moves."""
-        return [i for i, score in enumerate(self.scores) if score.settled and score.motion >= STILL_MOTION]
+        return [i for i, score in enumerate(self.scores) if telling(score)]
 
 
 def calibrate_on_tub(
@@ -82,19 +82,16 @@ def calibrate_on_tub(
             scorer.reference,
             false_alarms_per_hour,
         )
-    steps_s, bundle = np.diff(watched.times_s), scorer.bundle
-    return Calibration(
-        limits=limits,
-        maxima=maxima,
+    steps_s = np.diff(watched.times_s)
+    return Calibration.of(
+        scorer,
+        limits,
+        maxima,
         rule=rule,
         false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
         frames=len(pccs),
         duration_s=float(steps_s[(steps_s > 0) & (steps_s <= GAP_S)].sum()),  # driven: pauses do not count
-        model_sha256=bundle.sha256,
-        backend=scorer.backend.name,
-        height=bundle.height,
-        width=bundle.width,
-        created_at=now.isoformat(timespec="seconds"),
+        now=now,
     )
 
 

@@ -18,6 +18,7 @@ from ..edge.scorer import Scorer
 from ..edge.tub import Tub
 from .app import Json, app, leave_for, print_figures
 from .console import Bar
+from .running import calibrate_running_car
 
 TubFolder = Annotated[Path, typer.Argument(metavar="TUB", help="Folder of a recorded drive, with manifest.json.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `export-model` wrote.")]
@@ -25,8 +26,9 @@ BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder tha
 
 @app.command()
 def calibrate(
-    bundle: BundleFolder,
-    tub: Annotated[Path, typer.Option(help="A drive with a wiped lens, on this car, in this light.")],
+    bundle: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="Folder that `export-model` wrote.")] = None,
+    tub: Annotated[Path | None, typer.Option(help="A drive with a wiped lens, on this car, in this light.")] = None,
+    car: Annotated[Path | None, typer.Option(help="Instead of both: the folder of a car that is being driven.")] = None,
     rule: Annotated[
         str, typer.Option(help="clean: for a false-alarm rate; pcc: by the PCC alone; paper: µ − 0.5σ.")
     ] = "clean",
@@ -34,7 +36,14 @@ def calibrate(
     out: Annotated[Path | None, typer.Option(help="By default calibration.json in the bundle.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the limits of this vehicle from a drive."""
+    """Make the limits of this vehicle, from a recorded drive or on the car itself while it is driven."""
+    if car is not None:
+        if bundle or tub or out or (rule, false_alarms_per_hour) != ("clean", 1.0):
+            raise InputError("--car takes all else from its myconfig.py; give --car alone")
+        calibrate_running_car(car, as_json)
+        return
+    if bundle is None or tub is None:
+        raise InputError("nothing to calibrate on; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
     scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
     path = _new_file(out or bundle / CALIBRATION_FILE, tub, bundle)
     with Bar("calibrating") as bar:

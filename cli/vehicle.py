@@ -89,7 +89,7 @@ def events(
 
 def _point_out_the_tub(car: Path, *, wanted: bool) -> None:
     try:
-        problem = tub_refuses(read_car_config(car), MLEAnomalyPart.outputs, wanted=wanted)
+        problem = tub_refuses(read_car_config(car), MLEAnomalyPart.recorded, wanted=wanted)
     except InputError as error:
         problem = str(error)  # the lines are in; a configuration that cannot be read is the car's own matter
     if problem:

@@ -1,20 +1,19 @@
-"""The Donkeycar part: camera frame in, five plain values out, events to the log."""
+"""The Donkeycar part: camera frame in, plain values out, events to the log."""
 
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..calibration.calibration import Calibration
 from ..edge.bundle import Bundle
-from ..edge.errors import InputError
-from ..edge.evidence import Limits
-from ..edge.monitor import Monitor, Reading
+from ..edge.monitor import Reading
 from ..edge.scorer import Scorer
+from .calibrating import Calibrating
 from .config import LensConfig
 from .event_keeper import Change, EventKeeper, Origin
 from .event_log import PICTURES_MB, EventLog
@@ -29,20 +28,25 @@ COMPLAIN_EVERY_S = 30.0
 COMPLAINTS_KEPT = 50
 WORKER_LEAVES_WITHIN_S = 1.0
 
-Outputs = tuple[float | None, bool, float, int, str]
-STARTING: Outputs = (None, False, 0.0, 0, "warmup")
+Recorded = tuple[float | None, bool, float, int, str]
+Outputs = tuple[float | None, bool, float, int, str, str]
+STARTING: Recorded = (None, False, 0.0, 0, "warmup")
 
 
 class MLEAnomalyPart:
     """Scores every camera frame and says whether the lens is obscured.
 
-    Add it with `inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs`, threaded or not. The constructor
-    raises InputError for a bad bundle or log, before the car moves; after that nothing raises or blocks.
-    Without a calibration that fits the bundle the status is `uncalibrated` and no event is raised.
+    Add it with `inputs=part.inputs, outputs=part.outputs`, threaded or not; the second input is a button's channel
+    and may be left out. The constructor raises InputError for a bad bundle or log, before the car moves; after that
+    nothing raises, and threaded nothing blocks. Without a calibration that fits the bundle the status is
+    `uncalibrated` and no event is raised. A press of the button starts a calibration while driving, another cancels
+    it (`Calibrating`).
     """
 
+    inputs = ["cam/image_array", "web/w1"]  # noqa: RUF012 Vehicle wants a list
     # −1…1 or None, bool, 0…1, number of the event or 0, see `edge.scorer`, `edge.evidence`, `edge.alarm`
-    outputs = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012 Vehicle wants a list
+    recorded = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012
+    outputs = [*recorded, "lens/calibration"]  # noqa: RUF012 the last is for people: how a calibration goes, or empty
 
     def __init__(
         self,
@@ -52,40 +56,48 @@ class MLEAnomalyPart:
         *,
         action: str = "warn",
         pictures_mb: float = PICTURES_MB,
+        false_alarms_per_hour: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         scorer = Scorer(Bundle.load(bundle))
         self._clock = clock
-        calibrated_at, limits = _limits(scorer, calibration)
         self._log = EventLog(event_log, pictures_mb=pictures_mb)
-        self._monitor = Monitor(scorer, limits, self._log.next_event_id)
-        origin = Origin(uuid.uuid4().hex, scorer.bundle.sha256, calibrated_at, software_versions())
+        self._calibrating = Calibrating(scorer, calibration, false_alarms_per_hour, self._log.next_event_id)
+        origin = Origin(uuid.uuid4().hex, scorer.bundle.sha256, self._calibrating.calibrated_at, software_versions())
         self._events = EventKeeper(origin, action)
         self._slot: NewestSlot[tuple[Any, float]] = NewestSlot()
         self._worker_gone = threading.Event()
         self._worker_gone.set()
         # Values and their time, replaced whole: the loop reads them while the worker writes.
-        self._published: tuple[Outputs, float | None] = (STARTING, None)
+        self._published: tuple[Recorded, float | None] = (STARTING, None)
         self._complained: dict[str, float] = {}
 
     @classmethod
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
         """Build the part from the LENS_ keys of myconfig.py."""
         config = LensConfig.read(cfg)
-        return cls(
+        part = cls(
             config.bundle,
             config.calibration,
             config.event_log,
             action=config.action,
             pictures_mb=config.pictures_mb,
+            false_alarms_per_hour=config.false_alarms_per_hour,
         )
+        part.inputs = ["cam/image_array", config.calibrate_button]
+        return part
 
-    def run(self, frame: Any) -> Outputs:
-        """Score a frame in the drive loop itself and return the five values for it."""
-        return self._watch(frame, self._clock())
+    def run(self, frame: Any, button: Any = None) -> Outputs:
+        """Score a frame in the drive loop itself and return the values for it."""
+        self._calibrating.press(button)
+        return (*self._watch(frame, self._clock()), self._calibrating.news)
 
-    def run_threaded(self, frame: Any) -> Outputs:
+    def run_threaded(self, frame: Any, button: Any = None) -> Outputs:
         """Hand a frame to the worker and return the newest values, which belong to an earlier frame."""
+        self._calibrating.press(button)
+        return (*self._newest(frame), self._calibrating.news)
+
+    def _newest(self, frame: Any) -> Recorded:
         now_s = self._clock()
         outputs, fresh_s = self._published
         if fresh_s is None:  # the first call: other parts may have taken seconds to start
@@ -109,11 +121,13 @@ class MLEAnomalyPart:
         self._worker_gone.wait(WORKER_LEAVES_WITHIN_S)
         for change in self._events.finish(self._clock()):
             self._log.write(change.event)
+        self._calibrating.close(self._clock())
         self._log.close()
 
-    def _watch(self, frame: Any, t_s: float) -> Outputs:
+    def _watch(self, frame: Any, t_s: float) -> Recorded:
         try:
-            reading = self._monitor.watch(frame, t_s)
+            reading = self._calibrating.watch(frame, t_s)
+            self._events.origin = replace(self._events.origin, calibrated_at=self._calibrating.calibrated_at)
             for change in self._events.follow(reading, datetime.now(timezone.utc)):
                 self._log.write(change.event, _pictures(change, reading, frame))
         except Exception as error:  # noqa: BLE001 a part that raises stops the car
@@ -138,13 +152,3 @@ def _pictures(change: Change, reading: Reading, frame: Any) -> Pictures | None:
     if change.pictures is None or reading.evidence.map is None:
         return None
     return Pictures(frame.copy(), reading.evidence.map, change.pictures)
-
-
-def _limits(scorer: Scorer, path: Path) -> tuple[str, Limits | None]:
-    """When the calibration was made, and its limits; none, with one line why, where it cannot be used."""
-    try:
-        calibration = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
-    except InputError as error:
-        logger.warning("lens monitor runs uncalibrated: %s", error)
-        return "", None
-    return calibration.created_at, calibration.limits

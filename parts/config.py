@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..calibration.rules import block_probability
 from ..edge.bundle import CALIBRATION_FILE
 from ..edge.errors import InputError
 
@@ -15,6 +16,8 @@ KEYS: dict[str, Any] = {
     "LENS_CALIBRATION": "",  # calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
     "LENS_PICTURES_MB": 200,  # of the events, beside the log; the oldest go first
+    "LENS_CALIBRATE_BUTTON": "web/w1",  # the channel that starts a calibration while driving; web/w1 to web/w5
+    "LENS_FALSE_ALARMS_PER_HOUR": 1.0,  # that such a calibration allows
     "LENS_ACTION": "warn",
     "LENS_SLOW_THROTTLE": 0.5,  # 0…1, of the autopilot's throttle
 }
@@ -28,6 +31,8 @@ class LensConfig:
     calibration: Path
     event_log: Path
     pictures_mb: float
+    calibrate_button: str
+    false_alarms_per_hour: float
     action: str
     slow_throttle: float
 
@@ -50,6 +55,8 @@ class LensConfig:
             calibration=car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE,
             event_log=car / values["LENS_EVENT_LOG"],
             pictures_mb=_megabytes(values["LENS_PICTURES_MB"]),
+            calibrate_button=_channel(values["LENS_CALIBRATE_BUTTON"]),
+            false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
             action=known_action(values["LENS_ACTION"]),
             slow_throttle=share_of_throttle(values["LENS_SLOW_THROTTLE"]),
         )
@@ -72,4 +79,17 @@ def share_of_throttle(value: Any) -> float:
 def _megabytes(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
         raise InputError(f"LENS_PICTURES_MB is {value!r}; give a number above 0, for example 200")
+    return float(value)
+
+
+def _channel(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"LENS_CALIBRATE_BUTTON is {value!r}; give a channel, for example 'web/w1'")
+    return value
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"LENS_FALSE_ALARMS_PER_HOUR is {value!r}; give a number, for example 1")
+    block_probability(value)
     return float(value)

@@ -79,7 +79,7 @@ def _check_manage_py(car: Path) -> Finding:
 
 def _check_tub(config: CarConfig) -> Finding:
     wanted = ManagePy.read(config.car).state != "absent"
-    if problem := tub_refuses(config, MLEAnomalyPart.outputs, wanted=wanted):
+    if problem := tub_refuses(config, MLEAnomalyPart.recorded, wanted=wanted):
         raise InputError(problem)
     return Finding("tub", PASS, f"{config.tub} can take the records")
 

@@ -11,7 +11,10 @@ logger = logging.getLogger(__name__)
 # Donkeycar's DriveMode passes the user's throttle on in these modes, and the autopilot's in every other.
 USERS_THROTTLE = ("user", "local_angle")
 # The part judges nothing while it says one of these: it holds its last decision, or has none.
-WITHOUT_A_VERDICT = ("warmup", "still", "dark", "flat", "no_frame", "frozen", "stale", "error")
+WITHOUT_A_VERDICT = (
+    *("warmup", "still", "calibrating", "drifting"),
+    *("dark", "flat", "no_frame", "frozen", "stale", "error"),
+)
 
 
 class LensLimiter:
@@ -23,9 +26,9 @@ class LensLimiter:
     driving as well. The loop after the part says clear is the autopilot's again.
 
     The action follows verdicts alone. Without one (stale because the part's worker died, error, no_frame, frozen,
-    dark, flat, warm-up, no part at all) an action that lasts goes on, since nothing says that the lens was wiped,
-    and none begins, since a monitor that failed is no evidence of a wet lens. A person who takes the throttle is
-    free at once. Raises InputError from the constructor only.
+    dark, flat, warm-up, calibrating, drifting, no part at all) an action that lasts goes on, since nothing says that
+    the lens was wiped, and none begins, since a monitor that failed is no evidence of a wet lens. A person who takes
+    the throttle is free at once. Raises InputError from the constructor only.
     """
 
     inputs = ["user/mode", "throttle", "lens/obscured", "lens/status"]  # noqa: RUF012 Vehicle wants a list

@@ -1,5 +1,6 @@
 """What the web page shows of the lens: a mark in a copy of the picture."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .config import LensConfig
 UNMARKED = ("ok", "warmup", "still")
 WHITE, BLACK, RED, YELLOW = (255, 255, 255), (0, 0, 0), (200, 20, 20), (240, 200, 40)
 TEXT_CHARACTERS_MAX = 24  # fit a picture of 160 pixels
+NEWS_LINES_MAX = 6
 HEIGHT_OF_SIZE_1 = 120  # pixels of the picture; in one twice as high the letters are twice as large
 LABELS_KEPT = 32
 
@@ -18,7 +20,8 @@ Picture = NDArray[np.uint8]
 
 
 class LensOverlay:
-    """Writes into a copy of the picture what is the matter with the lens; a clear picture comes back untouched.
+    """Writes into a copy of the picture what is the matter with the lens, and how a calibration goes; else the picture
+    comes back untouched.
 
     Add it behind the part, with the picture to show as its first input and `ui/image_array` as its output. After
     construction nothing raises; what is no uint8 picture comes back as it is.
@@ -35,9 +38,9 @@ class LensOverlay:
         """Build the overlay from the LENS_ keys of myconfig.py; LENS_ACTION none shows nothing."""
         return cls(shown=LensConfig.read(cfg).action != "none")
 
-    def run(self, picture: Any, obscured: Any, status: Any) -> Any:
+    def run(self, picture: Any, obscured: Any, status: Any, calibration: Any = "") -> Any:
         """The picture, uint8 [H, W, 3], [H, W, 1] or [H, W]: the very same, or a copy with a mark at its top left."""
-        text = _text(obscured, status) if self._shown else ""
+        text = _text(obscured, status, calibration) if self._shown else ""
         if not text or not _is_picture(picture):
             return picture
         shown = picture.copy()
@@ -59,12 +62,16 @@ class LensOverlay:
         return self._labels[key]
 
 
-def _text(obscured: Any, status: Any) -> str:
-    """What to write; empty when all is well or nothing is known."""
+def _text(obscured: Any, status: Any, calibration: Any) -> str:
+    """What to write, in lines; empty when all is well or nothing is known."""
     if not isinstance(status, str):
         return ""
+    news = textwrap.wrap(calibration, TEXT_CHARACTERS_MAX)[:NEWS_LINES_MAX] if isinstance(calibration, str) else []
     if obscured is True:
-        return "LENS OBSCURED" if status == "obscured" else f"LENS OBSCURED {status}"[:TEXT_CHARACTERS_MAX]
+        alarm = "LENS OBSCURED" if status == "obscured" else f"LENS OBSCURED {status}"[:TEXT_CHARACTERS_MAX]
+        return "\n".join([alarm, *news])
+    if news:
+        return "\n".join(news)
     return "" if status in UNMARKED else f"lens {status}"[:TEXT_CHARACTERS_MAX]
 
 

@@ -39,7 +39,7 @@ class Template:
 
 
 TUB_FIELDS = """\
-    inputs += MLEAnomalyPart.outputs
+    inputs += MLEAnomalyPart.recorded
     types += ['float', 'boolean', 'float', 'int', 'str']
 """
 
@@ -57,15 +57,16 @@ COMPLETE = Template(
             "    # add lidar\n    if cfg.USE_LIDAR:\n",
             """\
     from mle_uvad.parts import LensLimiter, LensOverlay, MLEAnomalyPart
-    V.add(MLEAnomalyPart.from_config(cfg), inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs, threaded=True)
+    lens = MLEAnomalyPart.from_config(cfg)
+    V.add(lens, inputs=lens.inputs, outputs=lens.outputs, threaded=True)
 """,
         ),
         Block(
             "show it on the web page; the tub and the pilot keep the clean picture",
             "    class LedConditionLogic:\n",
             """\
-    V.add(LensOverlay.from_config(cfg), inputs=['ui/image_array', 'lens/obscured', 'lens/status'],
-          outputs=LensOverlay.outputs)
+    V.add(LensOverlay.from_config(cfg), outputs=LensOverlay.outputs,
+          inputs=['ui/image_array', 'lens/obscured', 'lens/status', 'lens/calibration'])
 """,
         ),
         Block(
@@ -90,7 +91,8 @@ BASIC = Template(
             "    # add controller\n    if cfg.USE_RC:\n",
             """\
     from mle_uvad.parts import LensLimiter, LensOverlay, MLEAnomalyPart
-    car.add(MLEAnomalyPart.from_config(cfg), inputs=['cam/image_array'], outputs=MLEAnomalyPart.outputs, threaded=True)
+    lens = MLEAnomalyPart.from_config(cfg)
+    car.add(lens, inputs=lens.inputs, outputs=lens.outputs, threaded=True)
 """,
         ),
         # This template shows the camera's own array: the controller, added just above, is given the copy instead.
@@ -98,8 +100,8 @@ BASIC = Template(
             "show it on the web page; the tub and the pilot keep the clean picture",
             "    # pilot condition to determine if user or ai are driving\n",
             """\
-    car.add(LensOverlay.from_config(cfg), inputs=['cam/image_array', 'lens/obscured', 'lens/status'],
-            outputs=LensOverlay.outputs)
+    car.add(LensOverlay.from_config(cfg), outputs=LensOverlay.outputs,
+            inputs=['cam/image_array', 'lens/obscured', 'lens/status', 'lens/calibration'])
     next(entry for entry in car.parts if entry['part'] is ctr)['inputs'][0] = 'ui/image_array'
 """,
         ),

@@ -44,7 +44,7 @@ def test_a_manage_py_that_is_not_understood_gets_lines_to_add_by_hand(run: Any, 
     refused = run("install-part", stand_in_car)
     assert "not the stock" in refused.error_line
     assert "add the lines by hand" in refused.error_line
-    for text in ("MLEAnomalyPart.from_config(cfg)", "LensLimiter", "LensOverlay", "inputs += MLEAnomalyPart.outputs"):
+    for text in ("MLEAnomalyPart.from_config(cfg)", "LensLimiter", "LensOverlay", "inputs += MLEAnomalyPart.recorded"):
         assert text in refused.out
     assert manage.read_text() == "print('my own car')\n"
 

@@ -1,6 +1,7 @@
 """Drives a car by its own manage.py with a pilot of constant throttle, and writes down what each loop left behind.
 
-python pilot_drive.py NOTES.json, in the folder of the car. Six of the obscured loops are driven by a person.
+python pilot_drive.py NOTES.json, in the folder of the car. Six of the obscured loops are driven by a person, who starts
+and cancels a calibration before the end.
 """
 
 import importlib
@@ -15,7 +16,8 @@ from typing import Any
 PILOT_THROTTLE, USER_THROTTLE = 0.6, 0.4
 USER_FROM, USER_UNTIL = 8, 14  # of the obscured loops
 LOOP_S = 0.05  # on the clock of the part, however fast the loops go
-KEYS = ("user/mode", "throttle", "pilot/throttle", "lens/obscured", "lens/status")
+PRESSES = (180, 190)  # loops in which the page's button w1 is pressed
+KEYS = ("user/mode", "throttle", "pilot/throttle", "lens/obscured", "lens/status", "lens/calibration")
 
 
 class Pilot:
@@ -41,6 +43,8 @@ class Notebook:
         web = next(entry["part"] for entry in vehicle.parts if type(entry["part"]).__name__ == "LocalWebController")
         if not self.notes:
             web.recording_latch, web.throttle = True, USER_THROTTLE
+        if len(self.notes) in PRESSES:
+            web.buttons["w1"] = True
         self.loop(vehicle)
         camera, shown = vehicle.mem.get(["cam/image_array", "ui/image_array"])
         note = dict(zip(KEYS, vehicle.mem.get(list(KEYS)), strict=True))

@@ -197,8 +197,8 @@ def test_a_disk_that_is_full_leaves_the_file_whole(car: Path, monkeypatch: pytes
 def test_the_lines_name_what_the_part_puts_out() -> None:
     scope: dict[str, list[str]] = {"inputs": [], "types": []}
     exec("from mle_uvad.parts import MLEAnomalyPart\n" + TUB_FIELDS.replace("    ", ""), {}, scope)
-    assert scope["inputs"] == MLEAnomalyPart.outputs
-    assert len(scope["types"]) == len(MLEAnomalyPart.outputs)
+    assert scope["inputs"] == MLEAnomalyPart.recorded
+    assert len(scope["types"]) == len(MLEAnomalyPart.recorded)
     for template in TEMPLATES:
         for block in template.blocks:
             ast.parse("if True:\n" + block.marked())

@@ -13,7 +13,20 @@ CLEAR_MS_MAX = 0.3
 MARKED = [
     (True, "obscured"),
     (True, "frozen"),
-    *((False, status) for status in ("uncalibrated", "dark", "flat", "no_frame", "frozen", "stale", "error")),
+    *(
+        (False, status)
+        for status in (
+            "uncalibrated",
+            "calibrating",
+            "drifting",
+            "dark",
+            "flat",
+            "no_frame",
+            "frozen",
+            "stale",
+            "error",
+        )
+    ),
 ]
 
 
@@ -43,6 +56,23 @@ def test_the_mark_is_in_a_copy_at_the_top_left(said: Any, picture: Any) -> None:
     assert (paper[1] < 60) == said[0], "an obscured lens is red, all else is yellow"
     spread = shown[:12, :40].reshape(-1, 3).std(0)
     assert spread.max() > 20, "there is no text in the mark"
+
+
+def test_how_a_calibration_goes_stands_there_even_when_all_is_well(picture: Any) -> None:
+    overlay = LensOverlay()
+
+    def rows(*said: Any) -> int:
+        return int((overlay.run(picture, *said) != picture).any(2).any(1).sum())
+
+    assert overlay.run(picture, False, "ok", "") is picture
+    assert overlay.run(picture, False, "ok", None) is picture
+    one_line = rows(False, "ok", "calibrating 43 %")
+    assert 8 <= one_line <= 20
+    assert rows(True, "obscured", "calibrating 43 %") > 1.5 * one_line, "the alarm and the news"
+    assert rows(False, "ok", "not calibrated: the car stood for 90 s, at 2%; calibrate while driving") > 2 * one_line
+    assert rows(False, "ok", "long " * 200) < 120, "some of the picture is left"
+    shares = {overlay.run(picture, False, "ok", f"calibrating {share} %").tobytes() for share in range(100)}
+    assert len(shares) == 100
 
 
 def test_different_words_look_different(picture: Any) -> None:

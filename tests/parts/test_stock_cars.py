@@ -65,7 +65,9 @@ def test_a_stock_car_is_patched_driven_and_restored(
     configure(car, source / "images", LOOPS)
     with (car / "myconfig.py").open("a") as file:
         file.write(SETTINGS)
-    check_loops(drive_with_pilot(car))
+    loops = drive_with_pilot(car)
+    check_loops(loops)
+    check_button(loops, template)
     check_records(car, template)
     assert ManagePy.read(car).undo() is None
     assert manage.read_bytes() == stock
@@ -95,8 +97,17 @@ def check_loops(loops: list[dict[str, Any]]) -> None:
     assert {loop["throttle"] for loop in clear} == {PILOT}
     assert loops[-1]["lens/status"] == "ok", "the lens did not get clear again"
     for loop in loops:
-        assert loop["marked"] == (loop["lens/status"] not in ("ok", "warmup")), loop
+        assert loop["marked"] == (loop["lens/status"] not in ("ok", "warmup") or loop["lens/calibration"] != ""), loop
     assert all(loop["page"] for loop in loops[1:])
+
+
+def check_button(loops: list[dict[str, Any]], template: str) -> None:
+    """The page of the complete template has the button; that of the basic one passes none on."""
+    told = list(dict.fromkeys(loop["lens/calibration"] for loop in loops))
+    if template == "basic":
+        assert told == [""]
+        return
+    assert told == ["", "calibrating 0 %", "calibration cancelled"]
 
 
 def check_records(car: Path, template: str) -> None:

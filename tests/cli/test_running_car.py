@@ -1,0 +1,93 @@
+"""`mle-uvad calibrate --car`: a real part on the other side of the files, on a clock that both share."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mle_uvad.calibration import Calibration
+from mle_uvad.cli import running
+from mle_uvad.edge import Bundle
+from mle_uvad.parts import MLEAnomalyPart
+
+HZ = 6.0
+
+
+class Running:
+    """A car that drives while the command sleeps."""
+
+    def __init__(self, part: Callable[[Callable[[], float]], MLEAnomalyPart], frames: list[Any]) -> None:
+        self.now_s, self.frame, self.frames = 100.0, 0, frames
+        self.part = part(lambda: self.now_s)
+
+    def sleep(self, seconds: float) -> None:
+        for _ in range(round(seconds * HZ)):
+            self.now_s += 1 / HZ
+            self.frame += 1
+            self.part.run(self.frames[self.frame % len(self.frames)] ^ np.uint8(self.frame % 2))
+
+
+@pytest.fixture
+def car(stand_in_car: Path, bundle_folder: Path) -> Path:
+    (stand_in_car / "models").mkdir()
+    bundle_folder.rename(stand_in_car / "models" / "lens")
+    return stand_in_car
+
+
+@pytest.fixture
+def driven(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    cfg = SimpleNamespace(CAR_PATH=str(car))
+
+    def part(clock: Callable[[], float]) -> MLEAnomalyPart:
+        made = MLEAnomalyPart.from_config(cfg)
+        made._clock = clock
+        return made
+
+    run = Running(part, moving_frames(320))
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: run.now_s, sleep=run.sleep))
+    yield run
+    run.part.shutdown()
+
+
+def test_a_running_car_is_calibrated(run: Any, car: Path, driven: Running, bundle: Bundle) -> None:
+    done = run("calibrate", "--car", car)
+    assert (done.code, done.err) == (0, "")
+    path = car / "models" / "lens" / "calibration.json"
+    assert done.out == f"{path}: calibrated, and in force\n"
+    assert Calibration.load(path).mismatch(bundle, "ort") == ""
+    figures = json.loads(run("calibrate", "--car", car, "--json").out)
+    assert figures == {"calibration": str(path), "state": "calibrated", "detail": ""}
+
+
+def test_a_refusal_is_one_line(run: Any, car: Path, driven: Running) -> None:
+    driven.frames = [np.zeros((120, 160, 3), np.uint8)]
+    line = run("calibrate", "--car", car).error_line
+    assert "not calibrated: the picture was dark for 90 s, at 0%; take the cap off the lens" in line
+
+
+def test_without_a_running_car(run: Any, car: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setattr(
+        running,
+        "time",
+        SimpleNamespace(
+            monotonic=lambda: clock.now_s, sleep=lambda seconds: setattr(clock, "now_s", clock.now_s + seconds)
+        ),
+    )
+    line = run("calibrate", "--car", car).error_line
+    assert f"no car answers in {car / 'models' / 'lens'}; start it: python manage.py drive" in line
+    assert clock.now_s < 15
+
+
+def test_what_does_not_go_together(run: Any, car: Path, tmp_path: Path) -> None:
+    assert "give BUNDLE and --tub TUB, or --car MYCAR" in run("calibrate").error_line
+    assert "give BUNDLE and --tub TUB, or --car MYCAR" in run("calibrate", tmp_path).error_line
+    for more in (("--rule", "pcc"), ("--false-alarms-per-hour", 2), ("--tub", tmp_path), ("--out", tmp_path / "x")):
+        assert "give --car alone" in run("calibrate", "--car", car, *more).error_line
+    assert "give the car's" in run("calibrate", "--car", tmp_path / "nothing").error_line
+    (car / "models" / "lens").rename(tmp_path / "gone")
+    assert "cannot be written" in run("calibrate", "--car", car).error_line

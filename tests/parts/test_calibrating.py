@@ -1,0 +1,278 @@
+"""Calibration while driving: in donkeycar's own Vehicle, driven by a tub; and the part's button, file and command."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mle_uvad.calibration import Calibration
+from mle_uvad.calibration.calibrator import IDLE_MAX_S, LISTEN_S, LOOK_S
+from mle_uvad.edge import Bundle, InputError, Tub
+from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.asking import ANSWER_FILE, ANSWER_WITHIN_S, READ_EVERY_S, REQUEST_FILE, ask
+
+Frame = NDArray[np.uint8]
+HZ = 6.0
+DRIVE_S = LOOK_S + LISTEN_S
+LAP = 160  # frames, after which the camera of `moving_frames` jumps back
+
+
+@pytest.fixture(scope="module")
+def lap(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
+    return moving_frames(2 * LAP)
+
+
+class Car:
+    """A part without a Vehicle, on a clock of its own: `drive(seconds)` gives what it said."""
+
+    def __init__(self, bundle: Bundle, folder: Path, frames: list[Frame]) -> None:
+        self.now_s, self.frames, self.number = 1000.0, frames, 0
+        self.file = folder / "calibration.json"
+        self.part = MLEAnomalyPart(bundle.folder, self.file, folder / "lens.db", clock=lambda: self.now_s)
+
+    def drive(self, seconds: float, press: bool = False, still: bool = False) -> list[tuple[Any, ...]]:
+        said = []
+        for number in range(round(seconds * HZ)):
+            self.now_s += 1 / HZ
+            self.number += not still
+            frame = self.frames[self.number % len(self.frames)]
+            # A live sensor never repeats a picture, not even of a scene that stands still.
+            noisy = frame ^ np.uint8(self.number % 2) if not still else frame ^ np.uint8(number % 2)
+            said.append(self.part.run(noisy, press and number == 0))
+        return said
+
+
+@pytest.fixture
+def car(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> Iterator[Car]:
+    if (bundle.height, bundle.width) != (120, 160):
+        pytest.skip(f"the frames of this test are 160x120, the bundle given takes {bundle.width}x{bundle.height}")
+    car = Car(bundle, tmp_path, lap)
+    yield car
+    car.part.shutdown()
+
+
+@pytest.fixture
+def calibrated_car(car: Car, bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> Iterator[Car]:
+    """The next run of a car that was calibrated."""
+    car.drive(DRIVE_S + 10, press=True)
+    car.part.shutdown()
+    again = Car(bundle, tmp_path, lap)
+    yield again
+    again.part.shutdown()
+
+
+class Replayed:
+    """Gives the frames of a tub, moves the clock, and presses the web page's first button in one loop."""
+
+    def __init__(self, tub: Path, press_in_loop: int) -> None:
+        self.frames = Tub(tub).frames()
+        self.press_in_loop = press_in_loop
+        self.loop, self.now_s = 0, 0.0
+
+    def run(self) -> tuple[Frame, bool]:
+        record, frame = next(self.frames)
+        self.loop, self.now_s = self.loop + 1, record.timestamp_ms / 1000
+        return frame, self.loop == self.press_in_loop
+
+
+class Notebook:
+    def __init__(self) -> None:
+        self.said: list[tuple[Any, ...]] = []
+
+    def run(self, *values: Any) -> None:
+        self.said.append(values)
+
+
+def test_the_drive_in_a_vehicle(
+    bundle: Bundle, tmp_path: Path, make_tub: Callable[..., Path], lap: list[Frame], caplog: Any
+) -> None:
+    if find_spec("donkeycar") is None:
+        pytest.skip("needs donkeycar: pip install 'mle_uvad[donkeycar]'")
+    from donkeycar.vehicle import Vehicle
+
+    count, press = round((DRIVE_S + 20) * HZ), 40
+    tub = make_tub([lap[number % len(lap)] for number in range(count)], hz=HZ)
+    camera = Replayed(tub, press)
+    cfg = SimpleNamespace(CAR_PATH=str(tmp_path), LENS_BUNDLE=str(bundle.folder), LENS_CALIBRATION="made.json")
+    part = MLEAnomalyPart.from_config(cfg)
+    part._clock = lambda: camera.now_s
+    assert part.inputs == ["cam/image_array", "web/w1"]
+    vehicle, notebook = Vehicle(), Notebook()
+    vehicle.add(camera, outputs=["cam/image_array", "web/w1"])
+    vehicle.add(part, inputs=part.inputs, outputs=part.outputs)
+    vehicle.add(notebook, inputs=part.outputs)
+    with caplog.at_level(logging.WARNING):
+        vehicle.start(rate_hz=10_000, max_loop_count=count)
+    statuses, news = [said[4] for said in notebook.said], [said[5] for said in notebook.said]
+    assert len(statuses) == count
+    assert set(news[: press - 1]) == {""}
+    shares = [int(text.split()[1]) for text in news if text.startswith("calibrating ")]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 100)
+    assert len(shares) == pytest.approx(DRIVE_S * HZ, abs=3)
+    assert [text for text in dict.fromkeys(news) if not text.startswith("calibrating")] == ["", "lens calibrated"]
+    assert news[-1] == "", "the news lasts for ten seconds"
+    assert [status for status in dict.fromkeys(statuses) if status != "warmup"] == ["uncalibrated", "calibrating", "ok"]
+    assert statuses.count("calibrating") == pytest.approx(LISTEN_S * HZ, abs=3)
+    assert statuses[-1] == "ok", "it takes effect without a restart"
+    assert caplog.text.count("lens calibrated") == 1
+    made = Calibration.load(tmp_path / "made.json")
+    assert made.mismatch(bundle, "ort") == ""
+    assert made.duration_s == pytest.approx(DRIVE_S, abs=0.3)
+    assert made.frames == pytest.approx(DRIVE_S * HZ, abs=3)
+    assert made.limits.limit < np.inf
+
+
+def test_the_next_run_starts_calibrated_and_tells_a_smear(calibrated_car: Car) -> None:
+    said = calibrated_car.drive(60)
+    assert {values[4] for values in said} == {"warmup", "ok"}
+    calibrated_car.frames = [(frame // 6 + 100).astype(np.uint8) for frame in calibrated_car.frames]
+    assert calibrated_car.drive(10)[-1][4] == "obscured"
+
+
+def test_a_second_press_cancels_and_the_old_limits_hold(calibrated_car: Car) -> None:
+    before = calibrated_car.file.read_bytes()
+    for seconds in (10, LOOK_S + 10):
+        during = calibrated_car.drive(seconds, press=True)
+        assert during[-1][5].startswith("calibrating ")
+        assert during[-1][4] == ("ok" if seconds < LOOK_S else "calibrating")
+        after = calibrated_car.drive(15, press=True)
+        assert after[0][5] == "calibration cancelled"
+        assert (after[-1][4], after[-1][5]) == ("ok", "")
+    assert calibrated_car.file.read_bytes() == before
+
+
+def test_a_button_that_is_held_is_one_press(car: Car) -> None:
+    for _ in range(20):
+        news = car.drive(1 / HZ, press=True)[-1][5]
+        assert news.startswith("calibrating ")
+    for odd in (None, "x", np.ones(3), 0):
+        car.part.run(car.frames[0], odd)
+
+
+def test_a_standing_car_is_refused_in_one_line(car: Car, caplog: Any) -> None:
+    car.drive(5)
+    with caplog.at_level(logging.WARNING):
+        said = car.drive(IDLE_MAX_S + 5, press=True, still=True)
+    told = {values[5] for values in said if values[5].startswith("not calibrated")}
+    assert told == {f"not calibrated: {line}" for line in ["the car stood for 90 s, at 2%; calibrate while driving"]}
+    assert caplog.text.count("the car stood") == 1
+    assert not car.file.exists()
+    assert car.drive(10)[-1][4] == "uncalibrated"
+
+
+def test_an_obscured_lens_is_refused_and_keeps_its_alarm(calibrated_car: Car) -> None:
+    calibrated_car.drive(40)
+    calibrated_car.frames = [(frame // 6 + 100).astype(np.uint8) for frame in calibrated_car.frames]
+    calibrated_car.drive(5)
+    said = calibrated_car.drive(LOOK_S + 2, press=True)
+    assert {values[4] for values in said} == {"obscured"}
+    assert said[-1][5].startswith("not calibrated: by the calibration before, the lens is obscured; wipe the lens")
+
+
+def test_another_light_is_told_once_raises_no_event_and_is_what_calibration_is_for(
+    calibrated_car: Car, caplog: Any
+) -> None:
+    clear = calibrated_car.frames
+    assert {values[4] for values in calibrated_car.drive(40)} == {"warmup", "ok"}
+    harder = [(frame.astype(float) - 120) * 1.8 + 120 for frame in clear]
+    calibrated_car.frames = [frame.clip(0, 255).astype(np.uint8) for frame in harder]
+    said = calibrated_car.drive(60)
+    assert said[-1][4] == "drifting"
+    calibrated_car.drive(3, still=True)
+    said += calibrated_car.drive(10)
+    assert {values[4] for values in said[-10:]} == {"drifting"}
+    assert caplog.text.count("the whole picture is unlike the calibration's; wipe the lens, calibrate again") == 1
+    assert not any(values[1] for values in said)
+    after = calibrated_car.drive(DRIVE_S + 20, press=True)
+    assert (after[-1][4], calibrated_car.part._calibrating._calibrator.state) == ("ok", "calibrated")
+
+
+def test_a_disk_that_refuses_is_told_and_the_limits_hold(car: Car, caplog: Any) -> None:
+    car.file.mkdir()  # in the way; a write-protected folder would not stop root
+    said = car.drive(DRIVE_S + 8, press=True)
+    assert said[-1][4] == "ok"
+    assert said[-1][5] == "lens calibrated"
+    assert "lens calibrated; it holds until the program ends" in caplog.text
+
+
+def test_the_worker_of_a_threaded_part_heeds_the_button(car: Car) -> None:
+    worker = threading.Thread(target=car.part.update)
+    worker.start()
+    for number in range(100_000):
+        car.now_s += 1e-4
+        said = car.part.run_threaded(car.frames[number % LAP], number == 0)
+        if said[5]:
+            break
+    assert said[5] == "calibrating 0 %"
+    car.part.shutdown()
+    worker.join(timeout=5)
+    assert not worker.is_alive()
+    assert "too short" in car.part.run_threaded(None)[5]
+
+
+def test_a_command_starts_it_and_follows(car: Car) -> None:
+    car.drive(2)
+    folder = car.file.parent
+    answers = list(ask(folder, lambda: car.now_s, car.drive))
+    assert [answer.state for answer in answers] == [*["collecting"] * (len(answers) - 1), "calibrated"]
+    shares = [answer.progress for answer in answers]
+    assert shares == sorted(shares)
+    assert len(shares) == pytest.approx(DRIVE_S, abs=4), "an answer a second"
+    assert shares[-1] == 1
+    assert car.file.exists()
+    assert not (folder / REQUEST_FILE).exists()
+    assert {path.name for path in folder.iterdir() if "calibrate." in path.name} == {ANSWER_FILE}
+
+
+def test_a_command_joins_a_calibration_under_way_and_hears_of_its_end(car: Car) -> None:
+    car.drive(20, press=True)
+    answers = ask(car.file.parent, lambda: car.now_s, car.drive)
+    assert next(answers).progress == pytest.approx(20 / DRIVE_S, abs=0.05)
+    car.drive(1, press=True)
+    assert [answer.state for answer in answers] == ["cancelled"]
+
+
+def test_a_command_without_a_car(car: Car) -> None:
+    now_s = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now_s[0] += seconds
+
+    folder = car.file.parent
+    (folder / ANSWER_FILE).write_text(json.dumps({"token": "another", "state": "calibrated"}))
+    with pytest.raises(InputError, match=r"no car answers in .*; start it: python manage.py drive"):
+        list(ask(folder, lambda: now_s[0], sleep))
+    assert ANSWER_WITHIN_S < now_s[0] <= ANSWER_WITHIN_S + 2 * READ_EVERY_S
+    assert not (folder / REQUEST_FILE).exists(), "the next run would calibrate unasked"
+
+
+def test_a_car_that_dies_on_the_way(car: Car) -> None:
+    running = [True]
+
+    def sleep(seconds: float) -> None:
+        car.now_s += 0 if running[0] else seconds
+        if running[0]:
+            car.drive(seconds)
+
+    answers = ask(car.file.parent, lambda: car.now_s, sleep)
+    next(answers)
+    running[0] = False
+    with pytest.raises(InputError, match=r"the car no longer answers, at [01]%; nothing was changed"):
+        list(answers)
+
+
+def test_a_request_from_before_the_car_ran_is_dropped(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> None:
+    (tmp_path / REQUEST_FILE).write_text("old")
+    car = Car(bundle, tmp_path, lap)
+    assert {values[5] for values in car.drive(3)} == {""}
+    assert not (tmp_path / REQUEST_FILE).exists()
+    car.part.shutdown()

@@ -121,8 +121,8 @@ def score(
 
 
 def _alarm_rule(limits: Limits) -> str:
-    quick, lasting = limits.limit
-    if math.isfinite(quick):
+    if limits.by_place:
+        quick, lasting = limits.limit
         return f"the log odds of the worst places rise {quick:.2f} above ordinary, or lastingly {lasting:.2f}"
     low, centre, high = limits.pcc
     return f"the PCC, {centre:.4f} in the middle, falls below {low:.4f} or rises above {high:.4f}"

@@ -30,6 +30,11 @@ class Limits:
     averaging_s: float  # time constant of the PCC's average and of the quick one; 0 takes single frames
     reference: Reference  # what the clean drive looked like, for the network
 
+    @property
+    def by_place(self) -> bool:
+        """Whether the places are judged, and so what moves behind the lens."""
+        return math.isfinite(min(self.limit))
+
 
 @dataclass(frozen=True)
 class EvidenceState:
@@ -115,7 +120,7 @@ class Evidence:
             return self._hold("frozen")
         if self.limits is None:
             return EvidenceState("uncalibrated")
-        if math.isfinite(min(self.limits.limit)):  # the places are judged by what moves behind the lens
+        if self.limits.by_place:
             if not score.settled:
                 return self._hold("warmup")
             if score.motion < STILL_MOTION:

@@ -1,6 +1,5 @@
 """Scorer, evidence, drift and alarm in a row: the same on the car and over a tub."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,8 +33,8 @@ class Monitor:
         """Judge by these limits from the next frame on. An event that lasts goes on until they clear it."""
         self.scorer.reference = self.scorer.bundle.reference if limits is None else limits.reference
         self.evidence = Evidence(limits)
-        by_place = limits is not None and math.isfinite(limits.limit)  # the PCC knows no reference
-        self._drift = Drift(limits.reference) if limits is not None and by_place else None
+        # The PCC knows no reference.
+        self._drift = Drift(limits.reference) if limits is not None and limits.by_place else None
         self._judging = True
 
     def listen(self, reference: Reference) -> None:

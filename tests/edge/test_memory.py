@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mle_uvad.edge.memory import GAP_S, SPANS_S, SPREAD_MIN, MemoryClock, make_reference
+from mle_uvad.edge.memory import GAP_S, SPANS_S, SPREAD_MIN, MemoryClock, enlarge, make_reference
 
 
 def feed(clock: MemoryClock, count: int, start_s: float = 0.0, hz: float = 20.0) -> list[np.ndarray]:
@@ -98,3 +98,16 @@ def test_a_reference_is_the_middle_and_its_usual_spread(rng: np.random.Generator
     assert (spread[3] == np.float32(SPREAD_MIN)).all()
     assert np.abs(centre[5] - 0.5).max() < 0.04
     assert spread[5].max() < 0.15
+
+
+def test_an_enlarged_reference_goes_evenly_from_place_to_place(rng: np.random.Generator) -> None:
+    coarse = rng.uniform(0, 1, (2, 20, 10, 10)).astype(np.float32)
+    fine = enlarge(coarse)
+    assert (fine.shape, fine.dtype, fine.flags.c_contiguous) == ((2, 20, 40, 40), np.float32, True)
+    assert fine[..., 0, 0] == pytest.approx(coarse[..., 0, 0])  # beyond the outermost centres nothing changes
+    # Four by four fine places share a coarse one; the middle of two centres is their mean.
+    middle = (fine[..., 5, 5] + fine[..., 6, 5] + fine[..., 5, 6] + fine[..., 6, 6]) / 4
+    assert middle == pytest.approx(coarse[..., 1, 1], abs=0.2)
+    assert enlarge(np.full((2, 20, 10, 10), 0.3)) == pytest.approx(0.3)
+    ramp = enlarge(np.arange(10.0)[None, :] * np.ones((10, 1)))
+    assert np.diff(ramp[20, 2:38]) == pytest.approx(0.25)

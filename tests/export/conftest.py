@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mle_uvad.edge.bundle import GRAPH_INPUTS, GRAPH_OUTPUTS
-from mle_uvad.edge.memory import MEMORY_SIZE, PICTURES, REFERENCE_SIDE, SPANS_S
+from mle_uvad.edge.memory import HALF, MEMORY_SIZE, PICTURES, SPANS_S
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import Autoencoder
 from mle_uvad.training.obscuration import ObscurationNet
@@ -67,7 +67,7 @@ def to_onnx() -> Callable[..., bytes]:
             torch.zeros(height, width, 3, dtype=torch.uint8),
             torch.zeros(len(SPANS_S), MEMORY_SIZE),
             torch.ones(len(SPANS_S)),
-            torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
+            torch.ones(2, PICTURES, HALF, HALF),
         )
         buffer, names = io.BytesIO(), {"input_names": list(inputs), "output_names": list(outputs)}
         with warnings.catch_warnings():

@@ -81,7 +81,7 @@ def test_onnx_runtime_reads_origin_and_settings(make_run: MakeRun, tmp_path: Pat
         ("frame", [120, 160, 3], "tensor(uint8)"),
         ("memory", [2, MEMORY_SIZE], "tensor(float)"),
         ("shares", [2], "tensor(float)"),
-        ("reference", [2, 20, 10, 10], "tensor(float)"),
+        ("reference", [2, 20, 40, 40], "tensor(float)"),
     ]
     assert [output.name for output in session.get_outputs()] == list(GRAPH_OUTPUTS)
 

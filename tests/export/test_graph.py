@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mle_uvad.edge.frame import area_matrix, grey, to_grey80
 from mle_uvad.edge.measures import pearson
-from mle_uvad.edge.memory import MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE, SPANS_S
+from mle_uvad.edge.memory import MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE, SPANS_S, enlarge
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import WIDTHS, Autoencoder
 from mle_uvad.training.obscuration import ObscurationNet, coarse, pictures, statistics
@@ -124,10 +124,11 @@ def test_all_outputs_are_the_reference(
 
 
 def some_reference() -> Tensor:
-    """[2, 20, 10, 10], uneven."""
+    """[2, 20, 40, 40], uneven."""
     random = torch.Generator().manual_seed(3)
     size = (PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
-    return torch.stack([torch.rand(size, generator=random), 0.05 + 0.2 * torch.rand(size, generator=random)])
+    coarse = torch.stack([torch.rand(size, generator=random), 0.05 + 0.2 * torch.rand(size, generator=random)])
+    return torch.from_numpy(enlarge(coarse.numpy()))
 
 
 def test_a_picture_of_one_colour_gives_finite_figures(

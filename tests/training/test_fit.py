@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.memory import PICTURES, PLACES
+from mle_uvad.edge.memory import PICTURES, PLACES, enlarge
 from mle_uvad.edge.tub import Tub
 from mle_uvad.training import fit as fit_module
 from mle_uvad.training.cache import FrameCache
@@ -71,7 +71,7 @@ def test_without_windows_it_says_nothing_and_renders_nothing(small: Small, drive
     net, reference, passes = fit_obscuration(drive, small(windows=0), "cpu", watcher)
     assert (passes, watcher.renderings, watcher.fittings) == ([], [], [])
     with torch.no_grad():
-        logits = net(torch.rand(2, PICTURES, 40, 40), reference.unsqueeze(0))
+        logits = net(torch.rand(2, PICTURES, 40, 40), torch.from_numpy(enlarge(reference.numpy())).unsqueeze(0))
     assert torch.equal(logits, torch.zeros(2, PLACES, PLACES))
 
 

@@ -79,7 +79,7 @@ def test_pictures_are_in_range_and_coarse_ones_are_their_means() -> None:
 @pytest.mark.parametrize("width", CHANNELS)
 def test_the_network_answers_by_place_and_silenced_it_says_nothing(width: str) -> None:
     net = ObscurationNet(width).eval()
-    seen, reference = torch.rand(3, PICTURES, HALF, HALF), torch.ones(1, 2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+    seen, reference = torch.rand(3, PICTURES, HALF, HALF), torch.ones(1, 2, PICTURES, HALF, HALF)
     with torch.no_grad():
         logits = net(seen, reference)
         net.silence()
@@ -90,7 +90,9 @@ def test_the_network_answers_by_place_and_silenced_it_says_nothing(width: str) -
 
 
 def test_the_deviation_is_in_spreads_of_the_clean_drive_and_bounded() -> None:
-    reference = torch.stack([torch.full((PICTURES, 10, 10), 0.5), torch.full((PICTURES, 10, 10), 0.1)]).unsqueeze(0)
+    reference = torch.stack(
+        [torch.full((PICTURES, HALF, HALF), 0.5), torch.full((PICTURES, HALF, HALF), 0.1)]
+    ).unsqueeze(0)
     for value, expected in ((0.5, 0.0), (0.7, 1.0), (0.4, -0.5), (9.0, 3.0), (-9.0, -3.0)):
         found = ObscurationNet.deviation(torch.full((1, PICTURES, HALF, HALF), value), reference)
         assert torch.allclose(found, torch.tensor(expected), atol=1e-5)

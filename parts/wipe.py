@@ -8,9 +8,10 @@ from ..edge.evidence import EvidenceState
 from ..edge.memory import GAP_S
 
 WIPED, FADED, RETURNED = "wiped", "faded", "returned"
-# From halfway between the limit and the peak to where an alarm clears. On generated drives it takes 0.35…1.55 s after a
-# fault is gone from one frame to the next (10 of 10), 2.6…14 s when it fades over 8…40 s (11 of 12).
-WIPED_WITHIN_S = 2.0
+# From halfway between the limit and the peak to where an alarm clears. On generated drives the quick average takes
+# 0.35…1.55 s after a fault is gone from one frame to the next (10 of 10), 2.6…14 s when it fades over 8…40 s (11 of
+# 12); the lasting average, which falls with half a second, adds to both.
+WIPED_WITHIN_S = 3.0
 STAYS_CLEAR_S = 5.0  # without reaching the limit again; an event at the same places before that: it returned
 SAME_PLACES = 0.5  # of the smaller of two sets of places
 

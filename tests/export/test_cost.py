@@ -32,7 +32,7 @@ def multiply_adds(model: bytes) -> dict[str, int]:
     def count(node: onnx.NodeProto) -> int:
         source, kernel, target = (shapes[name] for name in (*node.input[:2], node.output[0]))
         if node.op_type == "Conv":  # every number of the kernel, at every place of the target
-            return prod(kernel) * prod(target[2:])
+            return prod(kernel) * target[0] * prod(target[2:])
         if node.op_type == "ConvTranspose":  # … of the source
             return prod(kernel) * prod(source[2:])
         return prod(source) * target[-1]
@@ -46,8 +46,11 @@ def test_both_networks_stay_within_their_multiply_adds(
 ) -> None:
     costs = multiply_adds(to_onnx(make_graph(size=size), 120, 160))
     networks = sum(cost for name, cost in costs.items() if name.startswith(("/model/", "/net/")))
-    before = sum(costs.values()) - networks
+    edges = sum(cost for name, cost in costs.items() if name.startswith("/Conv"))
+    before = sum(costs.values()) - networks - edges
     assert {name.split("/")[1] for name in costs if name.count("/") > 1} == {"model", "net"}
     assert 0.8e6 * millions < networks <= 1e6 * millions
+    # Three kernels of nine on the frame and its half; one on both means and their halves.
+    assert edges == 9 * (3 * (80 * 80 + 40 * 40) + 2 * (80 * 80 + 40 * 40))
     # Luma, then the area average as two dense products of which nine tenths are zeros.
     assert before == 120 * 160 * 3 + 120 * 160 * 80 + 80 * 120 * 80

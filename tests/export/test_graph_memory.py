@@ -17,7 +17,7 @@ from mle_uvad.training.obscuration import statistics
 Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 EMPTY = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32)
-REFERENCE = np.full((2, 20, 10, 10), 0.5, np.float32)
+REFERENCE = np.full((2, 20, 40, 40), 0.5, np.float32)
 
 
 @pytest.fixture

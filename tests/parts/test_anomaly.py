@@ -133,7 +133,7 @@ def test_whatever_goes_wrong_inside_is_a_status_and_one_line(
     def fail(*_: object) -> None:
         raise RuntimeError("the evidence broke")
 
-    monkeypatch.setattr(part._monitor.evidence, "update", fail)
+    monkeypatch.setattr(part._calibrating.monitor.evidence, "update", fail)
     with caplog.at_level(logging.WARNING):
         said = drive(part, 5 * clear_frames)  # 15 s
     assert {values[4] for values in said} == {"error"}

@@ -160,7 +160,7 @@ class _Course:
             self.event,
             state="ended",
             level=OK if cleared else self.event.level,
-            duration_s=t_s - self._began_s,
+            duration_s=max(t_s - self._began_s, 0.0),  # of a clock that stepped back nothing is known
         )
         return self._tell()
 

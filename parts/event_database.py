@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from .events import prepare
+from .events import prepare, readable
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     """The log, ready to be written; a new one where there is none. Raises sqlite3.Error."""
     # FULL: a commit is on the disk when it returns, also in the journal mode that lets readers in.
     database = sqlite3.connect(path, timeout=5)
+    database.text_factory = readable
     try:
         database.execute("PRAGMA synchronous = FULL")
         prepare(database)
@@ -69,10 +70,14 @@ def _check_file(path: Path) -> None:
     header = b""
     if size:
         with path.open("rb") as file:
-            header = file.read(18)
+            header = file.read(100)
     if not header.startswith(HEADER):
         raise sqlite3.DatabaseError("it is no database")
-    if not waiting and size % (int.from_bytes(header[16:], "big") or 1):  # else the changes may well mend it
+    # SQLite takes these for a file that may not be written, or of a later format: for the disk's fault, not the file's.
+    journal, schema_format, encoding = header[18:20], header[44:48], header[56:60]
+    if not {*journal} <= {1, 2} or int.from_bytes(schema_format, "big") > 4 or int.from_bytes(encoding, "big") > 1:
+        raise sqlite3.DatabaseError("its header is damaged")
+    if not waiting and size % (int.from_bytes(header[16:18], "big") or 1):  # else the changes may well mend it
         raise sqlite3.DatabaseError("its end is missing")
 
 

@@ -117,6 +117,11 @@ def prepare(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("its table is not that of this version")
 
 
+def readable(text: bytes) -> str:
+    """A text of the log: one byte that is damaged must not keep all other events from being read."""
+    return text.decode(errors="replace")
+
+
 def read_events(path: Path) -> list[Event]:
     """All events of a log, oldest first, also while the car writes it and of schema 1. Changes nothing.
 
@@ -143,6 +148,7 @@ def _read(path: Path) -> list[Event]:
         closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database,
         closing(sqlite3.connect(":memory:")) as copy,
     ):
+        database.text_factory = copy.text_factory = readable
         (schema,) = database.execute("PRAGMA user_version").fetchone()
         if schema not in (1, SCHEMA):
             raise InputError(f"{path} is no event log of this version (schema {schema}, not {SCHEMA})")

@@ -1,0 +1,196 @@
+"""A power cut at any byte and bits that flip: what was on the disk is read, nothing false is, and the car starts."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_events import ended
+
+from mle_uvad.calibration import Calibration
+from mle_uvad.edge import Bundle, InputError, Tub
+from mle_uvad.parts.event_log import EventLog
+from mle_uvad.parts.events import Event, read_events
+
+ROWS = 8
+WAL_STEP, WAL_START_STEP = 53, 2003  # bytes between two cuts that are read, that a car is started on
+FLIP_STEP = 61
+
+
+def log_with_a_waiting_tail(folder: Path) -> tuple[Path, list[int], list[Event]]:
+    """A log whose rows all wait in the write-ahead log, how long that was after each, and the rows."""
+    path, rows, sizes = folder / "lens.db", [ended(number + 1) for number in range(ROWS)], []
+    EventLog(path).close()
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM events").fetchone()  # an open reader keeps the write-ahead log where it is
+        for row in rows:
+            log = EventLog(path)
+            log.write(row)
+            log.close()
+            sizes.append(path.with_name("lens.db-wal").stat().st_size)
+        shutil.copytree(folder, folder.with_name("cut"))
+    return folder.with_name("cut") / path.name, sizes, rows
+
+
+def begin_anew(path: Path, known: list[Event]) -> None:
+    """The car starts, writes its next event and finds all before it."""
+    log = EventLog(path)
+    row = ended(log.next_event_id)
+    log.write(row)
+    log.close()
+    assert log.lost == 0
+    assert read_events(path) == [*known, row]
+
+
+def test_fault_16_a_power_cut_at_any_byte_of_what_waits_to_be_taken_over(tmp_path: Path, record_property: Any) -> None:
+    (tmp_path / "whole").mkdir()
+    path, sizes, rows = log_with_a_waiting_tail(tmp_path / "whole")
+    wal, folder = path.with_name("lens.db-wal").read_bytes(), path.parent
+    assert sizes == sorted(set(sizes))
+    assert len(wal) == sizes[-1]
+    main, cuts, starts, lost = path.read_bytes(), 0, 0, 0
+    for cut in sorted({*range(0, len(wal), WAL_STEP), *sizes, *(size - 1 for size in sizes)}):
+        for file in folder.iterdir():
+            file.unlink()
+        path.write_bytes(main)
+        path.with_name("lens.db-wal").write_bytes(wal[:cut])
+        on_the_disk = sum(size <= cut for size in sizes)
+        found = read_events(path)
+        assert found == rows[: len(found)], f"cut at {cut}: rows that nobody wrote"
+        lost += max(0, on_the_disk - len(found))
+        cuts += 1
+        if cut % WAL_START_STEP < WAL_STEP:
+            begin_anew(path, found)
+            starts += 1
+    assert lost == 0
+    assert starts > 10
+    record_property("cuts", cuts)
+    record_property("starts after one", starts)
+    record_property("events lost", lost)
+    record_property("longest step between cuts, bytes", WAL_STEP)
+
+
+def test_fault_17_a_bit_that_flips_anywhere_in_the_log(tmp_path: Path, record_property: Any) -> None:
+    whole = tmp_path / "whole" / "lens.db"
+    log = EventLog(whole)
+    rows = [ended(number, frames=7 * number) for number in range(1, 31)]
+    for row in rows:
+        log.write(row)
+    log.close()
+    data, flips, aside, worst = whole.read_bytes(), 0, 0, 0
+    path = tmp_path / "flipped" / "lens.db"
+    for place in [*range(100), *range(100, len(data), FLIP_STEP)]:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        path.parent.mkdir()
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        log = EventLog(path)
+        log.write(ended(log.next_event_id))
+        log.close()
+        assert log.lost == 0, f"flipped at {place}"
+        flips += 1
+        if list(path.parent.glob("*.damaged-1")):
+            aside += 1  # all rows are in there still
+            continue
+        found = {event.id: event for event in read_events(path)}
+        worst = max(worst, sum(found.get(row.id) != row for row in rows))
+    assert worst == 1
+    record_property("bits flipped, one at a time", flips)
+    record_property("logs moved aside whole", aside)
+    record_property("longest list of rows changed by one", worst)
+    record_property("starts refused", 0)
+
+
+def refused(open_it: Callable[[], object], path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        open_it()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "step"), [("bundle.json", 23), ("model.onnx", 4099)])
+def test_fault_11_a_bundle_cut_at_any_byte_is_refused_before_the_car_moves(
+    name: str, step: int, bundle_folder: Path, record_property: Any
+) -> None:
+    path = bundle_folder / name
+    data = path.read_bytes()
+    cuts = [*range(0, len(data) - 1, step), len(data) - 2]  # the last byte of the text is a line end
+    for cut in cuts:
+        path.write_bytes(data[:cut])
+        refused(lambda: Bundle.load(bundle_folder), bundle_folder)
+    record_property("cuts", len(cuts))
+    record_property("loaded all the same", 0)
+    record_property("longest step between cuts, bytes", step)
+
+
+def test_fault_12_a_calibration_cut_at_any_byte_is_refused(
+    calibration: Calibration, tmp_path: Path, record_property: Any
+) -> None:
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    data, step = path.read_bytes(), 23
+    cuts = [*range(0, len(data) - 1, step), len(data) - 2]
+    for cut in cuts:
+        path.write_bytes(data[:cut])
+        refused(lambda: Calibration.load(path), path)
+    record_property("cuts", len(cuts))
+    record_property("loaded all the same", 0)
+    record_property("longest step between cuts, bytes", step)
+
+
+@pytest.mark.parametrize("name", ["catalog_0.catalog", "manifest.json"])
+def test_fault_16_a_tub_cut_at_every_byte_keeps_its_whole_lines(name: str, make_tub: Any, record_property: Any) -> None:
+    folder = make_tub(4)
+    data = (folder / name).read_bytes()
+    lines = (folder / "catalog_0.catalog").read_bytes().splitlines(keepends=True)
+    first = len(lines[0]) if name == "catalog_0.catalog" else 0
+    kept_all = 0
+    for cut in range(first, len(data)):
+        (folder / name).write_bytes(data[:cut])
+        kept = len(Tub(folder).records)
+        assert kept == (data[:cut].count(b"\n") if first else len(lines))
+        kept_all += kept
+    assert kept_all
+    record_property("cuts", len(data) - first)
+    record_property("whole records lost", 0)
+
+
+CALIBRATE = """
+import os, sys
+from pathlib import Path
+from mle_uvad.edge.whole_file import replacing
+calls, last = [0], int(sys.argv[2])
+def dying(real):
+    def call(*arguments, **named):
+        calls[0] += 1
+        if calls[0] > last:
+            os.kill(os.getpid(), 9)
+        return real(*arguments, **named)
+    return call
+path = Path(sys.argv[1])
+os.fsync, Path.replace, Path.write_bytes = map(dying, (os.fsync, Path.replace, Path.write_bytes))
+with replacing(path) as draft:
+    draft.write_bytes(b"new" * 10_000)
+"""
+
+
+def test_fault_13_a_kill_at_any_call_of_a_save_leaves_the_old_file_or_the_new(
+    tmp_path: Path, record_property: Any
+) -> None:
+    path, kills, seen = tmp_path / "calibration.json", 0, set()
+    for last in range(4):
+        path.write_bytes(b"old")
+        done = subprocess.run([sys.executable, "-c", CALIBRATE, str(path), str(last)], check=False, timeout=60)
+        kills += done.returncode == -9
+        seen.add(path.read_bytes())
+    assert kills == 3
+    assert seen == {b"old", b"new" * 10_000}
+    record_property("kills, one at each call", kills)
+    record_property("torn files", 0)

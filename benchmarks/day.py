@@ -124,7 +124,9 @@ def real_part(folder: Path, frames: int) -> None:
         usage.look(number)
     took_s = time.perf_counter() - began_s
     part.shutdown()
-    print(f"the real part: {frames:,} frames in {took_s:.0f} s, {took_s / frames * 1e3:.2f} ms a frame, {scored:,} scored")
+    print(
+        f"the real part: {frames:,} frames in {took_s:.0f} s, {took_s / frames * 1e3:.2f} ms a frame, {scored:,} scored"
+    )
     print(f"  {usage.line()}")
 
 

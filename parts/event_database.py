@@ -51,7 +51,7 @@ def begin(path: Path) -> int:
         return _close_open_events(path)
     except sqlite3.OperationalError:  # of the disk, not of the file
         raise
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite3 fails at a message that quotes the damage
         aside = _move_aside(path)
         reason = " ".join(str(error).split())
         logger.warning("the event log %s is damaged (%s): it is kept as %s, and a new one begins", path, reason, aside)

@@ -139,7 +139,7 @@ def read_events(path: Path) -> list[Event]:
                     if (path.parent / name).is_file():
                         shutil.copy(path.parent / name, folder)
                 return _read(Path(folder) / path.name)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # sqlite3 fails at a message that quotes the damage
         raise InputError(f"{path} is no event log ({error}); give the car's logs/lens_events.db") from None
 
 

@@ -4,14 +4,18 @@
 """
 
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mle_uvad.calibration import Calibration
+from mle_uvad.calibration.rules import clean_limits
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE
+from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE, Reference, make_reference
+from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
 FINEST_EDGES = 2  # the picture behind the mean and the change
@@ -86,6 +90,26 @@ def write_bundle(folder: Path) -> Bundle:
     settings = TrainSettings(width="narrow", epochs=1, windows=0)
     run = finish_run(folder / "run", settings, np.stack(moving_frames(8)), net=sees_blur(ObscurationNet("narrow")))
     return export_bundle(run.folder, folder / "lens", "onnx")
+
+
+def calibrate(bundle: Bundle) -> Calibration:
+    """The limits of a clean drive of 36 s."""
+    frames = moving_frames(720)
+    times_s = np.arange(len(frames)) / 20.0
+
+    def seen(reference: Reference) -> list[FrameScore]:
+        scorer = Scorer(bundle)
+        scorer.reference = reference
+        scores = [scorer.score(frame, float(t_s)) for frame, t_s in zip(frames, times_s, strict=True)]
+        return [score for score in scores if score.settled]
+
+    reference = make_reference(np.stack([score.pictures for score in seen(bundle.reference)]))
+    scores = seen(reference)
+    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
+    limits, maxima = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
+    size = (bundle.height, bundle.width)
+    return Calibration(limits, maxima, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", *size, now)
 
 
 if __name__ == "__main__":

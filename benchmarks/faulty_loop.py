@@ -54,6 +54,16 @@ class Car:
         return self.frames[loop].copy() if self.sees else None
 
 
+class Notebook:
+    """Keeps the number of the event that lasts, loop by loop."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def run(self, event_id: int) -> None:
+        self.told.append(event_id)
+
+
 class Timed:
     """Donkeycar's Vehicle, timed: the seconds of each loop's work and of the part's share of it."""
 
@@ -148,24 +158,30 @@ def drive(folder: Path, disk: Disk | None) -> None:
     log = (folder if disk is None else disk.folder) / "lens.db"
     part = MLEAnomalyPart(bundle.folder, folder / "calibration.json", log)
     faults = faults_for(part, disk, lambda: car)
-    car, timed, vehicle, told = Car(faults), Timed(part), Vehicle(), set()
+    car, timed, vehicle, notebook = Car(faults), Timed(part), Vehicle(), Notebook()
     vehicle.add(car, outputs=["cam/image_array"])
     vehicle.add(part, inputs=["cam/image_array"], outputs=part.outputs, threaded=True)
-    notebook = type("Notebook", (), {"run": lambda self, event_id: told.add(event_id)})()
     vehicle.add(notebook, inputs=["lens/event_id"])
     vehicle.start(rate_hz=HZ, max_loop_count=len(faults) * LOOPS + 1)  # donkeycar counts one more
-    print(f"{len(timed.work)} loops at {HZ} Hz    run_threaded: p50 ms  longest ms | loop: longest ms | late by us")
-    total_late = 0
+    print(
+        f"{len(timed.work)} loops at {HZ} Hz  run_threaded: p50 ms  longest | loop: longest ms | late by us | event at"
+    )
+    total_late, seen = 0, {0}
     for number, name in enumerate(faults):
         part_of = slice(number * LOOPS, (number + 1) * LOOPS)
         ours, work = np.array(timed.ours[part_of]) * 1e3, np.array(timed.work[part_of]) * 1e3
         late = int(((work > 1e3 / HZ) & (work - ours <= 1e3 / HZ)).sum())
         total_late += late
-        print(f"{name:28} {np.median(ours):20.3f} {ours.max():11.2f} | {work.max():16.1f} | {late:10}")
+        said = notebook.told[part_of]
+        onsets = ", ".join(str(said.index(event)) for event in sorted(set(said) - seen)) or "none"
+        seen |= set(said)
+        figures = f"{np.median(ours):18.3f} {ours.max():8.2f} | {work.max():16.1f} | {late:10} | {onsets:>8}"
+        print(f"{name:28} {figures}")
     events = read_events(log)
     print(f"loops late because of the part: {total_late}; longest run_threaded {max(timed.ours) * 1e3:.2f} ms")
-    lost = len(told - {0} - {event.id for event in events if event.state == "ended"})
-    print(f"events raised {len(told - {0})}, in the log and ended {len(events)}, events lost {lost}")
+    raised = set(notebook.told) - {0}
+    lost = len(raised - {event.id for event in events if event.state == "ended"})
+    print(f"events raised {len(raised)}, in the log and ended {len(events)}, events lost {lost}")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import strict_json
 from .errors import InputError
+from .graph_check import check_graph
 from .memory import PICTURES, REFERENCE_SIDE, SPANS_S, Reference
 
 SCHEMA = 3
@@ -67,6 +68,10 @@ class Bundle:
                         f"{model_file} is damaged: {name} is {str(value)[:12]}, bundle.json says "
                         f"{str(declared[name])[:12]!r}; export it again or copy it again"
                     )
+            try:
+                check_graph(model)
+            except InputError as error:
+                raise InputError(f"{model_file} is refused: {error}; export the bundle again") from None
             height, width = int(size["height"]), int(size["width"])
             if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
                 raise ValueError(f"input is {width}x{height}")

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -50,12 +51,15 @@ def drive_until_killed(path: Path, rows: int) -> list[tuple[int, str, int]]:
     return [(int(number), state, int(frames)) for number, state, frames in lines]
 
 
-def test_no_event_that_was_on_the_disk_is_lost_whenever_the_car_is_killed(tmp_path: Path) -> None:
-    path = tmp_path / "lens.db"
+def test_no_event_that_was_on_the_disk_is_lost_whenever_the_car_is_killed(tmp_path: Path, record_property: Any) -> None:
+    path, on_the_disk = tmp_path / "lens.db", 0
     for rows in ROWS:
         said = drive_until_killed(path, rows)
         last = {number: (state, frames) for number, state, frames in said}
         events = {event.id: event for event in read_events(path)}
+        on_the_disk += len(last)
+        record_property("kills", 1)
+        record_property("events lost", len(last.keys() - events.keys()))
         for number, (state, frames) in last.items():
             kept = events[number]
             assert kept.frames >= frames, f"event {number} is older than what was on the disk"
@@ -70,3 +74,4 @@ def test_no_event_that_was_on_the_disk_is_lost_whenever_the_car_is_killed(tmp_pa
     for picture in (tmp_path / "lens_events").glob("0*"):
         with Image.open(picture) as image:
             image.load()  # whole, or not there
+    record_property("events on the disk before a kill", on_the_disk)

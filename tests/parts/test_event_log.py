@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_events import EVENT, ended, pictures
@@ -50,15 +51,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_killed_process_loses_no_event_and_the_open_one_is_closed_as_interrupted(
-    tmp_path: Path, kill: signal.Signals
+    tmp_path: Path, kill: signal.Signals, record_property: Any
 ) -> None:
     path = tmp_path / "lens.db"
     program = KILLED.format(tests=str(Path(__file__).parents[1]), path=str(path), signal=kill.name)
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, timeout=60)
     assert done.returncode == -kill, done.stderr.decode()
     assert [event.state for event in read_events(path)] == ["ended", "ended", "open"]
+    record_property("kills", 1)
+    record_property("events lost", 3 - len(read_events(path)))
     log = EventLog(path)
     log.close()
     assert [event.state for event in read_events(path)] == ["ended", "ended", "interrupted"]

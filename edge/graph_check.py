@@ -1,0 +1,104 @@
+"""Looks into an ONNX file before a runtime does: what no graph of ours needs is refused, unread.
+
+The sum in `bundle.json` finds damage, but whoever makes up a model makes up the sum too. Such a model could name files
+outside or loop for ever, before the first frame. Protocol buffers are simple enough to be read without onnx, which the
+car does not have. A model that asks for more memory than there is is not found here.
+"""
+
+from collections.abc import Iterator
+
+from .errors import InputError
+
+# As in `export.tensorrt_support`, which says what the exporter may write; a test compares them. None holds a graph.
+# fmt: off
+OPERATORS = {
+    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape",
+    "Conv", "ConvTranspose", "Div", "Exp", "Expand", "Flatten", "Floor", "Gather", "Gemm", "Identity", "Log",
+    "MatMul", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Pad", "Pow", "Reciprocal", "ReduceMean", "ReduceSum",
+    "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tanh",
+    "Transpose", "Unsqueeze", "Where",
+}
+# fmt: on
+# Fields of onnx.proto3, by number
+GRAPH, FUNCTIONS = 7, 25  # of a model
+NODE, INITIALIZER, SPARSE_INITIALIZER = 1, 5, 15  # of a graph
+OPERATOR, ATTRIBUTE, DOMAIN = 4, 5, 7  # of a node
+TENSOR, SUBGRAPH, TENSORS, SUBGRAPHS, SPARSE, SPARSES = 5, 6, 10, 11, 22, 23  # of an attribute
+EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
+VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5  # how a field is written
+
+
+def check_graph(model: bytes) -> None:
+    """Raises InputError, naming it, for anything in an ONNX file that no graph of ours holds."""
+    try:
+        for field, value in _fields(memoryview(model)):
+            if field == FUNCTIONS:
+                raise InputError("the model defines functions")
+            if field == GRAPH:
+                _check(value)
+    except InputError:
+        raise
+    except (IndexError, ValueError):
+        raise InputError("the model is no ONNX file") from None
+
+
+def _check(graph: memoryview) -> None:
+    for field, value in _fields(graph):
+        if field == SPARSE_INITIALIZER:
+            raise InputError("the model holds sparse tensors")
+        if field == INITIALIZER:
+            _check_tensor(value)
+        elif field == NODE:
+            _check_node(value)
+
+
+def _check_node(node: memoryview) -> None:
+    for field, value in _fields(node):
+        if field == OPERATOR and (name := bytes(value).decode()) not in OPERATORS:
+            raise InputError(f"the model has the operator {name[:40]!r}, which no model of ours has")
+        if field == DOMAIN and len(value):
+            raise InputError("the model has operators that are not of ONNX")
+        if field == ATTRIBUTE:
+            for kind, part in _fields(value):
+                if kind in (SUBGRAPH, SUBGRAPHS, SPARSE, SPARSES):
+                    raise InputError("the model holds graphs in its graph, or sparse tensors")
+                if kind in (TENSOR, TENSORS):
+                    _check_tensor(part)
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    if any(field in (EXTERNAL_DATA, DATA_LOCATION) for field, _ in _fields(tensor)):
+        raise InputError("the model names other files")
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The number and the bytes of each field; of numbers no bytes. Raises IndexError or ValueError where it is torn."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        kind, length = key & 7, 0
+        if kind == VARINT:
+            _, at = _varint(message, at)
+        elif kind == BYTES:
+            length, at = _varint(message, at)
+        elif kind in (FIXED_64, FIXED_32):
+            at += 8 if kind == FIXED_64 else 4
+        else:
+            raise ValueError(f"kind {kind}")
+        if at + length > len(message):
+            raise ValueError("its end is missing")
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A number of up to ten bytes, and where the next field begins."""
+    number = shift = 0
+    while True:
+        byte = message[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+        if shift > 63:
+            raise ValueError("a number without end")

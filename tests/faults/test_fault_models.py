@@ -1,0 +1,113 @@
+"""Models that somebody made up, with the right sum beside: refused before a runtime sees them."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mle_uvad.edge import Bundle, InputError
+from mle_uvad.edge.graph_check import OPERATORS, check_graph
+
+onnx = pytest.importorskip("onnx", reason="needs onnx to make the hostile models: pip install 'mle_uvad[export]'")
+FLOAT = onnx.TensorProto.FLOAT
+
+
+def model(nodes: list[Any], weights: list[Any] | None = None, **more: Any) -> Any:
+    """A model with one output y [4]."""
+    answer = onnx.helper.make_tensor_value_info("y", FLOAT, [4])
+    graph = onnx.helper.make_graph(nodes, "g", [], [answer], weights or [], **more)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
+def outside(location: str) -> Any:
+    """Weights that lie in another file."""
+    tensor = onnx.TensorProto(name="w", data_type=FLOAT, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def identity(name: str = "w") -> Any:
+    return onnx.helper.make_node("Identity", [name], ["y"])
+
+
+def sparse() -> Any:
+    values = onnx.helper.make_tensor("w", FLOAT, [1], [1.0])
+    places = onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
+    return onnx.helper.make_sparse_tensor(values, places, [4])
+
+
+def looping() -> Any:
+    """2^62 rounds."""
+    inner = model([onnx.helper.make_node("Identity", ["c"], ["d"])]).graph
+    return model([onnx.helper.make_node("Loop", ["n", "c"], ["y"], body=inner)])
+
+
+def with_function() -> Any:
+    made = model([identity()])
+    made.functions.append(onnx.helper.make_function("", "Gift", ["a"], ["b"], [identity("a")], made.opset_import))
+    return made
+
+
+HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
+    "a file outside": (lambda: model([identity()], [outside("/etc/passwd")]), "other files"),
+    "a file beside": (lambda: model([identity()], [outside("../calibration.json")]), "other files"),
+    "a file outside, in a constant": (
+        lambda: model([onnx.helper.make_node("Constant", [], ["y"], value=outside("/etc/passwd"))]),
+        "other files",
+    ),
+    "a sparse weight": (lambda: model([identity()], sparse_initializer=[sparse()]), "sparse"),
+    "a sparse constant": (
+        lambda: model([onnx.helper.make_node("Constant", [], ["y"], sparse_value=sparse())]),
+        "sparse",
+    ),
+    "a loop": (looping, "'Loop'"),
+    "a graph in a known operator": (
+        lambda: model([onnx.helper.make_node("Identity", ["w"], ["y"], body=looping().graph)]),
+        "graphs in its graph",
+    ),
+    "functions": (with_function, "functions"),
+    "another domain": (lambda: model([onnx.helper.make_node("Gemm", ["w"], ["y"], domain="evil")]), "not of ONNX"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_fault_31_a_hostile_model_with_the_right_sum_is_refused_unopened(
+    name: str, bundle_folder: Path, record_property: Any
+) -> None:
+    make, said = HOSTILE[name]
+    data = make().SerializeToString()
+    (bundle_folder / "model.onnx").write_bytes(data)
+    facts = json.loads((bundle_folder / "bundle.json").read_text())
+    facts["model"] |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (bundle_folder / "bundle.json").write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=said) as caught:
+        Bundle.load(bundle_folder)
+    assert "\n" not in str(caught.value)
+    record_property("hostile models refused", 1)
+
+
+def test_fault_31_whatever_the_bytes_only_one_error_is_raised(
+    bundle: Bundle, rng: np.random.Generator, record_property: Any
+) -> None:
+    check_graph(bundle.model)
+    damaged = 0
+    for _ in range(300):
+        data = bytearray(bundle.model)
+        for place in rng.integers(0, 4000, 3):  # where the nodes are
+            data[place] = rng.integers(256)
+        for made_up in (data, data[: rng.integers(len(data))], rng.bytes(200)):
+            try:
+                check_graph(bytes(made_up))
+            except InputError:
+                damaged += 1
+    assert damaged > 300
+    record_property("made-up files looked into", 900)
+
+
+def test_fault_31_what_the_exporter_may_write_is_what_the_car_takes() -> None:
+    tensorrt_support = pytest.importorskip("mle_uvad.export.tensorrt_support")
+    assert set(tensorrt_support.SUPPORTED) == OPERATORS

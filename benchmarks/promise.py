@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mle_uvad.calibration.rules import AVERAGING_S, Stretch, averaged, block_maxima, place_limits
+from mle_uvad.calibration.blocks import Stretch, averaged
+from mle_uvad.calibration.rules import AVERAGING_S, place_limits, rises
 from mle_uvad.edge.alarm import RAISE_AFTER_S
-from mle_uvad.edge.evidence import LASTING_S, place_averages
+from mle_uvad.edge.evidence import LASTING_S, WORST_PLACES, place_averages
 
 HZ = 10.0
 HOURS = 20.0  # of fresh driving for each kind of drive
@@ -64,30 +65,27 @@ def exponential(rng: np.random.Generator, count: int) -> Array:
 DRIVES: tuple[Callable[[np.random.Generator, int], Array], ...] = (normal, slow, saturating, walls, exponential)
 
 
-def scores(rises: Array) -> Stretch:
-    """A drive's rises as the evidence averages them, [n, 2]."""
-    (stretch,) = averaged(rises[:, None], np.arange(len(rises)) / HZ, place_averages(AVERAGING_S))
-    return Stretch(stretch.values[..., 0], stretch.times_s)
+def averages(series: Array) -> list[Stretch]:
+    """A drive's log odds as the evidence averages them, the same at every place that counts, [n, 2, 8]."""
+    places = np.repeat(series[:, None], WORST_PLACES, axis=1)
+    return averaged(places, np.arange(len(series)) / HZ, place_averages(AVERAGING_S))
 
 
-def held(stretch: Stretch) -> Array:
-    """What each score has kept up for as long as the alarm waits, [n, 2]."""
+def held(series: Array) -> Array:
+    """What each average has kept up for as long as the alarm waits, [n, 2]."""
+    (stretch,) = averages(series)
     frames = round(RAISE_AFTER_S * HZ) + 1
-    return np.lib.stride_tricks.sliding_window_view(stretch.values, frames, axis=0).min(-1)
+    return np.lib.stride_tricks.sliding_window_view(stretch.values[..., 0], frames, axis=0).min(-1)
 
 
 def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, calibrations: int) -> Array:
     """False alarms an hour under the limits of each calibration."""
     rng = np.random.default_rng(0)
-    fresh = drive(rng, round(HOURS * 3600 * HZ))
-    ordinary = float(np.median(fresh))
-    seen = held(scores(fresh - ordinary))
+    fresh = held(drive(rng, round(HOURS * 3600 * HZ)))
     found = []
     for _ in range(calibrations):
-        recorded = drive(rng, round((60 * minutes + LASTING_S) * HZ))
-        calibrated = scores(recorded - np.median(recorded))
-        maxima = np.stack([block_maxima([calibrated], number) for number in range(2)])
-        above = (seen + ordinary - np.median(recorded) >= place_limits(maxima, PER_HOUR)).any(1)
+        ordinary, maxima = rises(averages(drive(rng, round((60 * minutes + LASTING_S) * HZ))))
+        above = (fresh >= ordinary[:, 0] + place_limits(maxima, PER_HOUR)).any(1)
         found.append(np.count_nonzero(above[1:] & ~above[:-1]) / HOURS)
     return np.array(found)
 

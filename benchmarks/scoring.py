@@ -47,7 +47,7 @@ def make_bundle(folder: Path, width: str) -> Bundle:
     run.finish(make_model(settings))
     run.finish_obscuration(ObscurationNet(width), torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), [])
     bundle = export_bundle(run.folder, folder / f"lens_{width}", "onnx")
-    places = np.zeros((PLACES, PLACES), np.float32)
+    places = np.zeros((2, PLACES, PLACES), np.float32)
     limits = Limits((-1.0, 0.0, 1.0), places, limit=(99.0, 99.0), averaging_s=0.5, reference=bundle.reference)
     size = (bundle.height, bundle.width)
     calibration = Calibration(

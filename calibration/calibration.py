@@ -17,7 +17,8 @@ from ..edge.evidence import Limits
 from ..edge.memory import PLACES
 from ..edge.scorer import Scorer
 from ..edge.whole_file import replacing
-from .rules import BLOCKS_MIN, place_limits
+from .blocks import BLOCKS_MIN
+from .rules import place_limits
 
 SCHEMA = 3
 BYTES_MAX = 262_144
@@ -121,7 +122,7 @@ class Calibration:
             "created_at": self.created_at,
             "averaging_s": self.limits.averaging_s,
             "pcc": list(self.limits.pcc),
-            "centre": [float(f"{value:.6g}") for value in self.limits.centre.ravel()],
+            "ordinary": [float(f"{value:.6g}") for value in self.limits.ordinary.ravel()],
             "maxima": self.maxima.round(6).tolist(),
             # JSON has no infinity: null is a limit that is never reached.
             "limit": [limit if math.isfinite(limit) else None for limit in self.limits.limit],
@@ -161,7 +162,7 @@ class Calibration:
 
 def _maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
     maxima = np.array(facts["maxima"], np.float64).reshape(2, -1)
-    if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN:
+    if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN - 1:  # cut in two, a drive holds one less
         raise ValueError("the maxima of the blocks are too few or out of range")
     return maxima
 
@@ -170,9 +171,9 @@ def _limits(facts: dict[str, Any]) -> Limits:
     low, middle, high = (float(value) for value in facts["pcc"])
     quick, lasting = (math.inf if limit is None else float(limit) for limit in facts["limit"])
     averaging_s = float(facts["averaging_s"])
-    centre = np.array(facts["centre"], np.float32).reshape(PLACES, PLACES)
-    if not (-1 <= low < middle < high <= 1 and np.isfinite(centre).all()):
+    ordinary = np.array(facts["ordinary"], np.float32).reshape(2, PLACES, PLACES)
+    if not (-1 <= low < middle < high <= 1 and np.isfinite(ordinary).all()):
         raise ValueError("limits are not in order")
     if not (quick > 0 and lasting > 0 and 0 <= averaging_s < math.inf):
         raise ValueError("a limit is out of range")
-    return Limits((low, middle, high), centre, (quick, lasting), averaging_s, read_reference(facts["reference"]))
+    return Limits((low, middle, high), ordinary, (quick, lasting), averaging_s, read_reference(facts["reference"]))

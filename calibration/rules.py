@@ -2,25 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edge.alarm import RAISE_AFTER_S
 from ..edge.errors import InputError
 from ..edge.evidence import PCC_MAX, Limits, TimeAverage, place_averages, worst_mean
 from ..edge.memory import PLACES, Reference
+from .blocks import BLOCK_S, Stretch, averaged, block_maxima, halves, require_blocks
 from .tail import tail_limit
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
 AVERAGING_S = 0.3  # of the log odds; the network itself looks back for seconds
-BLOCK_S = 2.0  # the extremes of blocks this long are taken as independent
-BLOCKS_MIN = 15  # half a minute
 FRAMES_MIN = 300
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
+ORDINARY_SHARE = 0.95  # of the frames of a clean drive
 LIMIT_MIN = 1.0  # log odds: however calm the drive, less is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
 
@@ -49,6 +48,7 @@ def pcc_limits(pccs: Array, times_s: Array, reference: Reference, false_alarms_p
     probability = block_probability(false_alarms_per_hour)
     z = np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
     stretches = averaged(z[:, None], times_s, TimeAverage((PCC_AVERAGING_S,)))
+    require_blocks(stretches)
     high = tail_limit(block_maxima(stretches), probability / 2)
     low = -tail_limit(block_maxima([replace(each, values=-each.values) for each in stretches]), probability / 2)
     pcc = (math.tanh(low), math.tanh(float(np.median(z))), math.tanh(high))
@@ -61,26 +61,43 @@ def clean_limits(
     """Limits of the places' averaged log odds on a clean drive, for a rate of false alarms; and the maxima [2, K] of
     the blocks they rest on, from which `place_limits` makes those of another rate.
 
-    Ordinary is each place's median on this drive; what counts is how far the eight worst places rise above it
-    together for as long as the alarm waits, in the quick average and in the lasting one. The PCC has no limit: it does
-    not tell drops on a moving car.
+    The PCC has no limit: it does not tell drops on a moving car.
     `pccs` [N], `logits` [N, 20, 20], `times_s` [N] seconds, of frames with a settled memory on a car that moves.
     Raises InputError for a drive that is too short, still or frozen, and for a rate below 1e-6.
     """
     require_usable(pccs)
-    places = logits.reshape(len(logits), -1)
-    centre = np.median(places, axis=0)  # [400]
-    stretches = averaged(places - centre, times_s, place_averages(AVERAGING_S))
-    rises = [replace(each, values=worst_mean(each.values)) for each in stretches]  # values [n, 2]
-    maxima = np.stack([block_maxima(rises, each) for each in range(2)])
+    stretches = averaged(logits.reshape(len(logits), -1), times_s, place_averages(AVERAGING_S))
+    require_blocks(stretches)
+    ordinary, maxima = rises(stretches)
     limits = Limits(
         pcc=(-1.0, float(np.median(pccs).clip(-PCC_MAX, PCC_MAX)), 1.0),
-        centre=centre.reshape(PLACES, PLACES).astype(np.float32),
+        ordinary=ordinary.reshape(2, PLACES, PLACES).astype(np.float32),
         limit=place_limits(maxima, false_alarms_per_hour),
         averaging_s=AVERAGING_S,
         reference=reference,
     )
     return limits, maxima
+
+
+def rises(stretches: Sequence[Stretch]) -> tuple[Array, Array]:
+    """What is ordinary for each place [2, F], and how far the worst ones rise above that together, [2, K] maxima.
+
+    Of both averages, from values [n, 2, F]. Ordinary is what a place exceeds in one of twenty frames only: where a bare
+    wall passes now and then, a fault has to say more. Each half of the drive is measured against the other: measured
+    against itself it would look calmer than the next drive will.
+    """
+    first, second = halves(stretches)
+    risen = [
+        replace(each, values=worst_mean(each.values - ordinary))  # [n, 2]
+        for half, ordinary in ((first, _ordinary(second)), (second, _ordinary(first)))
+        for each in half
+    ]
+    return _ordinary(stretches), np.stack([block_maxima(risen, average) for average in range(2)])
+
+
+def _ordinary(stretches: Sequence[Stretch]) -> Array:
+    """What each average of each place hardly exceeds, [2, 400]."""
+    return np.quantile(np.concatenate([each.values for each in stretches]), ORDINARY_SHARE, axis=0)
 
 
 def place_limits(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:
@@ -92,52 +109,7 @@ def place_limits(maxima: Array, false_alarms_per_hour: float) -> tuple[float, fl
 
 def _by_pcc_alone(pcc: tuple[float, float, float], averaging_s: float, reference: Reference) -> Limits:
     """Limits under which the places raise no alarm."""
-    return Limits(pcc, np.zeros((PLACES, PLACES), np.float32), (math.inf, math.inf), averaging_s, reference)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Averages over a part of a drive without a gap, from where all of them have settled."""
-
-    values: Array  # [n, A, F] of A averages, or a score made of each, [n, A]
-    times_s: Array  # [n]
-
-
-def averaged(series: Array, times_s: Array, average: TimeAverage) -> list[Stretch]:
-    """The figures [N, F] of a drive averaged over time as on the car."""
-    stretches: list[Stretch] = []
-    values: list[Array] = []
-    moments: list[float] = []
-    for figures, t_s in zip(series, times_s.tolist(), strict=True):
-        means = average.update(figures, t_s)
-        if all(average.settled):
-            values.append(means)
-            moments.append(t_s)
-        elif values:  # a gap: the averages have begun anew
-            stretches.append(Stretch(np.stack(values), np.array(moments)))
-            values, moments = [], []
-    return [*stretches, Stretch(np.stack(values), np.array(moments))] if values else stretches
-
-
-def block_maxima(stretches: Sequence[Stretch], number: int = 0) -> Array:
-    """The maxima [K] of a score over whole blocks of two seconds, each taken of what lasts as long as the alarm waits.
-
-    `number` says which column of the values [n, S]. Raises InputError when the blocks are too few.
-    """
-    maxima: list[float] = []
-    for stretch in stretches:
-        times_s = stretch.times_s
-        scores = stretch.values.reshape(len(times_s), -1)[:, number]
-        since = np.searchsorted(times_s, times_s - RAISE_AFTER_S, "right") - 1  # the alarm sees these frames, or more
-        lasting = np.array([scores[max(first, 0) : last + 1].min() for last, first in enumerate(since)])
-        block = ((times_s - times_s[0]) // BLOCK_S).astype(int)
-        maxima += [float(lasting[block == each].max()) for each in np.unique(block) if each < block[-1]]
-    if len(maxima) < BLOCKS_MIN:
-        raise InputError(
-            f"the drive gives {len(maxima)} blocks of {BLOCK_S:g} s and calibration needs {BLOCKS_MIN};"
-            " drive a lap or two more"
-        )
-    return np.array(maxima)
+    return Limits(pcc, np.zeros((2, PLACES, PLACES), np.float32), (math.inf, math.inf), averaging_s, reference)
 
 
 def block_probability(false_alarms_per_hour: float) -> float:

@@ -16,6 +16,7 @@ from .scorer import FrameScore
 AVERAGED_S = 30.0  # of driving, about a lap: a bend is no change of the world
 MOVED_MAX = 0.4  # spreads. Of drives not calibrated on: their own track stays below 0.25, another lies above 0.45
 SETTLES_BELOW = 0.8  # of that
+LOOK_EVERY_S = 0.25  # often enough for such an average
 UNMOVED_SHARE = 0.25  # of the places: what the others exceed counts, so that a fault on half of the lens is no drift
 
 
@@ -52,9 +53,11 @@ class Drift:
 
     def update(self, score: FrameScore, t_s: float, *, obscured: bool) -> bool:
         """Take a score and the alarm's decision before it; returns whether the world has changed."""
-        step_s, self._t_s = t_s - self._t_s, t_s
         if not obscured:
             self._averages[True].restart()  # each alarm is examined by itself
+        if 0 <= t_s - self._t_s < LOOK_EVERY_S:
+            return self.drifting
+        step_s, self._t_s = t_s - self._t_s, t_s
         if score.pictures is None or not telling(score) or (obscured and self._fits):
             return self.drifting
         self._driven_s[obscured] += step_s if 0 <= step_s <= GAP_S else 0.0

@@ -23,7 +23,8 @@ class Limits:
     """Between which values a clear lens stays on one vehicle, and where its middle lies."""
 
     pcc: tuple[float, float, float]  # low, centre, high; −1…1, a limit of −1 or 1 is never reached
-    centre: NDArray[np.float32]  # [20, 20] ordinary log odds of each place
+    # [2, 20, 20] log odds that each place's quick average, and its lasting one, hardly exceeds on the clean drive.
+    ordinary: NDArray[np.float32]
     # Of the eight worst places' mean rise above ordinary, > 0, log odds, in the quick average and in the lasting one.
     # ∞ leaves an average out.
     limit: tuple[float, float]
@@ -99,7 +100,7 @@ class Evidence:
         if limits is not None:
             with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a limit that is never reached
                 self._z = np.arctanh(np.array(limits.pcc, np.float64)).tolist()
-            self._centre = limits.centre.ravel().astype(np.float64)
+            self._ordinary = limits.ordinary.reshape(2, -1).astype(np.float64)  # [2, 400]
             self._limit = np.array(limits.limit, np.float64)[:, None]  # [2, 1]
         self.restart()
 
@@ -146,7 +147,8 @@ class Evidence:
 
     def _by_place(self, logits: NDArray[np.float32], t_s: float) -> tuple[NDArray[np.float64], bool]:
         """How far the places have risen in each average that has settled, [A, 400], 1 at its limit; whether one has."""
-        rise = (logits.ravel() - self._centre).clip(-self._limit, SCORE_MAX * self._limit)
+        most = SCORE_MAX * self._limit
+        rise = (logits.ravel() - self._ordinary).clip(-most, most)  # [2, 400]
         rises = self._places.update(rise, t_s) / self._limit
         quick, lasting = self._places.settled
         return (rises if lasting else rises[:1]), quick

@@ -9,7 +9,7 @@ from itertools import cycle, pairwise
 
 import numpy as np
 
-from ..calibration.rules import BLOCK_S, BLOCKS_MIN
+from ..calibration.blocks import BLOCK_S, BLOCKS_MIN
 from ..edge.errors import InputError
 from ..edge.evidence import LASTING_S
 from ..edge.memory import GAP_S, SPANS_S

@@ -92,7 +92,7 @@ def test_the_same_drive_gives_the_same_limits(scorer: Scorer, make_tub: MakeTub,
     first, again = (calibrate(scorer, folder) for _ in range(2))
     assert first.limits.pcc == again.limits.pcc
     assert first.limits.limit == again.limits.limit
-    assert np.array_equal(first.limits.centre, again.limits.centre)
+    assert np.array_equal(first.limits.ordinary, again.limits.ordinary)
     assert np.array_equal(first.limits.reference, again.limits.reference)
 
 

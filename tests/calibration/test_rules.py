@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mle_uvad.calibration.blocks import BLOCK_S, Stretch, averaged, block_maxima
 from mle_uvad.calibration.rules import (
     AVERAGING_S,
-    BLOCK_S,
     LIMIT_MIN,
     PCC_AVERAGING_S,
-    Stretch,
-    averaged,
-    block_maxima,
     clean_limits,
     paper_limits,
     pcc_limits,
@@ -106,7 +103,7 @@ def test_no_limit_lies_inside_what_the_drive_showed(rule: object, rng: np.random
         recording = drive(rng, 60)
         for rate in (1e-3, 1.0, 1e4):
             limits = rule(recording, rate)  # type: ignore[operator]
-            above = replace(limits, limit=tuple(1.001 * each for each in limits.limit))  # the centre is kept as float32
+            above = replace(limits, limit=tuple(1.001 * each for each in limits.limit))  # kept as float32
             low, centre, high = limits.pcc
             above = replace(above, pcc=(max(low - 1e-4, -1.0), centre, min(high + 1e-4, 1.0)))
             # The last, incomplete block of two seconds is not part of the calibration.
@@ -116,11 +113,11 @@ def test_no_limit_lies_inside_what_the_drive_showed(rule: object, rng: np.random
 def test_the_clean_limit_is_at_least_the_worst_rise_and_one(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     limits = clean((pccs, logits, times_s), 1e4)
-    centre = limits.centre.ravel().astype(float)
-    assert centre == pytest.approx(np.median(logits.reshape(-1, 400), axis=0), abs=1e-5)
-    stretches = averaged(logits.reshape(-1, 400) - centre, times_s, place_averages(AVERAGING_S))
+    (stretch,) = averaged(logits.reshape(-1, 400), times_s, place_averages(AVERAGING_S))
+    ordinary = limits.ordinary.reshape(2, 400)
+    assert (stretch.values > ordinary).mean(0) == pytest.approx(0.05, abs=0.01)
     for number, limit in enumerate(limits.limit):
-        worst = block_maxima([Stretch(worst_mean(each.values), each.times_s) for each in stretches], number)
+        worst = block_maxima([Stretch(worst_mean(stretch.values - ordinary), stretch.times_s)], number)
         assert limit >= worst.max() - 1e-6
     assert limits.limit[1] < limits.limit[0], "what lasts is calmer"
     assert clean((pccs, np.full_like(logits, -9.0), times_s)).limit == (LIMIT_MIN, LIMIT_MIN) == (1.0, 1.0)

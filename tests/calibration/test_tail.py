@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mle_uvad.calibration.rules import BLOCKS_MIN
+from mle_uvad.calibration.blocks import BLOCKS_MIN
 from mle_uvad.calibration.tail import TAIL_SHAPE, tail_limit
 
 
@@ -25,13 +25,3 @@ def test_the_tail_limit_is_never_below_the_largest(rng: np.random.Generator) -> 
     maxima = rng.gumbel(2.0, 0.5, 2000)
     assert tail_limit(maxima, 0.5) == maxima.max()
     assert tail_limit(np.full(20, 3.0), 1e-6) == pytest.approx(3.0)
-
-
-def test_a_tail_that_the_blocks_show_to_be_long_is_believed(rng: np.random.Generator) -> None:
-    """Few blocks tower above many calm ones: rare walls on a calm track."""
-    calm = rng.gumbel(1.0, 0.05, 60)
-    calm[:6] += rng.exponential(2.0, 6)
-    mean, spread = calm.mean(), np.sort(calm)
-    spread = float((2 * np.arange(60) - 59) @ spread) / (60 * 59)
-    assumed = mean + spread * 7.1  # what the assumed shape would say of such a mean and spread
-    assert tail_limit(calm, 1 / 3600) > 1.5 * assumed

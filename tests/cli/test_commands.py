@@ -60,6 +60,20 @@ def test_calibrate_then_score_uses_it(
     assert max(float(row["evidence"]) for row in rows if row["status"] == "ok") <= 1
 
 
+def test_another_rate_needs_no_new_drive(run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any) -> None:
+    assert "no calibration" in run("calibrate", bundle_folder).err
+    told = run("calibrate", bundle_folder, "--tub", make_tub(moving_frames(700)))
+    assert "Promised: 1 false alarms an hour" in told.out
+    before = json.loads((bundle_folder / "calibration.json").read_text())
+    figures = json.loads(run("calibrate", bundle_folder, "--false-alarms-per-hour", "0.01", "--json").out)
+    after = json.loads((bundle_folder / "calibration.json").read_text())
+    assert figures["limit"] == after["limit"]
+    assert after["limit"] > before["limit"]
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"limit", "false_alarms_per_hour"}
+    assert "needs a drive" in run("calibrate", bundle_folder, "--rule", "pcc").err
+
+
 def test_calibrate_by_the_pcc_alone(
     run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
 
 def limits(averaging_s: float = 1.0, limit: float = math.inf) -> Limits:
     """A clear lens has a PCC of 0.5…0.9 around 0.7; with a limit, its log odds lie less than that above −4."""
-    return Limits((0.5, 0.7, 0.9), NOWHERE - 4, (limit, limit), averaging_s, REFERENCE)
+    return Limits((0.5, 0.7, 0.9), np.stack([NOWHERE - 4] * 2), (limit, limit), averaging_s, REFERENCE)
 
 
 def score(pcc: float = 0.7, rise: float | np.ndarray = 0.0, motion: float = 0.1, settled: bool = True) -> FrameScore:

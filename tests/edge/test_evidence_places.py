@@ -23,8 +23,9 @@ from mle_uvad.edge.scorer import FrameScore
 HZ = 20.0
 LIMIT = 2.0
 CENTRE = np.linspace(-6, -2, PLACES * PLACES, dtype=np.float32).reshape(PLACES, PLACES)
+ORDINARY = np.stack([CENTRE, CENTRE])
 REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
-SINGLE = Limits((-1.0, 0.7, 1.0), CENTRE, (LIMIT, math.inf), averaging_s=0.0, reference=REFERENCE)  # frame by frame
+SINGLE = Limits((-1.0, 0.7, 1.0), ORDINARY, (LIMIT, math.inf), averaging_s=0.0, reference=REFERENCE)  # frame by frame
 CAR = replace(SINGLE, averaging_s=0.5)
 
 
@@ -72,7 +73,7 @@ def told(state: EvidenceState) -> tuple[str, float, float]:
 
 
 def test_ordinary_odds_are_no_evidence_however_high_they_are() -> None:
-    drive = Drive(replace(SINGLE, centre=CENTRE + 9))
+    drive = Drive(replace(SINGLE, ordinary=ORDINARY + 9))
     assert told(drive.see(9.0)) == ("ok", 0.0, 0.0)
     assert drive.state.map is not None
     assert not drive.state.map.any()

@@ -12,12 +12,14 @@ from mle_uvad.edge.scorer import FrameScore
 
 # By the PCC alone: what is frozen is told by it, whatever the places say.
 REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
-CENTRE = np.zeros((PLACES, PLACES), np.float32)
-LIMITS = Limits((0.5, 0.7, 0.9), CENTRE, limit=(math.inf, math.inf), averaging_s=1.0, reference=REFERENCE)
+NOWHERE = np.zeros((PLACES, PLACES), np.float32)
+LIMITS = Limits(
+    (0.5, 0.7, 0.9), np.stack([NOWHERE, NOWHERE]), limit=(math.inf, math.inf), averaging_s=1.0, reference=REFERENCE
+)
 
 
 def feed(evidence: Evidence, pccs: list[float], start_s: float = 0.0, hz: float = 20.0) -> list[EvidenceState]:
-    return [evidence.update(FrameScore("ok", pcc, CENTRE), start_s + i / hz) for i, pcc in enumerate(pccs)]
+    return [evidence.update(FrameScore("ok", pcc, NOWHERE), start_s + i / hz) for i, pcc in enumerate(pccs)]
 
 
 def jitter(pcc: float, count: int) -> list[float]:
@@ -80,6 +82,6 @@ def test_after_a_long_freeze_the_average_starts_afresh() -> None:
 
 def test_a_camera_that_freezes_on_a_standing_car_is_frozen_and_not_still() -> None:
     evidence = Evidence(replace(LIMITS, limit=(1.0, 1.0)))
-    scores = [FrameScore("ok", 0.7, CENTRE, motion=0.0, settled=True)] * 20
+    scores = [FrameScore("ok", 0.7, NOWHERE, motion=0.0, settled=True)] * 20
     states = [evidence.update(score, i / 20) for i, score in enumerate(scores)]
     assert [state.status for state in states] == ["still"] * 10 + ["frozen"] * 10

@@ -39,11 +39,11 @@ def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -
     scores = [scorer.score(frame, i / HZ) for i, frame in enumerate(frames)]
     pccs = np.array([score.pcc for score in scores], np.float64)
     logits = np.array([score.logits for score in scores if score.settled])
-    centre = np.median(logits, axis=0)
-    limit = float(worst_mean((logits - centre).reshape(len(logits), -1)).max()) + 0.5
+    ordinary = np.median(logits, axis=0)
+    limit = float(worst_mean((logits - ordinary).reshape(len(logits), -1)).max()) + 0.5
     pcc = (float(pccs.min()) - 0.01, float(pccs.mean()), float(pccs.max()) + 0.01)
     scorer.restart()
-    return Limits(pcc, centre, (limit, limit), averaging_s, reference)
+    return Limits(pcc, np.stack([ordinary, ordinary]), (limit, limit), averaging_s, reference)
 
 
 def by_pcc(limits: Limits) -> Limits:

@@ -18,7 +18,7 @@ def draw(path: Path, labels: list[Label], obscured: np.ndarray) -> np.ndarray:
     from mle_uvad.evaluation.timeline import draw_timeline
 
     reference = np.ones((2, PICTURES, 10, 10), np.float32)
-    limits = Limits((0.7, 0.8, 1.0), np.zeros((20, 20), np.float32), (1.0, 1.0), 1.0, reference)
+    limits = Limits((0.7, 0.8, 1.0), np.zeros((2, 20, 20), np.float32), (1.0, 1.0), 1.0, reference)
     pccs = np.linspace(0.8, 0.9, 200)
     pccs[50:60] = math.nan
     draw_timeline(path, labels, limits, pccs, pccs, obscured, 20.0)

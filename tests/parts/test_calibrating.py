@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
+from mle_uvad.calibration.blocks import BLOCKS_MIN
 from mle_uvad.calibration.calibrator import IDLE_MAX_S, LISTEN_S, LOOK_S
-from mle_uvad.calibration.rules import BLOCKS_MIN
 from mle_uvad.edge import Bundle, InputError, Tub
 from mle_uvad.parts import MLEAnomalyPart
 from mle_uvad.parts.asking import ANSWER_FILE, ANSWER_WITHIN_S, READ_EVERY_S, REQUEST_FILE, ask

@@ -1,0 +1,84 @@
+"""A clean drive as the car averages it, and what it reaches in blocks of two seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..edge.alarm import RAISE_AFTER_S
+from ..edge.errors import InputError
+from ..edge.evidence import TimeAverage
+
+BLOCK_S = 2.0  # the maxima of blocks this long are taken as independent
+BLOCKS_MIN = 15  # half a minute
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Averages over a part of a drive without a gap, from where all of them have settled."""
+
+    values: Array  # [n, A, F] of A averages, or a score made of each, [n, A]
+    times_s: Array  # [n]
+
+
+def averaged(series: Array, times_s: Array, average: TimeAverage) -> list[Stretch]:
+    """The figures [N, F] of a drive averaged over time as on the car."""
+    stretches: list[Stretch] = []
+    values: list[Array] = []
+    moments: list[float] = []
+    for figures, t_s in zip(series, times_s.tolist(), strict=True):
+        means = average.update(figures, t_s)
+        if all(average.settled):
+            values.append(means)
+            moments.append(t_s)
+        elif values:  # a gap: the averages have begun anew
+            stretches.append(Stretch(np.stack(values), np.array(moments)))
+            values, moments = [], []
+    return [*stretches, Stretch(np.stack(values), np.array(moments))] if values else stretches
+
+
+def block_maxima(stretches: Sequence[Stretch], number: int = 0) -> Array:
+    """The maxima [K] of a score over whole blocks of two seconds, each taken of what lasts as long as the alarm waits.
+
+    `number` says which column of the values [n, S].
+    """
+    maxima: list[float] = []
+    for stretch in stretches:
+        times_s = stretch.times_s
+        scores = stretch.values.reshape(len(times_s), -1)[:, number]
+        since = np.searchsorted(times_s, times_s - RAISE_AFTER_S, "right") - 1  # the alarm sees these frames, or more
+        lasting = np.array([scores[max(first, 0) : last + 1].min() for last, first in enumerate(since)])
+        block = _blocks(times_s)
+        maxima += [float(lasting[block == each].max()) for each in range(block[-1])]
+    return np.array(maxima)
+
+
+def require_blocks(stretches: Sequence[Stretch]) -> None:
+    """Raises InputError when they hold too few blocks; a drive cut in two may hold one less."""
+    count = sum(int(_blocks(each.times_s)[-1]) for each in stretches)
+    if count < BLOCKS_MIN:
+        raise InputError(
+            f"the drive gives {count} blocks of {BLOCK_S:g} s and calibration needs {BLOCKS_MIN};"
+            " drive a lap or two more"
+        )
+
+
+def _blocks(times_s: Array) -> NDArray[np.intp]:
+    """The number of the block [n] that each frame is in; the last one may not be whole."""
+    return ((times_s - times_s[0]) // BLOCK_S).astype(int)
+
+
+def halves(stretches: Sequence[Stretch]) -> tuple[list[Stretch], list[Stretch]]:
+    """The first and the second half of the frames."""
+    left = sum(len(each.times_s) for each in stretches) // 2
+    first, second = [], []
+    for each in stretches:
+        here = min(left, len(each.times_s))
+        left -= here
+        for half, part in ((first, slice(None, here)), (second, slice(here, None))):
+            if len(each.times_s[part]):
+                half.append(Stretch(each.values[part], each.times_s[part]))
+    return first, second

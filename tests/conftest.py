@@ -5,7 +5,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.calibration.rules import clean_limits
 from mle_uvad.edge import backend as backend_module
 from mle_uvad.edge import cuda as cuda_module
 from mle_uvad.edge.bundle import FACTS_FILE, Bundle
-from mle_uvad.edge.memory import Reference, make_reference
-from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
 REPOSITORY = Path(__file__).parents[1]
@@ -178,22 +174,7 @@ def jetson(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
 @pytest.fixture(scope="session")
 def calibration(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> Calibration:
     """The limits of a clean drive of 36 s."""
-    frames = moving_frames(720)
-    times_s = np.arange(len(frames)) / 20.0
-
-    def seen(reference: Reference) -> list[FrameScore]:
-        scorer = Scorer(bundle)
-        scorer.reference = reference
-        scores = [scorer.score(frame, float(t_s)) for frame, t_s in zip(frames, times_s, strict=True)]
-        return [score for score in scores if score.settled]
-
-    reference = make_reference(np.stack([score.pictures for score in seen(bundle.reference)]))
-    scores = seen(reference)
-    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
-    limits, maxima = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
-    now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
-    size = (bundle.height, bundle.width)
-    return Calibration(limits, maxima, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", *size, now)
+    return hand_made.calibrate(bundle, moving_frames(720), 20.0)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,18 @@
 """
 
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mle_uvad.calibration import Calibration
+from mle_uvad.calibration.rules import clean_limits
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE
+from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE, Reference, make_reference
+from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
 FINEST_EDGES = 2  # the picture behind the mean and the change
@@ -75,6 +79,23 @@ def sees_blur(net: Any) -> Any:
         net.join[0].weight[0, 0] = 1
         net.answer[1].weight[0, 0] = 4
     return net
+
+
+def calibrate(bundle: Bundle, frames: list[Frame], hz: float) -> Calibration:
+    """The limits of a clean drive, by the rule `clean`, without a tub."""
+
+    def settled(reference: Reference) -> list[tuple[float, FrameScore]]:
+        scorer = Scorer(bundle)
+        scorer.reference = reference
+        scores = [(number / hz, scorer.score(frame, number / hz)) for number, frame in enumerate(frames)]
+        return [(t_s, score) for t_s, score in scores if score.settled]
+
+    reference = make_reference(np.stack([score.pictures for _, score in settled(bundle.reference)]))
+    times_s, scores = zip(*settled(reference), strict=True)
+    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
+    limits, maxima = clean_limits(pccs, logits, np.array(times_s), reference, 1.0)
+    now, size = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat(), (bundle.height, bundle.width)
+    return Calibration(limits, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", *size, now)
 
 
 def write_bundle(folder: Path) -> Bundle:

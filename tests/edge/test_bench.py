@@ -1,6 +1,8 @@
 """The measuring core on made-up clocks; the fresh process and the load are real."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -144,6 +146,13 @@ def test_busy_processes_end_when_the_work_fails() -> None:
         raise ValueError("broken")
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_busy_processes_do_not_outlive_a_bench_that_is_killed() -> None:
+    program = "import os; from mle_uvad.edge.bench import *\nwith busy_processes(2): os._exit(7)"
+    # They hold this pipe too: it ends when they do, or the time is up.
+    ran = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, timeout=30, check=False)
+    assert (ran.returncode, ran.stderr) == (7, b"")
 
 
 def test_load_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

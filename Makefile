@@ -1,5 +1,6 @@
 # make demo    the whole way on generated drives, in some six minutes
 # make test    the tests
+# make arm64   the car's path on an emulated Pi 4 and Pi 5; needs root and Debian's qemu-user-static and mmdebstrap
 # make check   lint, types, tests, and the car's path on the other Pythons of this machine: what CI runs
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -9,7 +10,7 @@ FOLDERS := package edge calibration parts optics training export evaluation cli
 OTHERS := 3.10 3.12 3.13
 IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py
 
-.PHONY: demo test check lint types others install
+.PHONY: demo test check lint types others arm64 install
 
 demo: install
 	rm -rf demo
@@ -41,6 +42,11 @@ others: $(VENV)/bundle
 	  && $(VENV)/$$version/bin/pip install -qq '.[donkeycar]' albumentations && \
 	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle/lens $(IN_A_CAR) || exit 1; \
 	done
+	rm -rf build *.egg-info
+
+# Not part of `check`: a fresh machine may lack the root rights, the emulator or the way to Debian's packages.
+arm64: $(VENV)/bundle
+	tests/arm64.sh $(VENV) $(VENV)/bundle/lens
 	rm -rf build *.egg-info
 
 $(VENV)/bundle: $(VENV)/installed tests/hand_made.py

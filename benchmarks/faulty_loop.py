@@ -154,7 +154,7 @@ def faults_for(part: MLEAnomalyPart, disk: Disk | None, car: Callable[[], Car]) 
 
 def drive(folder: Path, disk: Disk | None) -> None:
     bundle = write_bundle(folder)
-    calibrate(bundle).save(folder / "calibration.json")
+    calibrate(bundle, moving_frames(720), 20.0).save(folder / "calibration.json")
     log = (folder if disk is None else disk.folder) / "lens.db"
     part = MLEAnomalyPart(bundle.folder, folder / "calibration.json", log)
     faults = faults_for(part, disk, lambda: car)

@@ -1,38 +1,24 @@
 """Whether a bundle runs on this machine as it did on the desktop, and how fast: a report to paste."""
 
-import platform
-import sys
-import time
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .backend import open_backend
+from .bench import CLOCK, HZ, SLEEP, Latency, latencies_ms
 from .bundle import Bundle
 from .errors import InputError
-from .made_up import made_up_frames
+from .machine import describe
+from .made_up import INTERVAL_S, made_up_frames
 from .parity import Differences, compare, compare_answers
 from .scorer import Scorer
 
 TIMED = 200
-PACED_HZ = 20.0  # the drive loop: caches are colder than back to back, and a clock may drop
-BOARD_FILE = Path("/proc/device-tree/model")
 
 Frames = list[NDArray[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Of `Scorer.score`, in ms."""
-
-    frames: int
-    p50: float
-    p99: float
 
 
 @dataclass(frozen=True)
@@ -59,8 +45,8 @@ def verify(
     backend: str,
     frames: Frames,
     *,
-    clock: Callable[[], float] = time.perf_counter,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = CLOCK,
+    sleep: Callable[[float], None] = SLEEP,
 ) -> Verification:
     """Run a bundle with `ort` or `trt` on the made-up frames and on `frames` [H, W, 3], which may be none.
 
@@ -72,44 +58,20 @@ def verify(
     desktop = compare_answers(scorer)
     frames = frames or made_up_frames(bundle.height, bundle.width)
     ort = compare(scorer, Scorer(bundle, open_backend(bundle, "ort")), frames) if backend != "ort" else None
-    scorer.restart()
     back_to_back = _time(scorer, frames, 0.0, clock, sleep)
-    paced = _time(scorer, frames, PACED_HZ, clock, sleep)
-    return Verification(_machine(bundle, scorer.backend), desktop, ort, back_to_back, paced)
+    paced = _time(scorer, frames, HZ, clock, sleep)
+    return Verification(describe(bundle, scorer.backend), desktop, ort, back_to_back, paced)
 
 
 def _time(
     scorer: Scorer, frames: Frames, hz: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Latency:
-    began_s, times_ms = clock(), []
-    for number in range(TIMED):
-        if hz:
-            sleep(max(0.0, began_s + number / hz - clock()))
-        frame, started_s = frames[number % len(frames)], clock()
-        scorer.score(frame, started_s)
-        times_ms.append((clock() - started_s) * 1e3)
-    p50, p99 = np.percentile(times_ms, [50, 99]).tolist()
-    return Latency(TIMED, p50, p99)
+    """Of `Scorer.score`."""
+    scorer.restart()
+    shown = enumerate(itertools.cycle(frames))
 
+    def score() -> None:
+        number, frame = next(shown)
+        scorer.score(frame, number * INTERVAL_S)
 
-def _machine(bundle: Bundle, backend: Any) -> dict[str, str]:
-    """What the figures hold for."""
-    board = BOARD_FILE.read_text().rstrip("\0") if BOARD_FILE.is_file() else platform.machine()
-    return {
-        "board": board,
-        "system": platform.platform(),
-        "python": sys.version.split()[0],
-        "numpy": np.__version__,
-        "onnxruntime": _version("onnxruntime"),
-        "mle_uvad": _version("mle_uvad"),
-        "model": bundle.sha256[:12],
-        "camera": f"{bundle.width}x{bundle.height}",
-        "backend": backend.about,
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a build of another name, onnxruntime-gpu say
-        return "unknown"
+    return Latency.of(itertools.islice(latencies_ms(score, hz, clock, sleep), TIMED))

@@ -174,7 +174,7 @@ def jetson(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
 @pytest.fixture(scope="session")
 def calibration(bundle: Bundle) -> Calibration:
     """The limits of a clean drive of 36 s."""
-    return hand_made.calibrate(bundle)
+    return hand_made.calibrate(bundle, hand_made.moving_frames(720), 20.0)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,23 @@ def sees_blur(net: Any) -> Any:
     return net
 
 
+def calibrate(bundle: Bundle, frames: list[Frame], hz: float) -> Calibration:
+    """The limits of a clean drive, by the rule `clean`, without a tub."""
+
+    def settled(reference: Reference) -> list[tuple[float, FrameScore]]:
+        scorer = Scorer(bundle)
+        scorer.reference = reference
+        scores = [(number / hz, scorer.score(frame, number / hz)) for number, frame in enumerate(frames)]
+        return [(t_s, score) for t_s, score in scores if score.settled]
+
+    reference = make_reference(np.stack([score.pictures for _, score in settled(bundle.reference)]))
+    times_s, scores = zip(*settled(reference), strict=True)
+    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
+    limits, maxima = clean_limits(pccs, logits, np.array(times_s), reference, 1.0)
+    now, size = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat(), (bundle.height, bundle.width)
+    return Calibration(limits, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", *size, now)
+
+
 def write_bundle(folder: Path) -> Bundle:
     """Export it like any run, to `folder/lens`."""
     from mle_uvad.export.bundle import export_bundle
@@ -90,26 +107,6 @@ def write_bundle(folder: Path) -> Bundle:
     settings = TrainSettings(width="narrow", epochs=1, windows=0)
     run = finish_run(folder / "run", settings, np.stack(moving_frames(8)), net=sees_blur(ObscurationNet("narrow")))
     return export_bundle(run.folder, folder / "lens", "onnx")
-
-
-def calibrate(bundle: Bundle) -> Calibration:
-    """The limits of a clean drive of 36 s."""
-    frames = moving_frames(720)
-    times_s = np.arange(len(frames)) / 20.0
-
-    def seen(reference: Reference) -> list[FrameScore]:
-        scorer = Scorer(bundle)
-        scorer.reference = reference
-        scores = [scorer.score(frame, float(t_s)) for frame, t_s in zip(frames, times_s, strict=True)]
-        return [score for score in scores if score.settled]
-
-    reference = make_reference(np.stack([score.pictures for score in seen(bundle.reference)]))
-    scores = seen(reference)
-    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
-    limits, maxima = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
-    now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
-    size = (bundle.height, bundle.width)
-    return Calibration(limits, maxima, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", *size, now)
 
 
 if __name__ == "__main__":

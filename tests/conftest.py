@@ -193,7 +193,7 @@ def calibration(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> Ca
     limits, maxima = clean_limits(pccs, logits, times_s[-len(scores) :], reference, 1.0)
     now = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat()
     size = (bundle.height, bundle.width)
-    return Calibration(limits, maxima, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", *size, now)
+    return Calibration(limits, maxima, "clean", 1.0, len(frames), 36.0, bundle.sha256, "ort", "rgb", *size, now)
 
 
 @pytest.fixture(scope="session")

@@ -39,8 +39,8 @@ class MLEAnomalyPart:
     Add it with `inputs=part.inputs, outputs=part.outputs`, threaded or not. The first input is RGB uint8 [H, W, 3] or
     luma uint8 [H, W], the second a button's channel, which may be left out. The constructor raises InputError for a bad
     bundle or log, before the car moves; after that nothing raises, and threaded nothing blocks. Without a calibration
-    that fits the bundle and the frames the status is `uncalibrated` and no event is raised. A press of the button starts
-    a calibration while driving, another cancels it (`Calibrating`).
+    that fits the bundle and the frames the status is `uncalibrated` and no event is raised. A press of the button
+    starts a calibration while driving, another cancels it (`Calibrating`).
     """
 
     inputs = ["cam/image_array", "web/w1"]  # noqa: RUF012 Vehicle wants a list

@@ -59,9 +59,9 @@ $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade pip
 	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,dev]'
-	# 4 MB that tests/edge/test_real_signatures.py looks at; without them it is passed over. What the bindings depend on
-	# are gigabytes from elsewhere, and not needed for that.
-	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime
+	# 4 MB that tests/edge/test_real_signatures.py and tests/parts/test_luma_camera.py look at; without them these are
+	# passed over. What they depend on are gigabytes, or only to be had on a Raspberry Pi, and not needed for that.
+	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime picamera2
 	touch $@
 
 $(VENV)/installed: $(VENV)/requirements $(shell find $(FOLDERS) -name '*.py')

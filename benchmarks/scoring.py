@@ -52,7 +52,7 @@ def make_bundle(folder: Path, width: str) -> Bundle:
     limits = unreached_limits(bundle)
     size = (bundle.height, bundle.width)
     calibration = Calibration(
-        limits, np.empty((2, 0)), "clean", 1.0, 0, 0.0, bundle.sha256, "ort", *size, "2026-01-01T00:00:00+00:00"
+        limits, np.empty((2, 0)), "clean", 1.0, 0, 0.0, bundle.sha256, "ort", "rgb", *size, "2026-01-01T00:00:00+00:00"
     )
     calibration.save(bundle.folder / CALIBRATION_FILE)
     return bundle

@@ -1,4 +1,4 @@
-"""calibration.json: the limits of one vehicle, tied to the model, backend and camera size they were made with."""
+"""calibration.json: the limits of one vehicle, tied to the model, backend and camera they were made with."""
 
 import json
 import math
@@ -14,6 +14,7 @@ from ..edge import strict_json
 from ..edge.bundle import Bundle, read_reference, write_reference
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
+from ..edge.frame import CAMERAS
 from ..edge.memory import PLACES
 from ..edge.scorer import Scorer
 from ..edge.whole_file import replacing
@@ -36,22 +37,30 @@ class Calibration:
     duration_s: float
     model_sha256: str
     backend: str
+    camera: str  # of the frames: rgb, or the luma that the camera made itself
     height: int
     width: int
     created_at: str  # ISO 8601, UTC
 
-    def mismatch(self, bundle: Bundle, backend: str) -> str:
-        """Why this calibration does not hold for a bundle and backend, in one line; empty when it does."""
+    def mismatch(self, bundle: Bundle, backend: str, camera: str | None = None) -> str:
+        """Why this calibration does not hold for a bundle, backend and camera, in one line; empty when it does.
+
+        `camera` is `rgb` or `luma`, or None before there is a frame.
+        """
         pairs = (
             ("model", self.model_sha256[:12], bundle.sha256[:12]),
             ("backend", self.backend, backend),
+            ("camera frames", self.camera, self.camera if camera is None else camera),
             ("camera size", f"{self.width}x{self.height}", f"{bundle.width}x{bundle.height}"),
         )
         for name, made_for, found in pairs:
             if made_for != found:
+                # A tub holds RGB: limits for luma are made on the car alone.
+                remedy = "--car MYCAR" if (camera or self.camera) == "luma" else f"{bundle.folder} --tub TUB"
+                holder = "car" if name == "camera frames" else "bundle"
                 return (
-                    f"the calibration is for {name} {made_for}, the bundle has {found};"
-                    f" run `mle-uvad calibrate {bundle.folder} --tub TUB`"
+                    f"the calibration is for {name} {made_for}, the {holder} has {found};"
+                    f" run `mle-uvad calibrate {remedy}`"
                 )
         return ""
 
@@ -68,7 +77,7 @@ class Calibration:
         duration_s: float,
         now: datetime,
     ) -> "Calibration":
-        """Limits just made with a scorer, the maxima [2, K] they rest on, and what they hold for."""
+        """Limits just made with a scorer and its frames, the maxima [2, K] they rest on, and what they hold for."""
         bundle = scorer.bundle
         return cls(
             limits=limits,
@@ -79,16 +88,17 @@ class Calibration:
             duration_s=duration_s,
             model_sha256=bundle.sha256,
             backend=scorer.backend.name,
+            camera=scorer.camera,
             height=bundle.height,
             width=bundle.width,
             created_at=now.isoformat(timespec="seconds"),
         )
 
     @classmethod
-    def load_for(cls, path: Path, bundle: Bundle, backend: str) -> "Calibration":
-        """Load a calibration that holds for this bundle and backend. Raises InputError also when it does not."""
+    def load_for(cls, path: Path, bundle: Bundle, backend: str, camera: str | None = None) -> "Calibration":
+        """Load a calibration for which there is no `mismatch`. Raises InputError also when there is one."""
         calibration = cls.load(path)
-        if problem := calibration.mismatch(bundle, backend):
+        if problem := calibration.mismatch(bundle, backend, camera):
             raise InputError(problem)
         return calibration
 
@@ -117,6 +127,7 @@ class Calibration:
             "duration_s": self.duration_s,
             "model_sha256": self.model_sha256,
             "backend": self.backend,
+            "camera": self.camera,
             "height": self.height,
             "width": self.width,
             "created_at": self.created_at,
@@ -143,6 +154,8 @@ class Calibration:
             facts: dict[str, Any] = strict_json.parse(path.read_bytes())
             if facts["schema"] != SCHEMA:
                 raise ValueError(f"schema {facts['schema']!r}, this version reads {SCHEMA}")
+            if facts["camera"] not in CAMERAS:
+                raise ValueError(f"camera {facts['camera']!r}, not one of {', '.join(CAMERAS)}")
             return cls(
                 limits=_limits(facts),
                 maxima=_maxima(facts),
@@ -152,6 +165,7 @@ class Calibration:
                 duration_s=float(facts["duration_s"]),
                 model_sha256=str(facts["model_sha256"]),
                 backend=str(facts["backend"]),
+                camera=facts["camera"],
                 height=int(facts["height"]),
                 width=int(facts["width"]),
                 created_at=str(facts["created_at"]),

@@ -37,5 +37,6 @@ def _run() -> NoReturn:
 
 
 def _leave(line: str) -> NoReturn:
+    console.quiet = False
     console.print(f"error: {line}", style="red", markup=False)
     sys.exit(2)

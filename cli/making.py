@@ -10,6 +10,7 @@ from ..edge.errors import InputError
 from ..edge.tub import Tub
 from .app import Json, app, leave_for, print_figures, require_extra
 from .console import Bar, console
+from .tables import print_skipped
 
 SECONDS_MAX = 36_000  # of a made-up drive: ten hours
 
@@ -45,8 +46,12 @@ def train(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train the autoencoder and the obscuration network on recorded drives."""
+    """Train the autoencoder and the obscuration network on recorded drives.
+
+    With torchrun --nproc-per-node N --no-python before it, N processes share every batch.
+    """
     require_extra("train", "torch", "safetensors")
+    from ..training.parallel import joined
     from ..training.settings import PRESETS
     from ..training.train import pick_device, train_tubs
     from .train import TrainingDisplay
@@ -73,11 +78,18 @@ def train(
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
     drives = [Tub(tub) for tub in tubs]
-    with TrainingDisplay(settings.epochs) as display:
-        cache = train_tubs(drives, settings, out, pick_device(device), display)
+    with joined(pick_device(device)) as processes:
+        console.quiet = not processes.first
+        with TrainingDisplay(settings.epochs) as display:
+            cache = train_tubs(drives, settings, out, pick_device(device), display, processes)
+    if not processes.first:
+        return
     console.print(f"trained {out}; next: export-model {out} --out BUNDLE", markup=False)
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
-    leave_for(skipped)
+    if processes.count > 1 and skipped:  # torchrun takes any code but 0 for a failure
+        print_skipped(skipped)
+    else:
+        leave_for(skipped)
 
 
 @app.command()

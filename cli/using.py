@@ -117,7 +117,7 @@ def score(
     _new_file(out, tub, bundle)
     limits = None
     if calibration is not None or path.exists():
-        limits = Calibration.load_for(path, scorer.bundle, scorer.backend.name).limits
+        limits = Calibration.load_for(path, scorer.bundle, scorer.backend.name, "rgb").limits
     with Bar("scoring") as bar:
         readings = write_scores(drive, Monitor(scorer, limits), out, bar)
     pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]

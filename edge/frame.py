@@ -20,6 +20,9 @@ LUMA_HALF = 32768
 LUMA_SCALE = 65536
 
 
+CAMERAS = ("rgb", "luma")  # what kind of frames a camera gives
+
+
 @dataclass(frozen=True)
 class FrameFault:
     """Why a frame cannot be scored: a status (`no_frame` or `error`) and one line for the log."""
@@ -39,9 +42,14 @@ def frame_fault(frame: Any, height: int, width: int) -> FrameFault | None:
     return None
 
 
+def camera_of(frame: NDArray[np.uint8]) -> str:
+    """Which of `CAMERAS` gave a frame without a fault."""
+    return "rgb" if frame.ndim == 3 and frame.shape[2] == 3 else "luma"
+
+
 def to_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A luma frame [H, W] or [H, W, 1] as [H, W, 3] with equal channels; its grey is the luma itself, exactly."""
-    if frame.ndim == 3 and frame.shape[2] == 3:
+    if camera_of(frame) == "rgb":
         return frame
     return np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .backend import Backend, make_backend
 from .bundle import Bundle
-from .frame import frame_fault, to_rgb
+from .frame import camera_of, frame_fault, to_rgb
 from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
@@ -41,6 +41,7 @@ class Scorer:
         self.bundle = bundle
         self.backend = make_backend(bundle) if backend is None else backend
         self.reference = bundle.reference
+        self.camera = ""  # what the last frame was, `rgb` or `luma`; empty before the first
         self._clock = MemoryClock()
         self.restart()
 
@@ -63,6 +64,7 @@ class Scorer:
         fault = frame_fault(frame, self.bundle.height, self.bundle.width)
         if fault is not None:
             return FrameScore(fault.status, detail=fault.detail)
+        self.camera = camera_of(frame)
         started = time.perf_counter()
         try:
             shares = self._clock.shares(t_s)

@@ -2,6 +2,7 @@
 
 from .anomaly import MLEAnomalyPart
 from .limiter import LensLimiter
+from .luma_camera import LumaCamera
 from .overlay import LensOverlay
 
-__all__ = ["LensLimiter", "LensOverlay", "MLEAnomalyPart"]
+__all__ = ["LensLimiter", "LensOverlay", "LumaCamera", "MLEAnomalyPart"]

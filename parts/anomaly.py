@@ -36,11 +36,11 @@ STARTING: Recorded = (None, False, 0.0, 0, "warmup")
 class MLEAnomalyPart:
     """Scores every camera frame and says whether the lens is obscured.
 
-    Add it with `inputs=part.inputs, outputs=part.outputs`, threaded or not; the second input is a button's channel
-    and may be left out. The constructor raises InputError for a bad bundle or log, before the car moves; after that
-    nothing raises, and threaded nothing blocks. Without a calibration that fits the bundle the status is
-    `uncalibrated` and no event is raised. A press of the button starts a calibration while driving, another cancels
-    it (`Calibrating`).
+    Add it with `inputs=part.inputs, outputs=part.outputs`, threaded or not. The first input is RGB uint8 [H, W, 3] or
+    luma uint8 [H, W], the second a button's channel, which may be left out. The constructor raises InputError for a bad
+    bundle or log, before the car moves; after that nothing raises, and threaded nothing blocks. Without a calibration
+    that fits the bundle and the frames the status is `uncalibrated` and no event is raised. A press of the button
+    starts a calibration while driving, another cancels it (`Calibrating`).
     """
 
     inputs = ["cam/image_array", "web/w1"]  # noqa: RUF012 Vehicle wants a list
@@ -84,7 +84,7 @@ class MLEAnomalyPart:
             pictures_mb=config.pictures_mb,
             false_alarms_per_hour=config.false_alarms_per_hour,
         )
-        part.inputs = ["cam/image_array", config.calibrate_button]
+        part.inputs = [config.camera_channel, config.calibrate_button]
         return part
 
     def run(self, frame: Any, button: Any = None) -> Outputs:

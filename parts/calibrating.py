@@ -10,12 +10,14 @@ from ..calibration.calibration import Calibration
 from ..calibration.calibrator import CANCELLED, Calibrator
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
+from ..edge.frame import camera_of, frame_fault
 from ..edge.monitor import Monitor, Reading
 from ..edge.scorer import Scorer
 from .asking import LOOK_EVERY_S, Mailbox
 
 logger = logging.getLogger(__name__)
 
+UNCALIBRATED = "lens monitor runs uncalibrated: %s"
 NEWS_LASTS_S = 10.0  # of a drive that ended
 
 
@@ -29,7 +31,8 @@ class Calibrating:
     """
 
     def __init__(self, scorer: Scorer, path: Path, false_alarms_per_hour: float, next_event_id: int) -> None:
-        self.calibrated_at, limits = _limits(scorer, path, false_alarms_per_hour)
+        self._made = _loaded(scorer, path, false_alarms_per_hour)
+        self.calibrated_at, limits = ("", None) if self._made is None else (self._made.created_at, self._made.limits)
         self.monitor = Monitor(scorer, limits, next_event_id)
         self.news = ""  # for people: `calibrating 43 %`, and for ten seconds how it ended
         self._path = path
@@ -51,6 +54,7 @@ class Calibrating:
 
     def watch(self, frame: Any, t_s: float) -> Reading:
         """What the monitor says of a frame, which goes into a calibration that is under way."""
+        self._recognise(frame)
         self._heed(t_s)
         reading = self.monitor.watch(frame, t_s)
         self._calibrator.watch(reading)
@@ -61,6 +65,17 @@ class Calibrating:
         """The car's program ends, and with it a calibration that is under way."""
         self._calibrator.stop()
         self._follow(t_s)
+
+    def _recognise(self, frame: Any) -> None:
+        """Drop, at the first frame, limits that were made with the other kind of frames."""
+        scorer = self.monitor.scorer
+        if self._made is None or frame_fault(frame, scorer.bundle.height, scorer.bundle.width) is not None:
+            return
+        made, self._made = self._made, None
+        if problem := made.mismatch(scorer.bundle, scorer.backend.name, camera_of(frame)):
+            logger.warning(UNCALIBRATED, problem)
+            self.calibrated_at, self._calibrator.limits = "", None
+            self.monitor.adopt(None)
 
     def _heed(self, t_s: float) -> None:
         """A press starts a drive, or ends the one under way; the command's request only starts one."""
@@ -135,11 +150,10 @@ class Calibrating:
         self._mailbox.answer(outcome, self._calibrator.progress, detail, t_s)
 
 
-def _limits(scorer: Scorer, path: Path, false_alarms_per_hour: float) -> tuple[str, Limits | None]:
-    """When the calibration was made, and its limits for this rate; none, with one line why, where it is of no use."""
+def _loaded(scorer: Scorer, path: Path, false_alarms_per_hour: float) -> Calibration | None:
+    """The calibration, with its limits for this rate; none, with one line why, where it is of no use."""
     try:
-        calibration = Calibration.load_for(path, scorer.bundle, scorer.backend.name).at(false_alarms_per_hour)
+        return Calibration.load_for(path, scorer.bundle, scorer.backend.name).at(false_alarms_per_hour)
     except InputError as error:
-        logger.warning("lens monitor runs uncalibrated: %s", error)
-        return "", None
-    return calibration.created_at, calibration.limits
+        logger.warning(UNCALIBRATED, error)
+        return None

@@ -18,6 +18,7 @@ KEYS: dict[str, Any] = {
     "LENS_PICTURES_MB": 200,  # of the events, beside the log; the oldest go first
     "LENS_CALIBRATE_BUTTON": "web/w1",  # the channel that starts a calibration while driving; web/w1 to web/w5
     "LENS_FALSE_ALARMS_PER_HOUR": 1.0,  # that such a calibration allows
+    "LENS_CAMERA_CHANNEL": "cam/image_array",  # or that of a camera's own grey, cam/luma
     "LENS_ACTION": "warn",
     "LENS_SLOW_THROTTLE": 0.5,  # 0…1, of the autopilot's throttle
 }
@@ -32,6 +33,7 @@ class LensConfig:
     event_log: Path
     pictures_mb: float
     calibrate_button: str
+    camera_channel: str
     false_alarms_per_hour: float
     action: str
     slow_throttle: float
@@ -55,7 +57,8 @@ class LensConfig:
             calibration=car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE,
             event_log=car / values["LENS_EVENT_LOG"],
             pictures_mb=_megabytes(values["LENS_PICTURES_MB"]),
-            calibrate_button=_channel(values["LENS_CALIBRATE_BUTTON"]),
+            calibrate_button=_channel("LENS_CALIBRATE_BUTTON", values),
+            camera_channel=_channel("LENS_CAMERA_CHANNEL", values),
             false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
             action=known_action(values["LENS_ACTION"]),
             slow_throttle=share_of_throttle(values["LENS_SLOW_THROTTLE"]),
@@ -82,9 +85,10 @@ def _megabytes(value: Any) -> float:
     return float(value)
 
 
-def _channel(value: Any) -> str:
+def _channel(key: str, values: dict[str, Any]) -> str:
+    value = values[key]
     if not isinstance(value, str) or not value:
-        raise InputError(f"LENS_CALIBRATE_BUTTON is {value!r}; give a channel, for example 'web/w1'")
+        raise InputError(f"{key} is {value!r}; give a channel, for example {KEYS[key]!r}")
     return value
 
 

@@ -105,7 +105,11 @@ def _check_calibration(path: Path, scorer: Scorer) -> Finding:
         fix = f"mle-uvad calibrate {scorer.bundle.folder} --tub TUB"
         return Finding("calibration", WARN, f"no calibration at {path}: no event will be raised", fix)
     made = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
-    return Finding("calibration", PASS, f"fits the bundle; made {made.created_at} from {made.duration_s / 60:.1f} min")
+    return Finding(
+        "calibration",
+        PASS,
+        f"fits the bundle and {made.camera} frames; made {made.created_at} from {made.duration_s / 60:.1f} min",
+    )
 
 
 def _check_camera(config: CarConfig, bundle: Bundle) -> Finding:

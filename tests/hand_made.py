@@ -95,7 +95,9 @@ def calibrate(bundle: Bundle, frames: list[Frame], hz: float) -> Calibration:
     pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
     limits, maxima = clean_limits(pccs, logits, np.array(times_s), reference, 1.0)
     now, size = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat(), (bundle.height, bundle.width)
-    return Calibration(limits, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", *size, now)
+    return Calibration(
+        limits, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", "rgb", *size, now
+    )
 
 
 def write_bundle(folder: Path) -> Bundle:

@@ -29,7 +29,12 @@ ARROWS = {
 }
 FOLDERS = sorted(ARROWS)
 ON_THE_CAR = ("edge", "calibration", "parts")  # with numpy and Pillow alone
-RUNTIMES = {"edge/ort_backend.py": "onnxruntime", "edge/trt_backend.py": "tensorrt", "edge/trt_engine.py": "tensorrt"}
+RUNTIMES = {
+    "edge/ort_backend.py": {"onnxruntime"},
+    "edge/trt_backend.py": {"tensorrt"},
+    "edge/trt_engine.py": {"tensorrt"},
+    "parts/luma_camera.py": {"libcamera", "picamera2"},
+}
 WORKSHOP = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "safetensors"}
 WORKSHOP |= {f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "cli")}
 FORBIDDEN = (  # what runs what it reads
@@ -119,7 +124,7 @@ def test_inside_the_package_imports_are_relative(folder: str) -> None:
 def test_what_runs_on_the_car_imports_the_standard_library_numpy_and_pillow(folder: str) -> None:
     for path in sources(folder):
         file = str(path.relative_to(REPOSITORY))
-        allowed = {*sys.stdlib_module_names, "numpy", "PIL", "mle_uvad"} | {RUNTIMES.get(file, "")}
+        allowed = {*sys.stdlib_module_names, "numpy", "PIL", "mle_uvad"} | RUNTIMES.get(file, set())
         assert {name[0] for name in imported(path)} <= allowed, file
 
 

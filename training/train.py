@@ -17,11 +17,13 @@ from .cache import FrameCache, build_cache
 from .fit import FitWatcher, fit_obscuration
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
+from .parallel import Processes
 from .run import EpochMetrics, RunFolder, make_model
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
 
 CACHE_FOLDER = ".frames"  # beside the runs
+ALONE = Processes()
 PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
 
 
@@ -38,35 +40,57 @@ class Watcher(FitWatcher, Protocol):
         """After each epoch."""
 
 
-def train_tubs(tubs: Sequence[Tub], settings: TrainSettings, folder: Path, device: str, watcher: Watcher) -> FrameCache:
-    """Decode the tubs, once for all runs beside `folder`, train both networks on them, and return what was read."""
+def train_tubs(
+    tubs: Sequence[Tub],
+    settings: TrainSettings,
+    folder: Path,
+    device: str,
+    watcher: Watcher,
+    processes: Processes = ALONE,
+) -> FrameCache:
+    """Decode the tubs, once for all runs beside `folder`, train both networks on them, and return what was read.
+
+    Several processes share the autoencoder; the obscuration network, minutes, is left to the first.
+    """
     run = RunFolder(folder)
-    run.require_same(settings)
-    cache = build_cache(tubs, folder.parent / CACHE_FOLDER, watcher.decoded)
-    run.start(settings, cache, [str(tub.folder) for tub in tubs])
-    train(cache, settings, folder, device, watcher)
-    if not run.obscuration_file.exists():
+    with processes.first_goes_ahead():
+        run.require_same(settings)
+        cache = build_cache(tubs, folder.parent / CACHE_FOLDER, watcher.decoded)
+        run.start(settings, cache, [str(tub.folder) for tub in tubs])
+    train(cache, settings, folder, device, watcher, processes)
+    if processes.first and not run.obscuration_file.exists():
         run.finish_obscuration(*fit_obscuration(cache, settings, device, watcher))
     return cache
 
 
-def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str, watcher: Watcher) -> None:
+def train(
+    cache: FrameCache,
+    settings: TrainSettings,
+    folder: Path,
+    device: str,
+    watcher: Watcher,
+    processes: Processes = ALONE,
+) -> None:
     """Train, or go on where an earlier call was interrupted. The last epoch is the result, as in the paper.
 
     Nothing is selected by labels: there are none. Raises InputError for a loss that is no longer finite.
     """
+    processes.require_even(settings.batch_size)
     run = RunFolder(folder)
-    model = make_model(settings).to(torch.device(device))
+    model = make_model(settings)
+    processes.join_statistics(model)
+    model.to(torch.device(device))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     schedule = EntropySchedule(settings)
-    epochs_done = run.resume(model, optimizer, schedule)
+    with processes.first_goes_ahead():
+        epochs_done = run.resume(model, optimizer, schedule)
     step = max(1, len(cache.frames) // PROBE_FRAMES)
     probe = to_batch(cache.take(np.arange(0, len(cache.frames), step)[:PROBE_FRAMES]), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         started_s = time.perf_counter()
-        error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, watcher)
+        error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, watcher, processes)
         seconds = time.perf_counter() - started_s
         mean_pcc, latent = _probe(model, probe)
         measured = _as_measured(latent, settings)
@@ -90,9 +114,11 @@ def train(cache: FrameCache, settings: TrainSettings, folder: Path, device: str,
             seconds=seconds,
         )
         schedule.finish_epoch(gain, _spread(measured))
-        run.save_epoch(model, optimizer, schedule, metrics)
-        watcher.epoch(metrics)
-    run.finish(model)
+        if processes.first:
+            run.save_epoch(model, optimizer, schedule, metrics)
+            watcher.epoch(metrics)
+    if processes.first:
+        run.finish(model)
 
 
 def pick_device(name: str) -> str:
@@ -106,13 +132,17 @@ def pick_device(name: str) -> str:
 
 def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
     """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
-    return torch.from_numpy(frames).to(device).unsqueeze(1).float() / 255
+    return torch.from_numpy(frames).to(device).unsqueeze(1).to(torch.get_default_dtype()) / 255
 
 
-def _batches(cache: FrameCache, batch_size: int, seed: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+def _batches(
+    cache: FrameCache, batch_size: int, seed: tuple[int, int], processes: Processes
+) -> Iterator[NDArray[np.uint8]]:
     order = np.random.default_rng(seed).permutation(len(cache.frames))
     for start in range(0, len(order), batch_size):
-        yield cache.take(np.sort(order[start : start + batch_size]))
+        numbers = processes.share(np.sort(order[start : start + batch_size]))
+        if len(numbers):
+            yield cache.take(numbers)
 
 
 def _train_epoch(
@@ -122,26 +152,30 @@ def _train_epoch(
     cache: FrameCache,
     epoch: int,
     watcher: Watcher,
+    processes: Processes,
 ) -> tuple[float, float]:
     """One pass. Returns the mean squared error a pixel and the mean entropy of the full batches."""
     settings, frames = schedule.settings, cache.frames
     device = str(next(model.parameters()).device)
     # Both generators start from (seed, epoch): a resumed run goes on exactly as an uninterrupted one.
     noise = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
-    full_batch = min(settings.batch_size, len(frames))
+    full_share = min(settings.batch_size, len(frames)) // processes.count
     errors, entropies, done = 0.0, [], 0
     model.train()
-    for number, batch in enumerate(_batches(cache, settings.batch_size, (settings.seed, epoch)), start=1):
-        x = to_batch(batch, device)  # [B, 1, 80, 80]
+    batches = _batches(cache, settings.batch_size, (settings.seed, epoch), processes)
+    for number, batch in enumerate(batches, start=1):
+        x = to_batch(batch, device)  # [B, 1, 80, 80], of several processes each has its share
+        size = len(x) * processes.count
         z = model.encode(x)  # [B, latent]
         seen = z
         if settings.latent_mode == "noisy":
-            seen = z + settings.sigma * torch.randn(z.shape, generator=noise, device=device)
+            drawn = torch.randn((size, settings.latent), generator=noise, device=device)
+            seen = z + settings.sigma * processes.share(drawn)
         reconstruction = model.decode(seen)  # [B, 1, 80, 80]
-        error = squared_error(x, reconstruction, settings.squared_error)
+        error = processes.mean(squared_error(x, reconstruction, settings.squared_error))
         loss = error
-        if len(x) == full_batch:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently
-            entropy = _entropy(z, schedule)
+        if len(x) == full_share:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently
+            entropy = _entropy(processes.gather(z), schedule)
             entropies.append(entropy.item())
             if schedule.entropy_weight:
                 loss = loss + schedule.entropy_weight * entropy
@@ -151,11 +185,13 @@ def _train_epoch(
             )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        processes.average_gradients(model)
         optimizer.step()
         pixels = x[0].numel() if settings.squared_error == "sum" else 1
-        errors += error.item() / pixels * len(x)
-        done += len(x)
-        watcher.batch(epoch, done, len(frames))
+        errors += error.item() / pixels * size
+        done += size
+        if processes.first:
+            watcher.batch(epoch, done, len(frames))
     return errors / done, sum(entropies) / len(entropies)
 
 

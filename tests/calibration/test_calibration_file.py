@@ -33,6 +33,7 @@ def calibration(rng: np.random.Generator) -> Calibration:
         duration_s=180.25,
         model_sha256=BUNDLE.sha256,
         backend="ort",
+        camera="rgb",
         height=120,
         width=160,
         created_at="2026-01-02T03:04:05+00:00",
@@ -181,6 +182,8 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"frames": 1e999},
     {"duration_s": None},
     {"width": []},
+    {"camera": "grey"},
+    {"camera": None},
 ]
 
 
@@ -247,6 +250,15 @@ def test_a_calibration_holds_for_its_model_backend_and_camera_alone(calibration:
     for bundle, size in ((replace(BUNDLE, width=320, height=240), "320x240"), (replace(BUNDLE, width=120), "120x120")):
         other_size = calibration.mismatch(bundle, "ort")
         assert ("camera size 160x120" in other_size, size in other_size) == (True,) * 2
-    for line in (other_model, other_backend, other_size):
+    assert calibration.mismatch(BUNDLE, "ort", "rgb") == ""
+    other_camera = calibration.mismatch(BUNDLE, "ort", "luma")
+    assert ("camera frames rgb" in other_camera, "the car has luma" in other_camera) == (True,) * 2
+    assert "mle-uvad calibrate --car MYCAR" in other_camera, "a tub holds no luma"
+    for line in (
+        other_model,
+        other_backend,
+        other_size,
+        replace(calibration, camera="luma").mismatch(BUNDLE, "ort", "rgb"),
+    ):
         assert "mle-uvad calibrate mycar/models/lens" in line
         assert "\n" not in line

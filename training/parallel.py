@@ -1,0 +1,139 @@
+"""Training in several processes that share every batch: `torchrun --nproc-per-node N --no-python mle-uvad train …`.
+
+Each process computes the loss of the whole batch from its share of the frames: the entropy is one of all latents of a
+batch, and the mean of the entropies of its parts is another figure with another gradient. So the latents are gathered
+with their gradients, squared errors and batch statistics are averaged with theirs, and what every process then has of
+the gradient is averaged once more. With the same `--batch-size`, which is that of all processes together, the training
+is that of one process but for rounding.
+
+Checked with two processes on CPUs (gloo). Several GPUs (nccl) or machines have not been tried.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..edge.errors import InputError
+
+WAIT_MAX = timedelta(hours=24)  # the first decodes the drives meanwhile; when one fails, torchrun ends the others
+
+Rows = TypeVar("Rows", NDArray[np.intp], Tensor)
+
+
+class Processes:
+    """This process among those that train one model together. Alone, the default, nothing is exchanged."""
+
+    def __init__(self, number: int = 0, count: int = 1) -> None:
+        self.number, self.count = number, count
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files and tells how it goes."""
+        return self.number == 0
+
+    def require_even(self, batch_size: int) -> None:
+        """Raise InputError unless all processes get as much of a batch."""
+        if batch_size % self.count:
+            raise InputError(f"--batch-size is {batch_size}, which {self.count} processes cannot share evenly")
+
+    def share(self, rows: Rows) -> Rows:
+        """Every count-th row; of a short last batch, up to count − 1 rows are nobody's."""
+        return rows[self.number : len(rows) // self.count * self.count : self.count]
+
+    def gather(self, shares: Tensor) -> Tensor:
+        """The rows [B, …] that `share` took apart, in their order, with gradients for the processes they are from."""
+        if self.count == 1:
+            return shares
+        from torch.distributed.nn.functional import all_gather  # absent from some builds for the Jetson
+
+        return torch.stack(all_gather(shares.contiguous()), 1).flatten(0, 1)
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over the processes, with gradients for all of them."""
+        if self.count == 1:
+            return value
+        from torch.distributed.nn.functional import all_reduce
+
+        return all_reduce(value) / self.count
+
+    def average_gradients(self, model: nn.Module) -> None:
+        """Put the mean over the processes in the place of each gradient."""
+        if self.count == 1:
+            return
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        for gradient, mean in zip(gradients, (flat / self.count).split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def join_statistics(self, model: nn.Module) -> None:
+        """Let the batch normalisations of a model see the whole batch. Names and values of its state stay."""
+        if self.count == 1:
+            return
+        for parent in list(model.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(parent, name, _JointBatchNorm(child, self))
+
+    @contextmanager
+    def first_goes_ahead(self) -> Iterator[None]:
+        """The first process runs the block, then the others do: they find the files that it made."""
+        if not self.first:
+            dist.barrier()
+        yield
+        if self.first and self.count > 1:
+            dist.barrier()
+
+
+class _JointBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation by the mean and variance over all processes, which have equal shares.
+
+    torch's own SyncBatchNorm does the same on GPUs alone.
+    """
+
+    def __init__(self, single: nn.BatchNorm2d, processes: Processes) -> None:
+        super().__init__(single.num_features, single.eps, single.momentum)
+        self.load_state_dict(single.state_dict())
+        self._processes = processes
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [B/count, C, H, W], normalised over all of [B, C, H, W] in training."""
+        if not self.training:
+            return super().forward(maps)
+        mean = self._processes.mean(maps.mean((0, 2, 3)))  # [C]
+        centred = maps - mean[:, None, None]
+        variance = self._processes.mean(centred.square().mean((0, 2, 3)))
+        assert self.running_mean is not None  # it tracks them
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        with torch.no_grad():
+            count = self._processes.count * maps.numel() / self.num_features
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+            self.num_batches_tracked.add_(1)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Processes]:
+    """The processes that torchrun started, on `cpu` or a GPU each; without torchrun this one alone."""
+    if not (dist.is_available() and dist.is_torchelastic_launched()):
+        yield Processes()
+        return
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=WAIT_MAX)
+    try:
+        yield Processes(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()

@@ -42,7 +42,7 @@ class _Gathered:
     in_doubt_s: float = 0.0  # of that, obscured by the limits in force, or drifting
     pictures: list[NDArray[np.float32]] = field(default_factory=list)
     listened_s: float = 0.0
-    times_s: list[float] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)  # of driving
     pccs: list[float] = field(default_factory=list)
     logits: list[NDArray[np.float32]] = field(default_factory=list)
     sums: list[NDArray[np.float64]] = field(default_factory=lambda: [np.zeros(()), np.zeros(())])  # of the pictures
@@ -187,7 +187,7 @@ class Calibrator:
             assert score.pcc is not None  # it tells
             assert score.logits is not None
             assert score.pictures is not None
-            gathered.times_s.append(t_s)
+            gathered.times_s.append(gathered.listened_s)
             gathered.pccs.append(score.pcc)
             gathered.logits.append(score.logits)
             gathered.sums[half] = gathered.sums[half] + score.pictures

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..edge.drift import telling
 from ..edge.errors import InputError
+from ..edge.evidence import driven
 from ..edge.memory import GAP_S, SPANS_S, make_reference
 from ..edge.replay import drive_again
 from ..edge.scorer import FrameScore, Scorer
@@ -29,6 +31,11 @@ class Watched:
     scores: list[FrameScore] = field(default_factory=list)
     unusable: Counter[str] = field(default_factory=Counter)
     detail: str = ""
+
+    def driven_s(self) -> NDArray[np.float64]:
+        """The times on the evidence's clock, which stops while the car stands."""
+        steps_s = np.diff(self.times_s, prepend=self.times_s[:1]).tolist()
+        return np.cumsum([driven(score, step_s) for score, step_s in zip(self.scores, steps_s, strict=True)])
 
     def telling(self) -> list[int]:
         """Numbers of the scores with a settled memory on a car that moves."""
@@ -78,7 +85,7 @@ def calibrate_on_tub(
         limits, maxima = clean_limits(
             pccs[telling],
             np.stack([odds for i in telling if (odds := watched.scores[i].logits) is not None]).astype(np.float64),
-            np.array(watched.times_s)[telling],
+            watched.driven_s()[telling],
             scorer.reference,
             false_alarms_per_hour,
         )

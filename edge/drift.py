@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .evidence import STILL_MOTION, TimeAverage
+from .evidence import TimeAverage, stands
 from .memory import GAP_S, Reference
 from .scorer import FrameScore
 
@@ -22,7 +22,7 @@ UNMOVED_SHARE = 0.25  # of the places: what the others exceed counts, so that a 
 
 def telling(score: FrameScore) -> bool:
     """Whether a frame says something of the lens: a settled memory, on a car that moves."""
-    return score.pcc is not None and score.settled and score.motion >= STILL_MOTION
+    return score.pcc is not None and score.settled and not stands(score)
 
 
 def moved(pictures: NDArray[np.floating], reference: Reference) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import PLACES, MemoryClock, Reference
+from .memory import GAP_S, PLACES, MemoryClock, Reference
 from .scorer import FrameScore
 
 FROZEN_AFTER_S = 0.5
@@ -90,6 +90,16 @@ def place_averages(averaging_s: float) -> TimeAverage:
     return TimeAverage((averaging_s, LASTING_S), (averaging_s, LASTING_FALLS_S))
 
 
+def stands(score: FrameScore) -> bool:
+    """Whether a frame shows a car that does not move: nothing then says what is fixed to the lens."""
+    return score.settled and score.motion < STILL_MOTION
+
+
+def driven(score: FrameScore, step_s: float) -> float:
+    """The seconds since the frame before on a clock that stops while the car stands, and not for a gap."""
+    return 0.0 if stands(score) and 0 <= step_s <= GAP_S else step_s
+
+
 class Evidence:
     """Turns scores into evidence against the limits of one vehicle; without limits it says `uncalibrated`."""
 
@@ -108,6 +118,7 @@ class Evidence:
         """Forget what was gathered: another drive begins."""
         self._pcc.restart()
         self._places.restart()
+        self._t_s = self._driven_s = 0.0  # of the last frame, and on a clock that stops while the car stands
         self._last_pcc: float | None = None
         self._repeats = 0
         self._unchanged_since_s = 0.0
@@ -115,6 +126,8 @@ class Evidence:
 
     def update(self, score: FrameScore, t_s: float) -> EvidenceState:
         """Add the score of the frame seen at `t_s` seconds. A frame that tells nothing leaves the evidence as it is."""
+        step_s, self._t_s = t_s - self._t_s, t_s
+        self._driven_s += driven(score, step_s)
         if score.pcc is None or score.logits is None:
             return self._hold(score.status)
         if self._is_frozen(score.pcc, t_s):
@@ -124,10 +137,10 @@ class Evidence:
         if self.limits.by_place:
             if not score.settled:
                 return self._hold("warmup")
-            if score.motion < STILL_MOTION:
+            if stands(score):
                 return self._hold("still")
-        by_pcc = self._by_pcc(score.pcc, t_s)
-        rises, settled = self._by_place(score.logits, t_s)
+        by_pcc = self._by_pcc(score.pcc)
+        rises, settled = self._by_place(score.logits)
         by_place = rises.max(0)
         self._state = EvidenceState(
             status="ok" if settled else "warmup",
@@ -137,19 +150,19 @@ class Evidence:
         )
         return self._state
 
-    def _by_pcc(self, pcc: float, t_s: float) -> float:
+    def _by_pcc(self, pcc: float) -> float:
         """How far the averaged PCC has moved from its centre: 1 at either limit."""
         low, centre, high = self._z
         z = math.atanh(min(max(pcc, -PCC_MAX), PCC_MAX))
         z = min(max(z, centre - SCORE_MAX * (centre - low)), centre + SCORE_MAX * (high - centre))
-        mean = float(self._pcc.update(z, t_s)[0, 0])
+        mean = float(self._pcc.update(z, self._driven_s)[0, 0])
         return max((centre - mean) / (centre - low), (mean - centre) / (high - centre))
 
-    def _by_place(self, logits: NDArray[np.float32], t_s: float) -> tuple[NDArray[np.float64], bool]:
+    def _by_place(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
         """How far the places have risen in each average that has settled, [A, 400], 1 at its limit; whether one has."""
         most = SCORE_MAX * self._limit
         rise = (logits.ravel() - self._ordinary).clip(-most, most)  # [2, 400]
-        rises = self._places.update(rise, t_s) / self._limit
+        rises = self._places.update(rise, self._driven_s) / self._limit
         quick, lasting = self._places.settled
         return (rises if lasting else rises[:1]), quick
 

@@ -201,3 +201,14 @@ def test_the_lasting_average_waits_until_it_has_settled() -> None:
 def test_the_worst_mean_is_that_of_the_eight_largest(rng: np.random.Generator) -> None:
     deviations = rng.normal(size=(7, 400))
     assert worst_mean(deviations) == pytest.approx(np.sort(deviations, axis=1)[:, -8:].mean(1))
+
+
+def test_a_weak_fault_is_believed_though_the_car_stops_again_and_again() -> None:
+    """What lasts is counted in seconds of driving: nothing is forgotten while the car stands."""
+    drive = Drive(replace(CAR, limit=(LIMIT, LIMIT / 2)))
+    drive.see_for(5.0)
+    for _ in range(3):
+        drive.see_for(1.0, rises(60, 0.8 * LIMIT))
+        drive.see_for(10.0, motion=0.0)
+    drive.see_for(0.5, rises(60, 0.8 * LIMIT))
+    assert drive.said.obscured

@@ -37,6 +37,22 @@ def test_fault_01_no_frame_at_the_start_in_between_and_for_five_seconds(
     record_property("longest way to a score, frames", came_back)
 
 
+@pytest.mark.parametrize("seconds", [1, 3, 30])
+def test_fault_02_a_camera_that_freezes_and_comes_back_makes_no_event(
+    seconds: int, make_part: Any, clear_frames: Any, drive: Any, record_property: Any
+) -> None:
+    part = make_part()
+    drive(part, 2 * clear_frames)
+    said = drive(part, 20 * seconds * clear_frames[-1:])
+    assert [values[4] for values in said].index("frozen") <= 10
+    assert said[-1][4] == "frozen"
+    said += drive(part, 2 * clear_frames)
+    assert not any(values[1] for values in said)
+    assert said[-1][4] == "ok"
+    record_property("frozen frames", 20 * seconds)
+    record_property("events made up", 0)
+
+
 @pytest.mark.parametrize(("level", "status"), [(0, "dark"), (255, "flat")], ids=["lens cap", "white"])
 def test_fault_03_an_event_outlasts_a_covered_camera_and_none_begins(
     level: int, status: str, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, record_property: Any

@@ -194,8 +194,8 @@ LEFT_OUT = {
     6: "Red and blue swapped, a mirrored picture: nothing of ours tells it. A picture that is wholly unlike the"
     " calibration's becomes `drifting`, which was not tried on these.",
     7: "Exposure, headlights, night: how good the detector is, not whether it breaks; see [results.md](results.md).",
-    25: "A day of frames: too long for the tests, measured below.",
-    26: "A busy processor: measured below. How many frames were dropped is not told by the part.",
+    25: "A day of frames is too long for a test: see below.",
+    26: "A busy processor is no test but a measurement: see below. The part does not tell how many frames it left out.",
     27: "Heat and undervoltage: the part reads no temperature. Needs a device.",
     33: "A hostile web client: the package serves no web page.",
     34: "MQTT: the package speaks none.",

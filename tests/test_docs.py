@@ -61,6 +61,8 @@ def test_the_page_of_reliability_has_every_fault_and_every_fault_test() -> None:
     assert sorted(int(number) for number, _ in rows) == list(range(1, 37))
     shown = {int(number) for number, injected in rows if injected != "left out"}
     tests = "".join(path.read_text() for path in (REPOSITORY / "tests" / "faults").glob("test_*.py"))
-    named = {int(number) for name in re.findall(r"def test_fault_((?:\d\d_)+)", tests) for number in name.split("_")[:-1]}
+    named = {
+        int(number) for name in re.findall(r"def test_fault_((?:\d\d_)+)", tests) for number in name.split("_")[:-1]
+    }
     assert named <= shown
     assert "events lost: 0" in page

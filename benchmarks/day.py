@@ -84,7 +84,7 @@ def behind_the_scorer(folder: Path, frames: int) -> None:
     """Evidence, drift, alarm, events and the log."""
     rng = np.random.default_rng(0)
     reference = np.stack([np.full((PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), value) for value in (0.5, 0.1)])
-    limits = Limits((0.0, 0.9, 1.0), np.zeros((PLACES, PLACES)), (2.0, 2.0), 0.5, reference.astype(np.float32))
+    limits = Limits((0.0, 0.9, 1.0), np.zeros((2, PLACES, PLACES)), (2.0, 2.0), 0.5, reference.astype(np.float32))
     scorer: Any = SimpleNamespace(score=lambda score, t_s: score, restart=lambda: None, bundle=None)
     monitor, keeper = Monitor(scorer, limits), EventKeeper(Origin("day", "model", "", "{}"))
     log, usage = EventLog(folder / "lens.db", pictures_mb=PICTURES_MB), Usage(frames)

@@ -29,8 +29,10 @@ FAULTS = {
         ("tests/parts/test_vehicle.py::test_no_frame_stops_the_vehicle",),
     ),
     2: Fault(
-        "A frozen camera: one picture for ever, also in a buffer that it fills again",
-        "`frozen` after ten equal frames and half a second; healthy repeats never; an event stays as it is",
+        "A frozen camera: one picture for a second, three, thirty and for ever. Donkeycar repeats the last frame when"
+        " the camera gives none, so this is what a camera that is gone looks like in a car",
+        "`frozen` after ten equal frames and half a second; healthy repeats never; an event stays as it is. When the"
+        " picture moves again there is no event, and a verdict after two seconds",
         (
             "tests/edge/test_frozen.py",
             "tests/edge/test_monitor.py::test_a_camera_that_hands_out_one_frame_for_ever_is_frozen",
@@ -166,6 +168,11 @@ FAULTS = {
         "The line, or the file, is refused; nesting never ends the process",
         ("tests/edge/test_strict_json.py", f"{TORN}::test_a_line_that_is_no_record_costs_only_itself"),
     ),
+    31: Fault(
+        "Models made up by somebody, with the right sum: other files, sparse tensors, a loop of 2^62 rounds, functions,"
+        " other domains; torn and random bytes",
+        "Refused before a runtime sees them. One that asks for more memory than there is is not found",
+    ),
     32: Fault(
         "Hostile pickles, archives, YAML",
         "There is no way in: nothing of ours loads any of them",
@@ -187,10 +194,9 @@ LEFT_OUT = {
     6: "Red and blue swapped, a mirrored picture: nothing of ours tells it. A picture that is wholly unlike the"
     " calibration's becomes `drifting`, which was not tried on these.",
     7: "Exposure, headlights, night: how good the detector is, not whether it breaks; see [results.md](results.md).",
-    25: "A day of frames: too long for the tests, measured below.",
-    26: "A busy processor: measured below. How many frames were dropped is not told by the part.",
+    25: "A day of frames is too long for a test: see below.",
+    26: "A busy processor is no test but a measurement: see below. The part does not tell how many frames it left out.",
     27: "Heat and undervoltage: the part reads no temperature. Needs a device.",
-    31: "A hostile ONNX file: the sum in `bundle.json` finds damage, not malice; a bundle is trusted as a program is.",
     33: "A hostile web client: the package serves no web page.",
     34: "MQTT: the package speaks none.",
 }

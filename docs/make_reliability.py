@@ -30,7 +30,7 @@ INTRODUCTION = """\
 
 Made by `docs/make_reliability.py` from a run of the tests: each fault below is injected for real, and each figure was
 recorded by the test that injected it. A figure that several tests give is their sum, a longest one the largest. The
-numbers are those of a list of 36 faults; what is left out is at the end of the table, with the reason.
+numbers are those of a list of 36 faults; what is left out says why.
 """
 
 
@@ -69,7 +69,11 @@ def row(number: int, collector: Collector) -> str:
     if not outcomes["passed"]:
         raise SystemExit(f"fault {number}: no test of it ran")
     figures = [f"{name} {value:,}" for name, value in collector.figures[number].items()]
-    cases = f"{outcomes['passed']} tests" + (f", {outcomes['skipped']} skipped" if outcomes["skipped"] else "")
+    cases = (
+        f"{outcomes['passed']} test"
+        + "s" * (outcomes["passed"] > 1)
+        + (f", {outcomes['skipped']} skipped" if outcomes["skipped"] else "")
+    )
     return f"| {number} | {fault.injected} | {fault.happens} | {'; '.join([*figures, cases])} |"
 
 
@@ -88,8 +92,8 @@ def main(loop: str, day: str) -> None:
         raise SystemExit("a test failed: the page is not written")
     print(INTRODUCTION)
     print("| # | injected | what happens | figures of this run |\n|---|---|---|---|")
-    print("\n".join(row(number, collector) for number in FAULTS))
-    print("\n".join(f"| {number} | left out | {reason} | |" for number, reason in LEFT_OUT.items()))
+    for number in sorted({*FAULTS, *LEFT_OUT}):
+        print(row(number, collector) if number in FAULTS else f"| {number} | left out | {LEFT_OUT[number]} | |")
     totals = "\n".join(f"- {name}: {collector.totals[name]:,}" for name in TOTALS)
     print(f"\n## Over all tests\n\n{totals}")
     print(

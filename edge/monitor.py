@@ -65,6 +65,8 @@ class Monitor:
         if not self._judging:
             return EvidenceState("calibrating" if score.status == "ok" else score.status)
         evidence = self.evidence.update(score, t_s)
+        if evidence.status == "frozen":
+            self.scorer.restart()  # the picture would stay in the memory, and what moves on looks unlike it for seconds
         if self._drift is None:
             return evidence
         before = self._drift.drifting

@@ -59,7 +59,7 @@ class PictureFolder:
 
     def save(self, pictures: Pictures) -> None:
         """Write the clean frame as JPEG and the evidence map as a picture of its size. Raises InputError too."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(exist_ok=True)  # not the folder of the log: where a card is gone, none is made in its place
         frame = Image.fromarray(pictures.frame.squeeze())
         heat = Image.fromarray((pictures.heat_map * 255).astype(np.uint8))
         heat = heat.resize(frame.size, Image.Resampling.BILINEAR)

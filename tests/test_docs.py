@@ -53,3 +53,16 @@ def test_every_relative_link_of_the_docs_leads_somewhere() -> None:
     assert links
     for page, link in links:
         assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_the_page_of_reliability_has_every_fault_and_every_fault_test() -> None:
+    page = (REPOSITORY / "docs" / "reliability.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", page, re.MULTILINE)
+    assert sorted(int(number) for number, _ in rows) == list(range(1, 37))
+    shown = {int(number) for number, injected in rows if injected != "left out"}
+    tests = "".join(path.read_text() for path in (REPOSITORY / "tests" / "faults").glob("test_*.py"))
+    named = {
+        int(number) for name in re.findall(r"def test_fault_((?:\d\d_)+)", tests) for number in name.split("_")[:-1]
+    }
+    assert named <= shown
+    assert "events lost: 0" in page

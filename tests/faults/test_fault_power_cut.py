@@ -74,7 +74,7 @@ def test_fault_16_a_power_cut_at_any_byte_of_what_waits_to_be_taken_over(tmp_pat
     record_property("cuts", cuts)
     record_property("starts after one", starts)
     record_property("events lost", lost)
-    record_property("longest step between cuts, bytes", WAL_STEP)
+    record_property("bytes between cuts of the log", WAL_STEP)
 
 
 def test_fault_17_a_bit_that_flips_anywhere_in_the_log(tmp_path: Path, record_property: Any) -> None:
@@ -108,7 +108,6 @@ def test_fault_17_a_bit_that_flips_anywhere_in_the_log(tmp_path: Path, record_pr
     record_property("bits flipped, one at a time", flips)
     record_property("logs moved aside whole", aside)
     record_property("longest list of rows changed by one", worst)
-    record_property("starts refused", 0)
 
 
 def refused(open_it: Callable[[], object], path: Path) -> None:
@@ -129,8 +128,7 @@ def test_fault_11_a_bundle_cut_at_any_byte_is_refused_before_the_car_moves(
         path.write_bytes(data[:cut])
         refused(lambda: Bundle.load(bundle_folder), bundle_folder)
     record_property("cuts", len(cuts))
-    record_property("loaded all the same", 0)
-    record_property("longest step between cuts, bytes", step)
+    record_property(f"bytes between cuts of {path.name}", step)
 
 
 def test_fault_12_a_calibration_cut_at_any_byte_is_refused(
@@ -144,8 +142,7 @@ def test_fault_12_a_calibration_cut_at_any_byte_is_refused(
         path.write_bytes(data[:cut])
         refused(lambda: Calibration.load(path), path)
     record_property("cuts", len(cuts))
-    record_property("loaded all the same", 0)
-    record_property("longest step between cuts, bytes", step)
+    record_property(f"bytes between cuts of {path.name}", step)
 
 
 @pytest.mark.parametrize("name", ["catalog_0.catalog", "manifest.json"])
@@ -154,15 +151,14 @@ def test_fault_16_a_tub_cut_at_every_byte_keeps_its_whole_lines(name: str, make_
     data = (folder / name).read_bytes()
     lines = (folder / "catalog_0.catalog").read_bytes().splitlines(keepends=True)
     first = len(lines[0]) if name == "catalog_0.catalog" else 0
-    kept_all = 0
+    lost = 0
     for cut in range(first, len(data)):
         (folder / name).write_bytes(data[:cut])
-        kept = len(Tub(folder).records)
-        assert kept == (data[:cut].count(b"\n") if first else len(lines))
-        kept_all += kept
-    assert kept_all
+        whole, kept = data[:cut].count(b"\n") if first else len(lines), len(Tub(folder).records)
+        assert kept == whole
+        lost += whole - kept
     record_property("cuts", len(data) - first)
-    record_property("whole records lost", 0)
+    record_property("whole records lost", lost)
 
 
 CALIBRATE = """
@@ -194,6 +190,8 @@ def test_fault_13_a_kill_at_any_call_of_a_save_leaves_the_old_file_or_the_new(
         kills += done.returncode == -9
         seen.add(path.read_bytes())
     assert kills == 3
-    assert seen == {b"old", b"new" * 10_000}
+    torn = seen - {b"old", b"new" * 10_000}
+    assert not torn
+    assert len(seen) == 2
     record_property("kills, one at each call", kills)
-    record_property("torn files", 0)
+    record_property("torn files", len(torn))

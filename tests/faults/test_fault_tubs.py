@@ -35,11 +35,11 @@ def test_fault_24_a_tub_of_a_hundred_thousand_records(make_tub: Any, record_prop
     small, large = make_tub(IMAGES, name="small"), make_tub(IMAGES, name="large")
     enlarge(small, RECORDS // 10)
     enlarge(large, RECORDS)
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     assert len(Tub(small).records) == RECORDS // 10
-    small_s, before_mb, began_s = time.perf_counter() - began_s, resident_mb(), time.perf_counter()
+    small_s, before_mb, began_s = time.process_time() - began_s, resident_mb(), time.process_time()
     tub = Tub(large)
-    open_s, open_mb = time.perf_counter() - began_s, resident_mb() - before_mb
+    open_s, open_mb = time.process_time() - began_s, resident_mb() - before_mb
     assert [record.index for record in tub.records[:: RECORDS // 10]] == list(range(0, RECORDS, RECORDS // 10))
     assert tub.skipped == []
     before_mb = resident_mb()
@@ -48,7 +48,7 @@ def test_fault_24_a_tub_of_a_hundred_thousand_records(make_tub: Any, record_prop
     grown_mb = resident_mb() - before_mb
     assert grown_mb < 20, "frames are kept"
     record_property("records", RECORDS)
-    record_property("to open it, s", round(open_s, 1))
+    record_property("seconds of a core to open it", round(open_s, 1))
     record_property("times the time of a tenth of it", round(open_s / small_s, 1))
     record_property("MB to hold the records", round(open_mb))
     record_property("MB more after 2,000 frames", round(max(grown_mb, 0.0), 1))
@@ -92,6 +92,7 @@ def test_fault_28_no_file_outside_a_tub_is_opened(make_tub: Any, tmp_path: Path,
         read = [record.index for record, _ in tub.frames()]
     assert read == [11], "only the record that was left as it was"
     assert opened, "images are not opened through os.open any more: watch something else"
-    assert {path.parent for path in opened} == {folder / "images"}
+    outside = [path for path in opened if path.parent != folder / "images"]
+    assert outside == []
     record_property("hostile names", len(names))
-    record_property("files opened outside", 0)
+    record_property("files opened outside", len(outside))

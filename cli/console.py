@@ -11,17 +11,17 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Bar:
-    """A progress bar over a number of frames. Call it with (done, total)."""
+    """A progress bar over a number of frames, or of another unit. Call it with (done, total)."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, unit: str = "frames") -> None:
+        self.name, self._unit = name, unit
         self._started_s = time.monotonic()
         self._done = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            _FramesPerSecond(),
+            _Rate(unit),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -44,9 +44,13 @@ class Bar:
         seconds = time.monotonic() - self._started_s
         if kind is None and self._done:
             rate = self._done / max(seconds, 1e-9)
-            console.print(f"{self.name}: {self._done} frames in {seconds:.1f} s, {rate:.0f} frames/s")
+            console.print(f"{self.name}: {self._done} {self._unit} in {seconds:.1f} s, {rate:.1f} {self._unit}/s")
 
 
-class _FramesPerSecond(ProgressColumn):
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f} frames/s" if task.speed else "")
+        return Text(f"{task.speed:.1f} {self._unit}/s" if task.speed else "")

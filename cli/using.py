@@ -1,27 +1,29 @@
 """The commands around a bundle: calibrate it, score drives with it."""
 
 import math
-from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+<<<<<<< HEAD
 from ..calibration import Calibration, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
 from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
+=======
+from ..calibration import calibrate_on_tub
+from ..edge.bundle import CALIBRATION_FILE, Bundle
+>>>>>>> scale
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
-from ..edge.monitor import Monitor
-from ..edge.replay import write_scores
 from ..edge.scorer import Scorer
 from ..edge.tub import Tub
 from .app import Json, app, leave_for, print_figures
-from .console import Bar
+from .console import Bar, console
 from .running import calibrate_running_car
+from .scoring import require_new, score_drive, score_drives
 
-TubFolder = Annotated[Path, typer.Argument(metavar="TUB", help="Folder of a recorded drive, with manifest.json.")]
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `export-model` wrote.")]
 
 
@@ -46,6 +48,7 @@ def calibrate(
             raise InputError("--car takes all else from its myconfig.py; give --car alone")
         calibrate_running_car(car, as_json)
         return
+<<<<<<< HEAD
     if bundle is None:
         raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
     path = _new_file(out or bundle / CALIBRATION_FILE, tub, bundle)
@@ -79,6 +82,24 @@ def _of_another_rate(scorer: Scorer, false_alarms_per_hour: float) -> Calibratio
 def _print_calibration(path: Path, made: Calibration, as_json: bool) -> None:
     low, centre, high = made.limits.pcc
     blocks, minutes = made.maxima.shape[1], made.duration_s / 60
+=======
+    if bundle is None or tub is None:
+        raise InputError("nothing to calibrate on; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
+    scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
+    path = require_new(out or bundle / CALIBRATION_FILE, tub, bundle)
+    with Bar("calibrating") as bar:
+        calibration = calibrate_on_tub(
+            scorer,
+            drive,
+            rule=rule,
+            false_alarms_per_hour=false_alarms_per_hour,
+            now=datetime.now(timezone.utc),
+            progress=bar,
+        )
+    calibration.save(path)
+    limits = calibration.limits
+    low, centre, high = limits.pcc
+>>>>>>> scale
     figures = {
         "calibration": str(path),
         "rule": made.rule,
@@ -105,45 +126,52 @@ def _print_calibration(path: Path, made: Calibration, as_json: bool) -> None:
 
 @app.command()
 def score(
-    tub: TubFolder,
+    tubs: Annotated[
+        list[Path], typer.Argument(metavar="TUB...", help="Folders of recorded drives, with manifest.json.")
+    ],
     bundle: Annotated[Path, typer.Option(help="Folder that `export-model` wrote.")],
-    out: Annotated[Path, typer.Option(help="The scores, one row a record.")],
+    out: Annotated[Path, typer.Option(help="The scores, one row a record; of several drives a folder for them.")],
     calibration: Annotated[Path | None, typer.Option(help="By default the bundle's own, if it has one.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Drives at a time; by default one a core.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a recorded drive as the car would have."""
-    scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
-    path = calibration or bundle / CALIBRATION_FILE
-    _new_file(out, tub, bundle)
-    limits = None
-    if calibration is not None or path.exists():
-        limits = Calibration.load_for(path, scorer.bundle, scorer.backend.name, "rgb").limits
+    """Score recorded drives as the car would have. Of several, those that were scored before are not scored again."""
+    if len(tubs) > 1:
+        _score_many(tubs, bundle, calibration, out, jobs, as_json)
+        return
+    drive = Tub(tubs[0])
+    require_new(out, tubs[0], bundle)
     with Bar("scoring") as bar:
-        readings = write_scores(drive, Monitor(scorer, limits), out, bar)
-    pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
-    details = [reading.score.detail for reading in readings if reading.score.detail]
-    if not pccs and details:
-        raise InputError(f"no frame of {tub} can be scored: {details[0]}; give a drive of this camera")
-    figures: dict[str, Any] = {
-        "scores": str(out),
-        "records": len(readings),
-        "scored": len(pccs),
-        "mean_pcc": sum(pccs) / len(pccs) if pccs else None,
-        "events": max((reading.alarm.event_id for reading in readings), default=0),
-        "status": dict(Counter(reading.alarm.status for reading in readings)),
-        "deleted": drive.deleted,
-        "images_without_record": drive.uncatalogued,
-        "skipped": drive.skipped_counts(),
-    }
-    mean = f"{figures['mean_pcc']:.4f}" if pccs else "none"
+        figures = score_drive(drive, bundle, calibration, out, bar)
     print_figures(
         figures,
-        f"{out}: {len(readings)} records, {len(pccs)} scored, mean PCC {mean}, {figures['events']} events; status "
-        + ", ".join(f"{count} {status}" for status, count in figures["status"].items())
-        + f"; the tub has {drive.deleted} deleted records and {drive.uncatalogued} images without a record",
+        _summary(figures) + f"; the tub has {figures['deleted']} deleted records and"
+        f" {figures['images_without_record']} images without a record",
         as_json,
     )
     leave_for(drive.skipped)
+
+
+def _score_many(
+    tubs: list[Path], bundle: Path, calibration: Path | None, out: Path, jobs: int | None, as_json: bool
+) -> None:
+    with Bar("scoring", unit="drives") as bar:
+        drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar)
+    lines = [_summary(figures) for figures in drives]
+    print_figures({"drives": drives, "failed": failed}, "\n".join(lines), as_json)
+    for tub, reason in failed.items():
+        console.print(f"not scored: {tub}: {reason}", markup=False)
+    if failed or any(figures["skipped"] for figures in drives):
+        raise typer.Exit(3)
+
+
+def _summary(figures: dict[str, Any]) -> str:
+    mean = "none" if figures["mean_pcc"] is None else f"{figures['mean_pcc']:.4f}"
+    status = ", ".join(f"{count} {status}" for status, count in figures["status"].items())
+    return (
+        f"{figures['scores']}: {figures['records']} records, {figures['scored']} scored, mean PCC {mean},"
+        f" {figures['events']} events; status {status}"
+    )
 
 
 def _alarm_rule(limits: Limits) -> str:
@@ -152,6 +180,7 @@ def _alarm_rule(limits: Limits) -> str:
         return f"the log odds of the worst places rise {quick:.2f} above ordinary, or lastingly {lasting:.2f}"
     low, centre, high = limits.pcc
     return f"the PCC, {centre:.4f} in the middle, falls below {low:.4f} or rises above {high:.4f}"
+<<<<<<< HEAD
 
 
 def _new_file(out: Path, tub: Path | None, bundle: Path) -> Path:
@@ -163,3 +192,5 @@ def _new_file(out: Path, tub: Path | None, bundle: Path) -> Path:
     if target in ours or (tub is not None and target.is_relative_to(tub.resolve())):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
+=======
+>>>>>>> scale

@@ -188,7 +188,7 @@ def test_a_folder_that_is_no_run_is_refused_before_anything_is_decoded(run: Any,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("score",), "Missing argument 'TUB'; type: mle-uvad score --help"),
+        (("score",), "Missing argument 'TUB...'; type: mle-uvad score --help"),
         (("foo",), "No such command 'foo'"),
         (("train", "a", "--out", "b", "--epochs", "many"), "--epochs"),
         (("generate", "d", "--seed", "-1"), "--seed"),

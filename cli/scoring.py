@@ -101,14 +101,13 @@ def score_drives(
     return [figures[out] for out in outs if out in figures], failed
 
 
-def require_new(out: Path, tub: Path, bundle: Path) -> Path:
+def require_new(out: Path, tub: Path | None, bundle: Path) -> Path:
     """`out` itself. Raises InputError, before any work, where writing it would destroy what is read."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --out")
     target = out.resolve()
-    if target.is_relative_to(tub.resolve()) or target in [
-        (bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)
-    ]:
+    ours = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
+    if target in ours or (tub is not None and target.is_relative_to(tub.resolve())):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
 

@@ -7,14 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-<<<<<<< HEAD
 from ..calibration import Calibration, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
-from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
-=======
-from ..calibration import calibrate_on_tub
 from ..edge.bundle import CALIBRATION_FILE, Bundle
->>>>>>> scale
 from ..edge.errors import InputError
 from ..edge.evidence import Limits
 from ..edge.scorer import Scorer
@@ -48,17 +43,15 @@ def calibrate(
             raise InputError("--car takes all else from its myconfig.py; give --car alone")
         calibrate_running_car(car, as_json)
         return
-<<<<<<< HEAD
     if bundle is None:
         raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
-    path = _new_file(out or bundle / CALIBRATION_FILE, tub, bundle)
-    scorer = Scorer(Bundle.load(bundle))
+    path = require_new(out or bundle / CALIBRATION_FILE, tub, bundle)
     if tub is None:
         if rule != "clean":
             raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
-        made, skipped = _of_another_rate(scorer, false_alarms_per_hour), []
+        made, skipped = Calibration.load(bundle / CALIBRATION_FILE).at(false_alarms_per_hour), []
     else:
-        drive = Tub(tub)
+        scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
         with Bar("calibrating") as bar:
             made = calibrate_on_tub(
                 scorer,
@@ -74,32 +67,9 @@ def calibrate(
     leave_for(skipped)
 
 
-def _of_another_rate(scorer: Scorer, false_alarms_per_hour: float) -> Calibration:
-    path = scorer.bundle.folder / CALIBRATION_FILE
-    return Calibration.load_for(path, scorer.bundle, scorer.backend.name).at(false_alarms_per_hour)
-
-
 def _print_calibration(path: Path, made: Calibration, as_json: bool) -> None:
     low, centre, high = made.limits.pcc
     blocks, minutes = made.maxima.shape[1], made.duration_s / 60
-=======
-    if bundle is None or tub is None:
-        raise InputError("nothing to calibrate on; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
-    scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
-    path = require_new(out or bundle / CALIBRATION_FILE, tub, bundle)
-    with Bar("calibrating") as bar:
-        calibration = calibrate_on_tub(
-            scorer,
-            drive,
-            rule=rule,
-            false_alarms_per_hour=false_alarms_per_hour,
-            now=datetime.now(timezone.utc),
-            progress=bar,
-        )
-    calibration.save(path)
-    limits = calibration.limits
-    low, centre, high = limits.pcc
->>>>>>> scale
     figures = {
         "calibration": str(path),
         "rule": made.rule,
@@ -180,17 +150,3 @@ def _alarm_rule(limits: Limits) -> str:
         return f"the log odds of the worst places rise {quick:.2f} above ordinary, or lastingly {lasting:.2f}"
     low, centre, high = limits.pcc
     return f"the PCC, {centre:.4f} in the middle, falls below {low:.4f} or rises above {high:.4f}"
-<<<<<<< HEAD
-
-
-def _new_file(out: Path, tub: Path | None, bundle: Path) -> Path:
-    """`out` itself. Raises InputError, before any work, where writing it would destroy what is read."""
-    if not out.name or out.is_dir():
-        raise InputError(f"{out} is a folder; give the path of a file to --out")
-    target = out.resolve()
-    ours = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
-    if target in ours or (tub is not None and target.is_relative_to(tub.resolve())):
-        raise InputError(f"{out} belongs to what is read; give another --out")
-    return out
-=======
->>>>>>> scale

@@ -104,7 +104,10 @@ def open_session(network: nn.Module, given: dict[str, NDArray[np.float32]]) -> o
 
 
 def side_by_side(width: str, bundle: Bundle) -> tuple[float, ...]:
-    """The median ms of the bare networks, of `Scorer.score` and of `Monitor.watch`, taken in turns."""
+    """The median ms of the bare networks, of `Scorer.score` and of `Monitor.watch`, taken in turns.
+
+    In time of this thread on a core: what other programs take meanwhile is not in it.
+    """
     frames, (networks, given) = camera_frames(8), bare_networks(width)
     scorer, monitor = Scorer(bundle), Monitor(Scorer(bundle), unreached_limits(bundle))
     calls = (
@@ -115,15 +118,15 @@ def side_by_side(width: str, bundle: Bundle) -> tuple[float, ...]:
     times = np.empty((ROUNDS, len(calls)))
     for number in range(-WARM_UP, ROUNDS):
         for column, call in enumerate(calls):
-            began_s = time.perf_counter()
+            began_s = time.thread_time()
             call(number)
-            times[number, column] = time.perf_counter() - began_s
+            times[number, column] = time.thread_time() - began_s
     return tuple((np.median(times, axis=0) * 1e3).tolist())
 
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else PACED_S
-    print("width    bare p50 ms  score  ratio  watch  ratio | 20 Hz: p50 ms  p99 ms  ratio  % of a core")
+    print("width    bare CPU ms  score  ratio  watch  ratio | 20 Hz: p50 ms  p99 ms  ratio  % of a core")
     with tempfile.TemporaryDirectory() as folder:
         for width in WIDTHS:
             bundle = make_bundle(Path(folder), width)

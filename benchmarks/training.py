@@ -1,5 +1,8 @@
 """What the training loop costs over its bare steps, and its memory: `python benchmarks/training.py`.
 
+With `variants`: what the layout of the tensors and bfloat16 make of the bare steps. torch.compile was tried in their
+place: half a minute to compile, then as fast as channels last (medium), or a fifth slower (narrow), on one core.
+
 Goals: at most 1.2 times the same steps on tensors that lie in memory; below 1 GB with 100,000 frames.
 """
 
@@ -68,23 +71,47 @@ class Watcher:
 class BareSteps:
     """The same model, loss and batches on one tensor in memory, with nothing around them."""
 
-    def __init__(self, cache: FrameCache, settings: TrainSettings) -> None:
+    def __init__(
+        self, cache: FrameCache, settings: TrainSettings, layout: torch.memory_format = torch.channels_last
+    ) -> None:
         self.settings = settings
+        self.mixed = torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16")
         self.frames = torch.tensor(cache.frames).unsqueeze(1).float() / 255  # [N, 1, 80, 80]
-        self.model = make_model(settings).to(memory_format=torch.channels_last).train()
+        self.model = make_model(settings).to(memory_format=layout).train()
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
 
     def epoch(self) -> float:
         """One epoch in seconds."""
         began_s, settings = time.perf_counter(), self.settings
         for x in self.frames[torch.randperm(len(self.frames))].split(settings.batch_size):
-            z = self.model.encode(x)
-            loss = squared_error(x, self.model.decode(z), settings.squared_error)
+            with self.mixed:
+                z, reconstruction = (part.float() for part in self._pass(x))
+            loss = squared_error(x, reconstruction, settings.squared_error)
             loss = loss + settings.entropy_weight * latent_entropy(z, settings.sigma)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
         return time.perf_counter() - began_s
+
+    def _pass(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.model.encode(x)
+        return z, self.model.decode(z)
+
+
+def variants(folder: Path, width: str) -> None:
+    """Print the frames a second of bare steps; the variants take turns, the median counts."""
+    cache, settings = make_cache(folder, FRAMES), replace(PRESETS["paper"], width=width)
+    steps = {
+        "as torch lays out": BareSteps(cache, settings, torch.contiguous_format),
+        "channels last": BareSteps(cache, settings),
+        "channels last, bfloat16": BareSteps(cache, replace(settings, precision="bfloat16")),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(EPOCHS + 1):
+        for name, bare in steps.items():
+            seconds[name].append(bare.epoch())
+    for name, taken in seconds.items():
+        print(f"{width:8} {name:24} {FRAMES / np.median(taken[1:]):8.0f} frames/s", flush=True)
 
 
 def make_cache(folder: Path, count: int) -> FrameCache:
@@ -140,6 +167,10 @@ def main() -> None:
         folder = Path(name)
         if sys.argv[1:] == ["many"]:
             many_frames(folder)
+            return
+        if sys.argv[1:] == ["variants"]:
+            for width in ("narrow", "medium"):
+                variants(folder, width)
             return
         print(f"{FRAMES} frames   bare epoch s  train() epoch s  ratio")
         for width in ("narrow", "medium"):

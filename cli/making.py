@@ -39,6 +39,9 @@ def train(
     latent_mode: Annotated[str | None, typer.Option(help="free, noisy, bounded or standardised.")] = None,
     entropy_start: Annotated[str | None, typer.Option(help="at_once or on_progress.")] = None,
     self_pairs: Annotated[bool | None, typer.Option(help="Count i = j in the entropy.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, or bfloat16 for a GPU or a CPU that computes in it.")
+    ] = None,
     windows: Annotated[
         int | None, typer.Option(help="Faults rendered for the obscuration network, some 100 a second.")
     ] = None,
@@ -72,6 +75,7 @@ def train(
         "latent_mode": latent_mode,
         "entropy_start": entropy_start,
         "self_pairs": self_pairs,
+        "precision": precision,
         "windows": windows,
         "held_out": held_out,
         "seed": seed,

@@ -108,8 +108,9 @@ class _JointBatchNorm(nn.BatchNorm2d):
         """Maps [B/count, C, H, W], normalised over all of [B, C, H, W] in training."""
         if not self.training:
             return super().forward(maps)
-        mean = self._processes.mean(maps.mean((0, 2, 3)))  # [C]
-        centred = maps - mean[:, None, None]
+        exact = maps.to(self.weight.dtype)  # they may come in bfloat16
+        mean = self._processes.mean(exact.mean((0, 2, 3)))  # [C]
+        centred = exact - mean[:, None, None]
         variance = self._processes.mean(centred.square().mean((0, 2, 3)))
         assert self.running_mean is not None  # it tracks them
         assert self.running_var is not None
@@ -121,7 +122,7 @@ class _JointBatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
             self.num_batches_tracked.add_(1)
         scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(maps.dtype)
 
 
 @contextmanager

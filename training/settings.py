@@ -13,6 +13,7 @@ CHOICES = {
     "kernel": ("joint", "per_dimension"),
     "latent_mode": ("free", "noisy", "bounded", "standardised"),
     "entropy_start": ("at_once", "on_progress"),
+    "precision": ("float32", "bfloat16"),
     "held_out": ("", *KINDS),
 }
 
@@ -47,6 +48,7 @@ class TrainSettings:
     self_pairs: bool = True  # i = j counted, as eq. 6 prints it
     latent_mode: str = "free"  # noisy: the decoder sees z + N(0, σ²); bounded: tanh; standardised: unit variance
     entropy_start: str = "at_once"  # on_progress: λ rises and σ falls while the reconstruction stays useful
+    precision: str = "float32"  # of the autoencoder's layers; the loss is always float32
     windows: int = 16_384  # rendered for the obscuration network; 0 leaves it untrained
     passes: int = 6  # over these windows
     held_out: str = ""  # a kind of fault that is never rendered, to see whether others stand in for it

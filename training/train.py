@@ -159,6 +159,7 @@ def _train_epoch(
     device = str(next(model.parameters()).device)
     # Both generators start from (seed, epoch): a resumed run goes on exactly as an uninterrupted one.
     noise = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
+    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "bfloat16")
     full_share = min(settings.batch_size, len(frames)) // processes.count
     errors, entropies, done = 0.0, [], 0
     model.train()
@@ -166,12 +167,14 @@ def _train_epoch(
     for number, batch in enumerate(batches, start=1):
         x = to_batch(batch, device)  # [B, 1, 80, 80], of several processes each has its share
         size = len(x) * processes.count
-        z = model.encode(x)  # [B, latent]
+        with mixed:
+            z = model.encode(x).to(x.dtype)  # [B, latent]
         seen = z
         if settings.latent_mode == "noisy":
             drawn = torch.randn((size, settings.latent), generator=noise, device=device)
             seen = z + settings.sigma * processes.share(drawn)
-        reconstruction = model.decode(seen)  # [B, 1, 80, 80]
+        with mixed:
+            reconstruction = model.decode(seen).to(x.dtype)  # [B, 1, 80, 80]
         error = processes.mean(squared_error(x, reconstruction, settings.squared_error))
         loss = error
         if len(x) == full_share:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently

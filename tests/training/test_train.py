@@ -78,6 +78,15 @@ def test_every_choice_trains(small: Small, run_training: RunTraining, name: str,
     assert (line.entropy_weight == 0) is (choice in ("mse", "on_progress"))
 
 
+def test_bfloat16_is_of_the_layers_alone(small: Small, run_training: RunTraining) -> None:
+    runs = {name: run_training(small("robust", precision=name), name=name) for name in CHOICES["precision"]}
+    exact, mixed = (metrics_of(runs[name])[-1] for name in ("float32", "bfloat16"))
+    assert mixed.squared_error != exact.squared_error, "the layers computed as before"
+    assert mixed.squared_error == pytest.approx(exact.squared_error, rel=0.01)
+    assert mixed.mean_pcc == pytest.approx(exact.mean_pcc, abs=0.02)
+    assert {tensor.dtype for tensor in runs["bfloat16"].load_model().parameters()} == {torch.float32}
+
+
 def test_without_self_pairs_and_with_a_last_batch_of_one(
     small: Small, run_training: RunTraining, make_cache: Callable[..., FrameCache], cache: FrameCache
 ) -> None:

@@ -85,7 +85,7 @@ def test_without_a_running_car(run: Any, car: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_does_not_go_together(run: Any, car: Path, tmp_path: Path) -> None:
     assert "give BUNDLE and --tub TUB, or --car MYCAR" in run("calibrate").error_line
-    assert "give BUNDLE and --tub TUB, or --car MYCAR" in run("calibrate", tmp_path).error_line
+    assert "run `mle-uvad calibrate BUNDLE --tub TUB`" in run("calibrate", tmp_path).error_line
     for more in (("--rule", "pcc"), ("--false-alarms-per-hour", 2), ("--tub", tmp_path), ("--out", tmp_path / "x")):
         assert "give --car alone" in run("calibrate", "--car", car, *more).error_line
     assert "give the car's" in run("calibrate", "--car", tmp_path / "nothing").error_line

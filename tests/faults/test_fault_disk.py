@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from made_events import EVENT, pictures
 from mle_uvad.parts import event_log
-event_log.RETRY_AFTER_S = 0.01
+event_log.RETRY_AFTER_S, event_log.CLOSE_WITHIN_S = 0.01, 50.0  # a hundred rows on a slow disk
 log = event_log.EventLog(Path({path!r}))
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
@@ -98,6 +98,7 @@ def test_fault_14_a_disk_that_stays_full_loses_what_it_is_told_and_the_car_goes_
     disk.fill()
     assert drive(part, 2 * wet_frames)[-1][1]
     part.shutdown()
+    part._log._thread.join(10)
     assert part._log.lost >= 1
     assert read_events(tmp_path / LOG) == []
     with pytest.raises(InputError, match="set LENS_EVENT_LOG elsewhere"):

@@ -119,7 +119,7 @@ FAULTS = {
         ("tests/edge/test_alarm.py::test_a_clock_that_steps_back_raises_nothing_at_once",),
     ),
     19: Fault(
-        "kill -9 at any moment, SIGTERM, SIGHUP",
+        "kill -9 at any moment, SIGTERM",
         "An event is on the disk while it lasts; the next start closes it as `interrupted`",
         (
             "tests/parts/test_event_kill.py",

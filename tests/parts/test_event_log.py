@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_process_loses_no_event_and_the_open_one_is_closed_as_interrupted(
     tmp_path: Path, kill: signal.Signals, record_property: Any
 ) -> None:

@@ -74,7 +74,8 @@ def _blocks(times_s: Array) -> NDArray[np.intp]:
 def halves(stretches: Sequence[Stretch]) -> tuple[list[Stretch], list[Stretch]]:
     """The first and the second half of the frames."""
     left = sum(len(each.times_s) for each in stretches) // 2
-    first, second = [], []
+    first: list[Stretch] = []
+    second: list[Stretch] = []
     for each in stretches:
         here = min(left, len(each.times_s))
         left -= here

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -52,17 +52,14 @@ class Processes:
         """The rows [B, …] that `share` took apart, in their order, with gradients for the processes they are from."""
         if self.count == 1:
             return shares
-        from torch.distributed.nn.functional import all_gather  # absent from some builds for the Jetson
-
-        return torch.stack(all_gather(shares.contiguous()), 1).flatten(0, 1)
+        apart = torch.stack(
+            [shares if number == self.number else torch.zeros_like(shares) for number in range(self.count)], 1
+        )
+        return _Sum.apply(apart).flatten(0, 1)
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean over the processes, with gradients for all of them."""
-        if self.count == 1:
-            return value
-        from torch.distributed.nn.functional import all_reduce
-
-        return all_reduce(value) / self.count
+        return value if self.count == 1 else _Sum.apply(value) / self.count
 
     def average_gradients(self, model: nn.Module) -> None:
         """Put the mean over the processes in the place of each gradient."""
@@ -91,6 +88,22 @@ class Processes:
         yield
         if self.first and self.count > 1:
             dist.barrier()
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes. Its gradient is the sum of theirs; torch.distributed.all_reduce alone has none."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
 
 
 class _JointBatchNorm(nn.BatchNorm2d):

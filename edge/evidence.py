@@ -145,7 +145,7 @@ class Evidence:
         self._state = EvidenceState(
             status="ok" if settled else "warmup",
             value=max(by_pcc, float(worst_mean(rises).max()), 0.0),
-            coverage=np.count_nonzero(by_place >= 1) / by_place.size,
+            coverage=float((by_place >= 1).mean()),
             map=by_place.clip(0, 1).astype(np.float32).reshape(PLACES, PLACES),
         )
         return self._state

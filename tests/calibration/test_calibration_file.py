@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
     calibration.save(path)
     loaded = Calibration.load(path)
     assert np.array_equal(loaded.maxima, calibration.maxima)
-    assert replace(loaded, limits=calibration.limits, maxima=calibration.maxima) == calibration
+    for name in {field.name for field in fields(Calibration)} - {"limits", "maxima"}:
+        assert getattr(loaded, name) == getattr(calibration, name)
     assert loaded.limits.pcc == calibration.limits.pcc
     for name in ("ordinary", "reference"):
         ours, theirs = getattr(calibration.limits, name), getattr(loaded.limits, name)

@@ -1,6 +1,7 @@
 """The measuring core on made-up clocks; the fresh process and the load are real."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -141,11 +142,18 @@ def test_busy_processes_burn_and_end() -> None:
     assert after.children_user + after.children_system - before.children_user - before.children_system > 0.05
 
 
-def test_busy_processes_end_when_the_work_fails() -> None:
-    with pytest.raises(ValueError, match="broken"), busy_processes(1):
+def test_busy_processes_end_when_the_work_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, command: list[str], stdout: int) -> None:
+            super().__init__(command, stdout=stdout)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    with pytest.raises(ValueError, match="broken"), busy_processes(2):
         raise ValueError("broken")
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert [process.returncode for process in started] == [-signal.SIGKILL] * 2
 
 
 def test_busy_processes_do_not_outlive_a_bench_that_is_killed() -> None:

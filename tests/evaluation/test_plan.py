@@ -21,7 +21,7 @@ def drive(seconds: float) -> list[Record]:
     return [Record(index, 1_700_000_000_000 + 50 * index, "", Path()) for index in range(round(seconds * 20))]
 
 
-@pytest.mark.parametrize(("seconds", "calibrate_s"), [(56, 34), (250, 62.5), (700, 120)])
+@pytest.mark.parametrize(("seconds", "calibrate_s"), [(56, 36), (250, 83.3), (700, 120)])
 def test_the_parts_follow_one_another_and_leave_nothing_out(seconds: float, calibrate_s: float) -> None:
     records = drive(seconds)
     parts = cut(records, Plan())
@@ -32,9 +32,9 @@ def test_the_parts_follow_one_another_and_leave_nothing_out(seconds: float, cali
 
 def test_pauses_make_the_calibration_part_longer() -> None:
     whole = drive(140)
-    paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 120 * 60_000) for record in whole]
+    paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 140 * 60_000) for record in whole]
     long, longer = (driven_s(cut(records, Plan()).calibrate)[-1] for records in (whole, paused))
-    assert long < 40 < 85 < longer  # of every six seconds, 2.5 go to settling and two make a block
+    assert long < 50 < 100 < longer  # of every seven seconds, four go to settling and two make a block
 
 
 def test_a_drive_too_short_to_judge_is_refused() -> None:

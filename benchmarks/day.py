@@ -21,6 +21,7 @@ from scoring import camera_frames, make_bundle
 
 from mle_uvad.edge.bundle import CALIBRATION_FILE
 from mle_uvad.edge.evidence import Limits
+from mle_uvad.edge.machine import resident_mb
 from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
 from mle_uvad.edge.monitor import Monitor
 from mle_uvad.edge.scorer import FrameScore
@@ -48,9 +49,8 @@ class Usage:
 
     def look(self, number: int) -> None:
         if number % self.every == 0:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
             files = len(os.listdir("/proc/self/fd"))
-            self.samples.append((number, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, files, threading.active_count()))
+            self.samples.append((number, resident_mb() or 0.0, files, threading.active_count()))
 
     def line(self) -> str:
         frame, mb, files, threads = np.array(self.samples[int(SAMPLES * WARM_UP) + 1 :]).T

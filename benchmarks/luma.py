@@ -19,6 +19,7 @@ from mle_uvad.edge import Bundle, Monitor, Scorer, Tub
 from mle_uvad.edge.evidence import Limits
 from mle_uvad.edge.frame import grey
 from mle_uvad.edge.monitor import Reading
+from mle_uvad.edge.replay import drive_again
 
 Frame = NDArray[np.uint8]
 REC_601, REC_709 = (0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722)
@@ -52,13 +53,12 @@ def shifted(picture: Frame) -> Frame:
 
 def watch(bundle: Bundle, limits: Limits, tub: Tub, see: Callable[[Frame], Frame]) -> list[Reading]:
     """All frames of a drive, seen by one kind of camera."""
-    monitor, readings, session_id = Monitor(Scorer(bundle), limits), [], None
-    for record, frame in tub.frames():
-        if record.session_id != session_id:
-            session_id = record.session_id
-            monitor.restart()
-        readings.append(monitor.watch(see(frame), record.timestamp_ms / 1000))
-    return readings
+    monitor = Monitor(Scorer(bundle), limits)
+    return [
+        monitor.watch(see(frame), record.timestamp_ms / 1000)
+        for record, frame in drive_again(tub, monitor.restart)
+        if frame is not None
+    ]
 
 
 def main() -> None:

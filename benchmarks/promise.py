@@ -11,9 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mle_uvad.calibration.blocks import Stretch, averaged
+from mle_uvad.calibration.blocks import Stretch, averaged, held
 from mle_uvad.calibration.rules import AVERAGING_S, place_limits, rises
-from mle_uvad.edge.alarm import RAISE_AFTER_S
 from mle_uvad.edge.evidence import LASTING_S, WORST_PLACES, place_averages
 
 HZ = 10.0
@@ -71,17 +70,12 @@ def averages(series: Array) -> list[Stretch]:
     return averaged(places, np.arange(len(series)) / HZ, place_averages(AVERAGING_S))
 
 
-def held(series: Array) -> Array:
-    """What each average has kept up for as long as the alarm waits, [n, 2]."""
-    (stretch,) = averages(series)
-    frames = round(RAISE_AFTER_S * HZ) + 1
-    return np.lib.stride_tricks.sliding_window_view(stretch.values[..., 0], frames, axis=0).min(-1)
-
-
 def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, calibrations: int) -> Array:
     """False alarms an hour under the limits of each calibration."""
     rng = np.random.default_rng(0)
-    fresh = held(drive(rng, round(HOURS * 3600 * HZ)))
+    (stretch,) = averages(drive(rng, round(HOURS * 3600 * HZ)))
+    of_one_place = Stretch(stretch.values[..., 0], stretch.times_s)  # [n, 2]: all eight are alike
+    fresh = np.stack([held(of_one_place, average) for average in range(2)], axis=1)
     found = []
     for _ in range(calibrations):
         ordinary, maxima = rises(averages(drive(rng, round((60 * minutes + LASTING_S) * HZ))))

@@ -47,13 +47,17 @@ def block_maxima(stretches: Sequence[Stretch], number: int = 0) -> Array:
     """
     maxima: list[float] = []
     for stretch in stretches:
-        times_s = stretch.times_s
-        scores = stretch.values.reshape(len(times_s), -1)[:, number]
-        since = np.searchsorted(times_s, times_s - RAISE_AFTER_S, "right") - 1  # the alarm sees these frames, or more
-        lasting = np.array([scores[max(first, 0) : last + 1].min() for last, first in enumerate(since)])
-        block = _blocks(times_s)
-        maxima += [float(lasting[block == each].max()) for each in range(block[-1])]
+        kept_up, block = held(stretch, number), _blocks(stretch.times_s)
+        maxima += [float(kept_up[block == each].max()) for each in range(block[-1])]
     return np.array(maxima)
+
+
+def held(stretch: Stretch, number: int = 0) -> Array:
+    """What a score [n] has kept up at each frame for as long as the alarm waits."""
+    times_s = stretch.times_s
+    scores = stretch.values.reshape(len(times_s), -1)[:, number]
+    since = np.searchsorted(times_s, times_s - RAISE_AFTER_S, "right") - 1  # the alarm sees these frames, or more
+    return np.array([scores[max(first, 0) : last + 1].min() for last, first in enumerate(since)])
 
 
 def require_blocks(stretches: Sequence[Stretch]) -> None:

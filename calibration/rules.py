@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.errors import InputError
-from ..edge.evidence import PCC_MAX, Limits, TimeAverage, place_averages, worst_mean
+from ..edge.evidence import PCC_MAX, Limits, TimeAverage, fisher_z, place_averages, worst_mean
 from ..edge.memory import PLACES, Reference
 from .blocks import BLOCK_S, Stretch, averaged, block_maxima, halves, require_blocks
 from .tail import tail_limit
@@ -46,7 +46,7 @@ def pcc_limits(pccs: Array, times_s: Array, reference: Reference, false_alarms_p
     """
     require_usable(pccs)
     probability = block_probability(false_alarms_per_hour)
-    z = np.arctanh(pccs.clip(-PCC_MAX, PCC_MAX))
+    z = np.array([fisher_z(pcc) for pcc in pccs.tolist()])
     stretches = averaged(z[:, None], times_s, TimeAverage((PCC_AVERAGING_S,)))
     require_blocks(stretches)
     high = tail_limit(block_maxima(stretches), probability / 2)

@@ -47,6 +47,11 @@ class Alarm:
         self._since_s = 0.0
         self._turning_since_s: float | None = None  # since when the evidence contradicts the decision
 
+    @property
+    def obscured(self) -> bool:
+        """Whether an event lasts."""
+        return bool(self._event_id)
+
     def update(self, evidence: EvidenceState, t_s: float) -> AlarmState:
         """Take the evidence at `t_s` seconds, which must not run backwards within an event."""
         step_s, self._t_s = t_s - self._t_s, t_s
@@ -63,7 +68,7 @@ class Alarm:
         wait_s = self.clear_after_s if self._event_id else self.raise_after_s
         if self._turning_since_s is not None and t_s - self._turning_since_s >= wait_s:
             self._turn(t_s)
-        return self._answer("obscured" if self._event_id else "ok")
+        return self._answer("obscured" if self.obscured else "ok")
 
     def _turn(self, t_s: float) -> None:
         self._turning_since_s = None
@@ -74,4 +79,4 @@ class Alarm:
             self._next_event_id += 1
 
     def _answer(self, status: str) -> AlarmState:
-        return AlarmState(bool(self._event_id), self._event_id, self._since_s, status)
+        return AlarmState(self.obscured, self._event_id, self._since_s, status)

@@ -112,6 +112,7 @@ class Evidence:
                 self._z = np.arctanh(np.array(limits.pcc, np.float64)).tolist()
             self._ordinary = limits.ordinary.reshape(2, -1).astype(np.float64)  # [2, 400]
             self._limit = np.array(limits.limit, np.float64)[:, None]  # [2, 1]
+            self._most = SCORE_MAX * self._limit
         self.restart()
 
     def restart(self) -> None:
@@ -153,15 +154,13 @@ class Evidence:
     def _by_pcc(self, pcc: float) -> float:
         """How far the averaged PCC has moved from its centre: 1 at either limit."""
         low, centre, high = self._z
-        z = math.atanh(min(max(pcc, -PCC_MAX), PCC_MAX))
-        z = min(max(z, centre - SCORE_MAX * (centre - low)), centre + SCORE_MAX * (high - centre))
+        z = min(max(fisher_z(pcc), centre - SCORE_MAX * (centre - low)), centre + SCORE_MAX * (high - centre))
         mean = float(self._pcc.update(z, self._driven_s)[0, 0])
         return max((centre - mean) / (centre - low), (mean - centre) / (high - centre))
 
     def _by_place(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
         """How far the places have risen in each average that has settled, [A, 400], 1 at its limit; whether one has."""
-        most = SCORE_MAX * self._limit
-        rise = (logits.ravel() - self._ordinary).clip(-most, most)  # [2, 400]
+        rise = (logits.ravel() - self._ordinary).clip(-self._most, self._most)  # [2, 400]
         rises = self._places.update(rise, self._driven_s) / self._limit
         quick, lasting = self._places.settled
         return (rises if lasting else rises[:1]), quick
@@ -175,6 +174,11 @@ class Evidence:
             self._last_pcc, self._repeats, self._unchanged_since_s = pcc, 0, t_s
         self._repeats += 1
         return self._repeats >= FROZEN_FRAMES and t_s - self._unchanged_since_s >= FROZEN_AFTER_S
+
+
+def fisher_z(pcc: float) -> float:
+    """The PCC as it is averaged over time: artanh of a correlation spreads the same near 1 as in the middle."""
+    return math.atanh(min(max(pcc, -PCC_MAX), PCC_MAX))
 
 
 def worst_mean(deviations: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,8 +18,6 @@ SIZE = 80  # side of the grey picture, pixels; 80 × 80 × 1 = the 6400 pixels o
 LUMA_WEIGHTS = (19595, 38470, 7471)
 LUMA_HALF = 32768
 LUMA_SCALE = 65536
-
-
 CAMERAS = ("rgb", "luma")  # what kind of frames a camera gives
 
 

@@ -26,7 +26,6 @@ class Monitor:
     def __init__(self, scorer: Scorer, limits: Limits | None, next_event_id: int = 1) -> None:
         self.scorer = scorer
         self.alarm = Alarm(next_event_id)
-        self._obscured = False
         self.adopt(limits)
 
     def adopt(self, limits: Limits | None) -> None:
@@ -48,16 +47,13 @@ class Monitor:
         """Judge the frame seen at `t_s` seconds."""
         score = self.scorer.score(frame, t_s)
         evidence = self._judge(score, t_s)
-        alarm = self.alarm.update(evidence, t_s)
-        self._obscured = alarm.obscured
-        return Reading(t_s, score, evidence, alarm)
+        return Reading(t_s, score, evidence, self.alarm.update(evidence, t_s))
 
     def restart(self) -> None:
         """Another drive begins: nothing carries over but the number of the next event."""
         self.scorer.restart()
         self.evidence.restart()
         self.alarm.restart()
-        self._obscured = False
         if self._drift is not None:
             self._drift.restart()
 
@@ -70,7 +66,7 @@ class Monitor:
         if self._drift is None:
             return evidence
         before = self._drift.drifting
-        if not self._drift.update(score, t_s, obscured=self._obscured):
+        if not self._drift.update(score, t_s, obscured=self.alarm.obscured):
             return evidence
         if not before:
             self.alarm.restart()  # what it was raised on is no fault of the lens

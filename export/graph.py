@@ -33,11 +33,10 @@ class FrameGraph(nn.Module):
         self.register_buffer("luma", torch.tensor([LUMA_WEIGHTS], dtype=torch.float32) / LUMA_SCALE)  # [1, 3]
 
     def forward(self, frame: Tensor, memory: Tensor, shares: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
-        """uint8 [H, W, 3], memory [2, 17600], the frame's weights in it [2] and the enlarged
-        reference [2, 20, 40, 40] to
-        pcc [], brightness [] and contrast [] (mean and spread of the grey, 0…1), motion [] (mean change within the
-        short span, 0…1), logits [20, 20], coarse pictures [20, 10, 10], the memory with this frame [2, 17600], and
-        residual [80, 80] (frame − reconstruction).
+        """uint8 [H, W, 3], memory [2, 17600], the frame's weights in it [2] and the enlarged reference
+        [2, 20, 40, 40] to pcc [], brightness [] and contrast [] (mean and spread of the grey, 0…1), motion [] (mean
+        change within the short span, 0…1), logits [20, 20], coarse pictures [20, 10, 10], the memory with this frame
+        [2, 17600], and residual [80, 80] (frame − reconstruction).
         """
         grey = self.to_grey80(frame)  # [80, 80]
         image = grey.reshape(1, 1, SIZE, SIZE)

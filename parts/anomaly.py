@@ -5,7 +5,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -127,7 +126,7 @@ class MLEAnomalyPart:
     def _watch(self, frame: Any, t_s: float) -> Recorded:
         try:
             reading = self._calibrating.watch(frame, t_s)
-            self._events.origin = replace(self._events.origin, calibrated_at=self._calibrating.calibrated_at)
+            self._events.origin.calibrated_at = self._calibrating.calibrated_at
             for change in self._events.follow(reading, datetime.now(timezone.utc)):
                 self._log.write(change.event, _pictures(change, reading, frame))
         except Exception as error:  # noqa: BLE001 a part that raises stops the car

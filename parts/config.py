@@ -74,15 +74,19 @@ def known_action(value: Any) -> str:
 
 def share_of_throttle(value: Any) -> float:
     """A number of 0…1. Raises InputError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and 0 <= value <= 1):
+    if not (_is_number(value) and 0 <= value <= 1):
         raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")
     return float(value)
 
 
 def _megabytes(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+    if not (_is_number(value) and 0 < value < math.inf):
         raise InputError(f"LENS_PICTURES_MB is {value!r}; give a number above 0, for example 200")
     return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _channel(key: str, values: dict[str, Any]) -> str:
@@ -93,7 +97,7 @@ def _channel(key: str, values: dict[str, Any]) -> str:
 
 
 def _rate(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         raise InputError(f"LENS_FALSE_ALARMS_PER_HOUR is {value!r}; give a number, for example 1")
     block_probability(value)
     return float(value)

@@ -15,9 +15,9 @@ COVERAGE_STEP = 0.1  # of the lens: a change worth a row
 WORSE_BY = 0.1  # of the limit: a moment worth its pictures; evidence ends at 2.5, so an event has fifteen at most
 
 
-@dataclass(frozen=True)
+@dataclass
 class Origin:
-    """What every event of a drive was found with."""
+    """What the events of a drive are found with; each notes it as it is at its onset."""
 
     drive: str
     model_sha256: str
@@ -37,8 +37,8 @@ class EventKeeper:
     """Says what is to be written of the events of a drive.
 
     An event changes when its level changes, its coverage moves by a tenth of the lens or a moment is clearly
-    worse than any before; it is told at most once a second. `action` is LENS_ACTION, for the advice. `origin` may be
-    replaced at any time and holds from the next event on.
+    worse than any before; it is told at most once a second. `action` is LENS_ACTION, for the advice. A change of
+    `origin` holds from the next event on.
     """
 
     def __init__(self, origin: Origin, action: str = "warn") -> None:

@@ -11,10 +11,9 @@ logger = logging.getLogger(__name__)
 # Donkeycar's DriveMode passes the user's throttle on in these modes, and the autopilot's in every other.
 USERS_THROTTLE = ("user", "local_angle")
 # The part judges nothing while it says one of these: it holds its last decision, or has none.
-WITHOUT_A_VERDICT = (
-    *("warmup", "still", "calibrating", "drifting"),
-    *("dark", "flat", "no_frame", "frozen", "stale", "error"),
-)
+NOT_NOW = ("warmup", "still", "calibrating", "drifting")
+NOTHING_SEEN = ("dark", "flat", "no_frame", "frozen", "stale", "error")
+WITHOUT_A_VERDICT = NOT_NOW + NOTHING_SEEN
 
 
 class LensLimiter:

@@ -30,16 +30,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory, cache: FrameCache) -> Runs:
     np.save(folder / "frames.npy", cache.frames[:64])
     runs = {count: folder / str(count) for count in (1, 2)}
     for count, variants in ((1, ("step", "epochs")), (2, tuple(VARIANTS))):
-        done = subprocess.run(
-            [sys.executable, *(TORCHRUN if count > 1 else []), SCRIPT, folder / "frames.npy", runs[count], *variants],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        python(*(TORCHRUN if count > 1 else []), SCRIPT, folder / "frames.npy", runs[count], *variants)
     return runs
+
+
+def python(*arguments: str | Path) -> str:
+    """Run this Python to its end, on one thread a process, and return what it told."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def gradients(run: Path) -> torch.Tensor:
@@ -94,17 +95,9 @@ def test_epochs_with_noise_and_a_short_batch_end_in_the_same_weights(runs: Runs)
 def test_the_command_under_torchrun(make_tub: Callable[..., Path], tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("mle-uvad"), "train", make_tub(70), "--out", tmp_path / "run"]
     options = ["--width", "narrow", "--epochs", "2", "--batch-size", "32", "--windows", "0"]
-    done = subprocess.run(
-        [sys.executable, *TORCHRUN, "--no-python", *command, *options],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("epoch   2/2") == 1, "one of them tells how it goes"
-    assert done.stderr.count("next: export-model") == 1
+    told = python(*TORCHRUN, "--no-python", *command, *options)
+    assert told.count("epoch   2/2") == 1, "one of them tells how it goes"
+    assert told.count("next: export-model") == 1
     run = RunFolder(tmp_path / "run")
     run.load_model()
     assert len(metrics(run.folder)) == 2

@@ -80,7 +80,7 @@ def require_alike(one: FrameCache, other: FrameCache) -> None:
 def test_the_drives_of_two_cars_follow_one_another(tmp_path: Path, calls: Calls) -> None:
     for number, name in enumerate(("first_car", "second_car")):
         track = Track(np.random.default_rng(number))
-        write_drive(tmp_path / name, track, seed=number, seconds=2, episodes=[], progress=Calls())
+        write_drive(tmp_path / name, track, seed=number, seconds=2)
     tubs = Tub(tmp_path / "first_car"), Tub(tmp_path / "second_car")
     cache = build_cache(tubs, tmp_path / "cache", calls)
     assert calls == [(40, 80), (80, 80)]

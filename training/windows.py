@@ -26,7 +26,7 @@ REACH = 0.98  # share of the exponential weight that is drawn from; what lies fu
 FAULT_SHARE = 2 / 3
 SURFACES_SHARE, SURFACES = 0.75, 3  # of the windows; of each
 STOOD_SHARE = 0.05  # of the windows: the car stood before
-FELL_SHARE, WIPED_SHARE = 0.5, 0.1  # of the faults: within the window
+FELL_SHARE, WIPED_SHARE = 0.25, 0.1  # of the faults: within the window
 FELL_WITHIN_S = 0.15
 
 
@@ -104,7 +104,7 @@ def _seen(frames: Tensor, weights: Tensor) -> Tensor:
 
 def _strength(draw: Draw, ages: Tensor) -> Tensor:
     """How far each fault is there in each frame, [B, K]: most of them always, some since or until a moment."""
-    moment_s = draw.scale(0.15, 2).unsqueeze(1)
+    moment_s = draw.scale(0.15, 3).unsqueeze(1)
     when = draw.between(0, 1).unsqueeze(1)
     fallen = ((moment_s - ages) / FELL_WITHIN_S + 0.5).clamp(0, 1)
     strength = torch.where(when < FELL_SHARE, fallen, torch.ones_like(ages))

@@ -1,5 +1,6 @@
 """Scores one camera frame after the other: the PCC with the reconstruction, and where the lens looks obscured."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from .backend import Backend, make_backend
 from .bundle import Bundle
 from .frame import camera_of, frame_fault, to_rgb
 from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
+from .ort_backend import Answer
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
@@ -80,7 +82,7 @@ class Scorer:
             status = "dark"
         elif answer.contrast < FLAT_CONTRAST:
             status = "flat"
-        elif not all(np.isfinite(part).all() for part in (answer.pcc, answer.motion, answer.logits, answer.memory)):
+        elif not _is_finite(answer):
             status = "error"
         if status != "ok":
             self.restart()  # such a frame would stay in the memory for seconds
@@ -90,3 +92,9 @@ class Scorer:
         return FrameScore(
             "ok", answer.pcc, answer.logits, answer.pictures, answer.motion, self._clock.settled, infer_ms
         )
+
+
+def _is_finite(answer: Answer) -> bool:
+    """Whether all that is kept is: a sum is finite only where all its terms are, and costs less than a look at each."""
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        return math.isfinite(answer.pcc + answer.motion + float(answer.logits.sum()) + float(answer.memory.sum()))

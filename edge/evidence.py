@@ -78,7 +78,8 @@ class TimeAverage:
         if self._clock.frames == 1:
             self._mean = 0.0
         step = value - self._mean
-        self._mean = self._mean + (weights[0] if len(weights) == 1 else np.where(step > 0, *weights)) * step
+        share = np.where(step > 0, weights[0], weights[1]) if len(weights) > 1 else weights[0]
+        self._mean = self._mean + share * step
         return self._mean
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from .backend import Backend, make_backend
 from .bundle import Bundle
 from .frame import camera_of, frame_fault, to_rgb
 from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
-from .ort_backend import Answer
+
+if TYPE_CHECKING:
+    from .ort_backend import Answer  # the runtime is opened by a backend alone: reading a tub needs none
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
@@ -94,7 +96,7 @@ class Scorer:
         )
 
 
-def _is_finite(answer: Answer) -> bool:
+def _is_finite(answer: "Answer") -> bool:
     """Whether all that is kept is: a sum is finite only where all its terms are, and costs less than a look at each."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
         return math.isfinite(answer.pcc + answer.motion + float(answer.logits.sum()) + float(answer.memory.sum()))

@@ -44,7 +44,7 @@ def make_bundle(folder: Path, width: str) -> Bundle:
     """
     samples = camera_frames(8)
     settings = TrainSettings(width=width, epochs=1, windows=0)
-    nothing = FrameCache(samples[:0], None, samples, "none", [], np.empty(0), np.empty(0, np.intp))  # type: ignore[arg-type]
+    nothing = FrameCache([], np.empty(0, np.intp), samples, "none", [], np.empty(0), np.empty(0, np.intp))
     run = RunFolder(folder / f"run_{width}")
     run.start(settings, nothing, [])
     run.finish(make_model(settings))

@@ -61,7 +61,7 @@ def held(stretch: Stretch, number: int = 0) -> Array:
 
 
 def require_blocks(stretches: Sequence[Stretch]) -> None:
-    """Raises InputError when they hold too few blocks; a drive cut in two may hold one less."""
+    """Raises InputError when they hold too few blocks."""
     count = sum(int(_blocks(each.times_s)[-1]) for each in stretches)
     if count < BLOCKS_MIN:
         raise InputError(
@@ -73,17 +73,3 @@ def require_blocks(stretches: Sequence[Stretch]) -> None:
 def _blocks(times_s: Array) -> NDArray[np.intp]:
     """The number of the block [n] that each frame is in; the last one may not be whole."""
     return ((times_s - times_s[0]) // BLOCK_S).astype(int)
-
-
-def halves(stretches: Sequence[Stretch]) -> tuple[list[Stretch], list[Stretch]]:
-    """The first and the second half of the frames."""
-    left = sum(len(each.times_s) for each in stretches) // 2
-    first: list[Stretch] = []
-    second: list[Stretch] = []
-    for each in stretches:
-        here = min(left, len(each.times_s))
-        left -= here
-        for half, part in ((first, slice(None, here)), (second, slice(here, None))):
-            if len(each.times_s[part]):
-                half.append(Stretch(each.values[part], each.times_s[part]))
-    return first, second

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..edge.errors import InputError
 from ..edge.evidence import PCC_MAX, Limits, TimeAverage, fisher_z, place_averages, worst_mean
 from ..edge.memory import PLACES, Reference
-from .blocks import BLOCK_S, Stretch, averaged, block_maxima, halves, require_blocks
+from .blocks import BLOCK_S, Stretch, averaged, block_maxima, require_blocks
 from .tail import tail_limit
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
@@ -19,7 +19,8 @@ FRAMES_MIN = 300
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
-ORDINARY_SHARE = 0.95  # of the frames of a clean drive
+ORDINARY_SHARE = 0.99  # of the frames of a clean drive
+PARTS = 5  # of a clean drive, one after the other: each is measured by what is ordinary in the rest
 LIMIT_MIN = 1.0  # log odds: however calm the drive, less is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
 
@@ -82,22 +83,24 @@ def clean_limits(
 def rises(stretches: Sequence[Stretch]) -> tuple[Array, Array]:
     """What is ordinary for each place [2, F], and how far the worst ones rise above that together, [2, K] maxima.
 
-    Of both averages, from values [n, 2, F]. Ordinary is what a place exceeds in one of twenty frames only: where a bare
-    wall passes now and then, a fault has to say more. Each half of the drive is measured against the other: measured
-    against itself it would look calmer than the next drive will.
+    Of both averages, from values [n, 2, F]. Ordinary is what a place exceeds in one of a hundred frames only: where a
+    bare wall passes once a lap, a fault has to say more. Each part of the drive is measured against the others:
+    measured against itself it would look calmer than the next drive will.
     """
-    first, second = halves(stretches)
-    risen = [
-        replace(each, values=worst_mean(each.values - ordinary))  # [n, 2]
-        for half, ordinary in ((first, _ordinary(second)), (second, _ordinary(first)))
-        for each in half
-    ]
-    return _ordinary(stretches), np.stack([block_maxima(risen, average) for average in range(2)])
+    values = np.concatenate([each.values for each in stretches])
+    part = np.arange(len(values)) * PARTS // len(values)
+    risen = np.empty(values.shape[:2])
+    for each in range(PARTS):
+        here = part == each
+        risen[here] = worst_mean(values[here] - _ordinary(values[~here]))
+    ends = np.cumsum([len(each.times_s) for each in stretches])[:-1]
+    scored = [replace(each, values=score) for each, score in zip(stretches, np.split(risen, ends), strict=True)]
+    return _ordinary(values), np.stack([block_maxima(scored, average) for average in range(2)])
 
 
-def _ordinary(stretches: Sequence[Stretch]) -> Array:
-    """What each average of each place hardly exceeds, [2, 400]."""
-    return np.quantile(np.concatenate([each.values for each in stretches]), ORDINARY_SHARE, axis=0)
+def _ordinary(values: Array) -> Array:
+    """What each average of each place hardly exceeds, [2, F], of values [n, 2, F]."""
+    return np.quantile(values, ORDINARY_SHARE, axis=0)
 
 
 def place_limits(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:

@@ -47,8 +47,8 @@ def finish_run(folder: Path, settings: Any, samples: Frame, model: Any = None, n
     from mle_uvad.training.obscuration import ObscurationNet
     from mle_uvad.training.run import RunFolder, make_model
 
-    nothing = samples[:0]
-    cache = FrameCache(nothing, None, samples, "none", [], np.empty(0), np.empty(0, np.intp))  # type: ignore[arg-type]
+    nothing = np.empty(0, np.intp)
+    cache = FrameCache([], nothing, samples, "none", [], np.empty(0), nothing)
     run = RunFolder(folder)
     run.start(settings, cache, [])
     run.finish(make_model(settings) if model is None else model)

@@ -1,11 +1,12 @@
-"""Tubs decoded once into a flat file of 80×80 grey frames, which training then reads at memory speed.
+"""Tubs decoded once into flat files of 80×80 grey frames, which training then reads at memory speed.
 
-6400 bytes a frame: 100,000 frames are 640 MB on disk and, read through a memory map, hardly any memory.
+6400 bytes a frame: 100,000 frames are 640 MB on disk, and a batch alone is in memory. A file, a shard, holds at most
+10,240 frames of one tub and goes by their content. So another tub, or a drive that was added to one, decodes little
+else, trainings that share tubs share their shards, and what was interrupted goes on with the shard it stood at.
 """
 
 import hashlib
 import json
-import mmap
 import os
 import shutil
 import stat
@@ -27,8 +28,8 @@ from ..edge.whole_file import replacing
 
 FRAME_BYTES = SIZE * SIZE
 FRAMES_MIN = 64  # fewer cannot train anything
+SHARD_RECORDS = 10_240  # of one tub, 66 MB: a car appends all its drives to one tub, which would always be new
 CHUNK_FRAMES = 1024  # decoded between two writes; bounds what waits in memory
-RELEASE_FRAMES = 32  # taken from the memory map between two releases of its pages
 SAMPLE_FRAMES = 32  # whole camera frames kept with the run: the export is checked on them
 DISK_MARGIN_BYTES = 16 * 1024**2
 
@@ -37,54 +38,71 @@ Progress = Callable[[int, int], None]  # (done, total)
 
 @dataclass(frozen=True)
 class FrameCache:
-    """Grey frames on disk, with what is known about their origin."""
+    """Grey frames on disk, with what is known about their origin. `len` is their number N."""
 
-    frames: NDArray[np.uint8]  # [N, 80, 80], read-only view of `mapping`
-    mapping: mmap.mmap
+    shards: Sequence[Path]  # files of frames, in the order of the drives
+    firsts: NDArray[np.intp]  # [len(shards)] the number of each shard's first frame
     samples: NDArray[np.uint8]  # [S, H, W, 3] whole camera frames, spread over the tubs
     fingerprint: str  # of the images' bytes, their times and their order
     skipped: list[Skipped]
     clock_s: NDArray[np.float64]  # [N] when each frame was seen; increasing, also over pauses and from tub to tub
     starts: NDArray[np.intp]  # [N] the first frame of the stretch that each frame belongs to
 
-    def take(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """Copies of these frames, [len(numbers), 80, 80]; ascending numbers read the disk forward."""
-        taken = np.empty((len(numbers), SIZE, SIZE), np.uint8)
-        # Linux maps up to 2 MB around every page that is touched: 256 frames would make 300 MB resident.
-        for start in range(0, len(numbers), RELEASE_FRAMES):
-            part = slice(start, start + RELEASE_FRAMES)
-            taken[part] = self.frames[numbers[part]]
-            self.release()
-        return taken
+    def __len__(self) -> int:
+        return len(self.clock_s)
 
-    def release(self) -> None:
-        """Hand the pages read so far back to the system, so that resident memory stays bounded."""
-        self.mapping.madvise(mmap.MADV_DONTNEED)
+    def take(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """These frames, [len(numbers), 80, 80]; ascending numbers read the disk forward.
+
+        Raises InputError for a shard that was cut meanwhile, OSError for one that is gone.
+        """
+        taken = np.empty((len(numbers), SIZE, SIZE), np.uint8)
+        places = np.searchsorted(self.firsts, numbers, side="right") - 1  # passes over shards without a frame
+        # Plain reads: a memory map is slower here, and keeps the pages that it read resident.
+        for place in np.unique(places):
+            with self.shards[place].open("rb", buffering=0) as file:
+                for row in np.flatnonzero(places == place):
+                    file.seek(int(numbers[row] - self.firsts[place]) * FRAME_BYTES)
+                    if file.readinto(taken[row]) != FRAME_BYTES:
+                        raise InputError(f"{self.shards[place]} was cut; give the same command again")
+        return taken
 
 
 def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameCache:
-    """Decode the tubs into `folder`, or open what an earlier call left there for the same content.
+    """Decode the tubs into `folder`, but for what earlier calls left there for the same content.
 
-    Raises InputError when fewer than 64 frames can be read or the disk is too full.
+    `progress` counts the records that are to be decoded. Raises InputError when fewer than 64 frames can be read or
+    the disk is too full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    records = [record for tub in tubs for record in tub.records]
-    fingerprint = _fingerprint(records)
-    data, sidecar = folder / f"{fingerprint}.u8", folder / f"{fingerprint}.json"
-    skipped = _skipped_earlier(sidecar, data, len(records))
-    if skipped is None:
-        _require_space(folder, len(records))
-        skipped = _decode(records, data, progress)
-        with replacing(sidecar) as draft:
-            draft.write_text(json.dumps({number: asdict(skip) for number, skip in skipped.items()}))
-    count = data.stat().st_size // FRAME_BYTES
+    parts = [
+        tub.records[start : start + SHARD_RECORDS]
+        for tub in tubs
+        for start in range(0, len(tub.records), SHARD_RECORDS)
+    ]
+    names, fingerprint = _fingerprints(parts)
+    shards = [folder / f"{name}.u8" for name in names]
+    skipped, missing = {}, {}
+    for shard, records in zip(shards, parts, strict=True):
+        earlier = _skipped_earlier(shard, len(records))
+        if earlier is None:
+            missing[shard] = records
+        else:
+            skipped[shard] = earlier
+    if missing:
+        _require_space(folder, sum(map(len, missing.values())))
+        skipped |= _decode(missing, progress)
+    kept = [
+        [record for number, record in enumerate(records) if number not in skipped[shard]]
+        for shard, records in zip(shards, parts, strict=True)
+    ]
+    *firsts, count = np.cumsum([0, *map(len, kept)])
     if count < FRAMES_MIN:
         raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
-    with data.open("rb") as file:
-        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    frames = np.frombuffer(mapping, np.uint8).reshape(count, SIZE, SIZE)
-    clock_s, starts = _stretches([record for number, record in enumerate(records) if number not in skipped])
-    return FrameCache(frames, mapping, _samples(records), fingerprint, list(skipped.values()), clock_s, starts)
+    samples = _samples([record for tub in tubs for record in tub.records])
+    passed_over = [skip for shard in shards for skip in skipped[shard].values()]
+    clock_s, starts = _stretches(list(chain.from_iterable(kept)))
+    return FrameCache(shards, np.array(firsts), samples, fingerprint, passed_over, clock_s, starts)
 
 
 def _stretches(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -98,28 +116,42 @@ def _stretches(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[
     return clock_s, firsts[np.concatenate([[0], np.cumsum(torn)])]
 
 
-def _skipped_earlier(sidecar: Path, data: Path, records: int) -> dict[int, Skipped] | None:
+def _sidecar(shard: Path) -> Path:
+    return shard.with_suffix(".json")
+
+
+def _skipped_earlier(shard: Path, records: int) -> dict[int, Skipped] | None:
     """What an earlier decoding passed over, by the record's number; None when there is no whole one."""
     try:
-        skipped = {int(number): Skipped(**skip) for number, skip in json.loads(sidecar.read_text()).items()}
-        whole = data.stat().st_size == (records - len(skipped)) * FRAME_BYTES
+        skipped = {int(number): Skipped(**skip) for number, skip in json.loads(_sidecar(shard).read_text()).items()}
+        whole = shard.stat().st_size == (records - len(skipped)) * FRAME_BYTES
         whole &= all(0 <= number < records for number in skipped)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return skipped if whole else None
 
 
-def _fingerprint(records: Sequence[Record]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for record in records:
-        try:
-            # A pipe would make us wait; like a link out of the tub it counts as unreadable.
-            data = record.image.read_bytes() if stat.S_ISREG(record.image.lstat().st_mode) else b""
-        except OSError:
-            data = b""
-        when = f"{record.timestamp_ms} {record.session_id}".encode()
-        digest.update(len(when).to_bytes(8, "little") + when + len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
+def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
+    """Of each part, and of all together: the latter is the same however they are parted."""
+    whole, names = hashlib.blake2b(digest_size=16), []
+    for records in parts:
+        part = hashlib.blake2b(digest_size=16)
+        for record in records:
+            content = _content(record)
+            part.update(content)
+            whole.update(content)
+        names.append(part.hexdigest())
+    return names, whole.hexdigest()
+
+
+def _content(record: Record) -> bytes:
+    try:
+        # A pipe would make us wait; like a link out of the tub it counts as unreadable.
+        data = record.image.read_bytes() if stat.S_ISREG(record.image.lstat().st_mode) else b""
+    except OSError:
+        data = b""
+    when = f"{record.timestamp_ms} {record.session_id}".encode()
+    return len(when).to_bytes(8, "little") + when + len(data).to_bytes(8, "little") + data
 
 
 def _require_space(folder: Path, frames: int) -> None:
@@ -131,20 +163,25 @@ def _require_space(folder: Path, frames: int) -> None:
         )
 
 
-def _decode(records: Sequence[Record], data: Path, progress: Progress) -> dict[int, Skipped]:
-    skipped: dict[int, Skipped] = {}
-    waiting = iter(records)
-    done = 0
+def _decode(missing: dict[Path, list[Record]], progress: Progress) -> dict[Path, dict[int, Skipped]]:
+    """Write these shards with their sidecars; what was passed over in each, by the record's number."""
+    skipped: dict[Path, dict[int, Skipped]] = {shard: {} for shard in missing}
+    done, total = 0, sum(map(len, missing.values()))
     # Decoding and the area average leave the interpreter lock: threads use all cores.
-    with replacing(data) as draft, draft.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-        while chunk := list(islice(waiting, CHUNK_FRAMES)):
-            for number, outcome in enumerate(pool.map(_grey_bytes, chunk), start=done):
-                if isinstance(outcome, Skipped):
-                    skipped[number] = outcome
-                else:
-                    file.write(outcome)
-            done += len(chunk)
-            progress(done, len(records))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for shard, records in missing.items():
+            with replacing(shard) as draft, draft.open("wb") as file:
+                for start in range(0, len(records), CHUNK_FRAMES):
+                    chunk = records[start : start + CHUNK_FRAMES]
+                    for number, outcome in enumerate(pool.map(_grey_bytes, chunk), start):
+                        if isinstance(outcome, Skipped):
+                            skipped[shard][number] = outcome
+                        else:
+                            file.write(outcome)
+                    done += len(chunk)
+                    progress(done, total)
+            with replacing(_sidecar(shard)) as draft:
+                draft.write_text(json.dumps({number: asdict(skip) for number, skip in skipped[shard].items()}))
     return skipped
 
 

@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..edge.errors import InputError
-from ..edge.memory import HALF, PICTURES, PLACES, enlarge, make_reference
+from ..edge.memory import HALF, PICTURES, PLACES, Reference, enlarge, make_reference
 from .cache import FrameCache
 from .faults import KINDS
 from .obscuration import ObscurationNet, coarse
@@ -20,9 +21,10 @@ from .windows import WindowSampler
 BATCH = 48  # windows a step
 LEARNING_RATE = 2e-3  # AdamW's highest, of a one-cycle schedule
 WEIGHT_DECAY = 1e-3
-REFERENCE_WINDOWS = 576  # as recorded, for the reference that stands in for a calibration
+REFERENCE_WINDOWS = 1152  # as recorded, for the reference that stands in for a calibration
+PARTS, PART_SHARE = 24, (0.08, 0.4)  # of the drives, whose references are shown in training too; how long they are
 HELD_BACK = 480  # windows that are not trained on: the figures of each pass are taken on them
-UNKNOWN_SHARE = 0.3  # of the windows are judged without their deviation from the clean drive
+UNKNOWN_SHARE = 0.15  # of the windows are judged without their deviation from the clean drive
 WORST = 20  # places whose mean is trained to say whether there is any fault at all
 WORST_WEIGHT = 0.1
 VISIBLE_COVERAGE = 0.005  # less than this is no fault
@@ -77,11 +79,10 @@ def fit_obscuration(
     net = ObscurationNet(settings.width).to(torch.device(device))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     sampler = WindowSampler(cache, tuple(kind for kind in KINDS if kind != settings.held_out), settings.seed)
-    plain = [coarse(sampler.plain(BATCH)) for _ in range(REFERENCE_WINDOWS // BATCH)]
-    reference = torch.from_numpy(make_reference(torch.cat(plain).numpy()))
+    reference, shown = _references(sampler, len(cache), settings.seed)
     if not settings.windows:
         net.silence()
-        return net.eval(), reference, []
+        return net.eval(), torch.from_numpy(reference), []
     pool = _render(sampler, settings.windows + HELD_BACK, watcher)
     order = torch.Generator().manual_seed(settings.seed)
     steps = max(1, settings.windows // BATCH)  # a last batch that is short is left out, unless it is the only one
@@ -89,13 +90,14 @@ def fit_obscuration(
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps * settings.passes + 1, pct_start=0.15
     )
-    shown = torch.from_numpy(enlarge(reference.numpy())).to(device).unsqueeze(0)
+    shown = shown.to(device)
     metrics = []
     for epoch in range(1, settings.passes + 1):
         net.train()
         numbers = HELD_BACK + torch.randperm(settings.windows, generator=order)
         for step, some in enumerate(numbers[: steps * BATCH].split(BATCH), start=1):
-            loss = _loss(net, *_flipped(*pool.take(some, device), shown, order), order)
+            references = shown[torch.randint(len(shown), (len(some),), generator=order).to(device)]
+            loss = _loss(net, *_flipped(*pool.take(some, device), references, order), order)
             if not math.isfinite(loss.item()):
                 raise InputError("the obscuration network's loss is no longer finite; give another --seed")
             optimizer.zero_grad(set_to_none=True)
@@ -103,9 +105,26 @@ def fit_obscuration(
             optimizer.step()
             cycle.step()
             watcher.fitted(((epoch - 1) * steps + step) * BATCH, settings.passes * steps * BATCH)
-        metrics.append(_measure(net, pool, shown, epoch, started_s))
+        metrics.append(_measure(net, pool, shown[:1], epoch, started_s))
         watcher.passed(metrics[-1])
-    return net.eval(), reference, metrics
+    return net.eval(), torch.from_numpy(reference), metrics
+
+
+def _references(sampler: WindowSampler, frames: int, seed: int) -> tuple[Reference, Tensor]:
+    """The reference of the drives; and enlarged, [25, 2, 20, 40, 40], it and those of parts of the drives.
+
+    On the car the reference is that of another drive than the frames. A network that only ever saw its windows beside
+    a reference they belong to would call a drop what the calibration has not passed.
+    """
+    newest = np.linspace(0, frames - 1, REFERENCE_WINDOWS).astype(int)
+    seen = torch.cat([coarse(sampler.plain(some)) for some in np.split(newest, REFERENCE_WINDOWS // BATCH)]).numpy()
+    rng = np.random.default_rng((seed, 2))
+    references = [make_reference(seen)]
+    for share in rng.uniform(*PART_SHARE, PARTS).tolist():
+        length = round(share * len(seen))
+        start = rng.integers(0, len(seen) - length + 1)
+        references.append(make_reference(seen[start : start + length]))
+    return references[0], torch.from_numpy(enlarge(np.stack(references)))
 
 
 def _render(sampler: WindowSampler, count: int, watcher: FitWatcher) -> Pool:

@@ -76,7 +76,7 @@ class RunFolder:
                 "schema": SCHEMA,
                 "settings": asdict(settings),
                 "tubs": tubs,  # for people; nothing reads them again
-                "frames": len(cache.frames),
+                "frames": len(cache),
                 "data_fingerprint": cache.fingerprint,
                 "versions": {name: version(name) for name in ("mle_uvad", "torch", "numpy")},
             }

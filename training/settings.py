@@ -50,7 +50,7 @@ class TrainSettings:
     entropy_start: str = "at_once"  # on_progress: λ rises and σ falls while the reconstruction stays useful
     precision: str = "float32"  # of the autoencoder's layers; the loss is always float32
     windows: int = 16_384  # rendered for the obscuration network; 0 leaves it untrained
-    passes: int = 6  # over these windows
+    passes: int = 10  # over these windows
     held_out: str = ""  # a kind of fault that is never rendered, to see whether others stand in for it
 
     def __post_init__(self) -> None:

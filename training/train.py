@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..edge.errors import InputError
+from ..edge.frame import SIZE
 from ..edge.tub import Tub
 from .cache import FrameCache, build_cache
 from .fit import FitWatcher, fit_obscuration
@@ -85,8 +86,8 @@ def train(
     schedule = EntropySchedule(settings)
     with processes.first_goes_ahead():
         epochs_done = run.resume(model, optimizer, schedule)
-    step = max(1, len(cache.frames) // PROBE_FRAMES)
-    probe = to_batch(cache.take(np.arange(0, len(cache.frames), step)[:PROBE_FRAMES]), device)
+    step = max(1, len(cache) // PROBE_FRAMES)
+    probe = to_batch(cache.take(np.arange(0, len(cache), step)[:PROBE_FRAMES]), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         started_s = time.perf_counter()
@@ -96,7 +97,7 @@ def train(
         measured = _as_measured(latent, settings)
         if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
             raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
-        entropy_share = entropy / math.log(min(settings.batch_size, len(cache.frames)))
+        entropy_share = entropy / math.log(min(settings.batch_size, len(cache)))
         gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
         metrics = EpochMetrics(
             epoch=epoch,
@@ -110,7 +111,7 @@ def train(
             mean_pcc=mean_pcc,
             mean_frame_pcc=mean_frame_pcc,
             latent=latent_health(schedule.entropy_weight, entropy_share, gain),
-            frames_per_s=len(cache.frames) / seconds,
+            frames_per_s=len(cache) / seconds,
             seconds=seconds,
         )
         schedule.finish_epoch(gain, _spread(measured))
@@ -138,7 +139,7 @@ def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
 def _batches(
     cache: FrameCache, batch_size: int, seed: tuple[int, int], processes: Processes
 ) -> Iterator[NDArray[np.uint8]]:
-    order = np.random.default_rng(seed).permutation(len(cache.frames))
+    order = np.random.default_rng(seed).permutation(len(cache))
     for start in range(0, len(order), batch_size):
         numbers = processes.share(np.sort(order[start : start + batch_size]))
         if len(numbers):
@@ -155,12 +156,12 @@ def _train_epoch(
     processes: Processes,
 ) -> tuple[float, float]:
     """One pass. Returns the mean squared error a pixel and the mean entropy of the full batches."""
-    settings, frames = schedule.settings, cache.frames
+    settings, count = schedule.settings, len(cache)
     device = str(next(model.parameters()).device)
     # Both generators start from (seed, epoch): a resumed run goes on exactly as an uninterrupted one.
     noise = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
     mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "bfloat16")
-    full_share = min(settings.batch_size, len(frames)) // processes.count
+    full_share = min(settings.batch_size, count) // processes.count
     errors, entropies, done = 0.0, [], 0
     model.train()
     batches = _batches(cache, settings.batch_size, (settings.seed, epoch), processes)
@@ -194,7 +195,7 @@ def _train_epoch(
         errors += error.item() / pixels * size
         done += size
         if processes.first:
-            watcher.batch(epoch, done, len(frames))
+            watcher.batch(epoch, done, count)
     return errors / done, sum(entropies) / len(entropies)
 
 
@@ -218,12 +219,11 @@ def _probe(model: Autoencoder, probe: Tensor) -> tuple[float, Tensor]:
 
 def _mean_frame_pcc(probe: Tensor, cache: FrameCache) -> float:
     """What a model reaches that answers every frame with the mean of all."""
-    frames = cache.frames
-    total = np.zeros(frames.shape[1:], np.float64)
-    for start in range(0, len(frames), 4096):  # in pieces: the frames may be more than the memory
-        total += frames[start : start + 4096].sum(0, dtype=np.float64)
-        cache.release()
-    mean = torch.from_numpy((total / len(frames) / 255).astype(np.float32)).to(probe.device)
+    numbers = np.arange(len(cache))
+    total = np.zeros((SIZE, SIZE), np.float64)
+    for start in range(0, len(cache), 4096):  # in pieces: the frames may be more than the memory
+        total += cache.take(numbers[start : start + 4096]).sum(0, dtype=np.float64)
+    mean = torch.from_numpy((total / len(cache) / 255).astype(np.float32)).to(probe.device)
     return float(pearson(probe, mean.expand_as(probe)).mean())
 
 

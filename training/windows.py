@@ -1,8 +1,8 @@
 """Windows of a drive to train the obscuration network on: the last seconds before a moment, disturbed and rendered.
 
 A window holds a few frames of the recent past, weighted so that their means estimate the averages that the car keeps.
-What a lens fault is not happens to them first: motion blur, lights and shadows that move, objects of one colour,
-exposure steps, noise. Two thirds then get a fault, which may have fallen or been wiped off within the window.
+What a lens fault is not happens to them first: motion blur, lights and shadows that move, bare walls, exposure steps,
+noise. Two thirds then get a fault, which may have fallen or been wiped off within the window.
 """
 
 import math
@@ -24,8 +24,9 @@ FRAMES = 10  # of a window
 QUICK_FRAMES = 3  # of these, drawn for the short span
 REACH = 0.98  # share of the exponential weight that is drawn from; what lies further back is forgotten
 FAULT_SHARE = 2 / 3
+SURFACES_SHARE, SURFACES = 0.75, 3  # of the windows; of each
 STOOD_SHARE = 0.05  # of the windows: the car stood before
-FELL_SHARE, WIPED_SHARE = 0.25, 0.1  # of the faults: within the window
+FELL_SHARE, WIPED_SHARE = 0.5, 0.1  # of the faults: within the window
 FELL_WITHIN_S = 0.15
 
 
@@ -50,8 +51,8 @@ class WindowSampler:
     def rendered(self, batch: int) -> Windows:
         """Disturbed windows, most of them with a fault."""
         draw = Draw(self._generator, batch)
-        frames, ages, weights = self._window(batch)
-        frames = _objects(draw, _lights(draw, _motion_blur(draw, frames), ages), ages)
+        frames, ages, weights = self._window(self._rng.integers(0, len(self._cache), batch))
+        frames = _surfaces(draw, _lights(draw, _motion_blur(draw, frames), ages), ages)
         faulty = round(batch * FAULT_SHARE)
         kinds = self._rng.choice(self._kinds, faulty).tolist()
         faults = random_faults(self._generator, kinds)
@@ -63,15 +64,14 @@ class WindowSampler:
         return Windows(_seen(_expose(draw, frames, ages), weights), target)
 
     @torch.no_grad()
-    def plain(self, batch: int) -> Tensor:
-        """Pictures [B, 20, 40, 40] of windows as they were recorded."""
-        frames, _, weights = self._window(batch)
+    def plain(self, newest: NDArray[np.intp]) -> Tensor:
+        """Pictures [B, 20, 40, 40] of the windows that end with these frames, as they were recorded."""
+        frames, _, weights = self._window(newest)
         return _seen(frames, weights)
 
-    def _window(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _window(self, newest: NDArray[np.intp]) -> tuple[Tensor, Tensor, Tensor]:
         """Grey frames [B, K, 80, 80] in 0…1, newest first; their ages [B, K] in s; weights [2, B, K]."""
-        clock_s, starts = self._cache.clock_s, self._cache.starts
-        newest = self._rng.integers(0, len(clock_s), batch)
+        clock_s, starts, batch = self._cache.clock_s, self._cache.starts, len(newest)
         ages = np.concatenate(
             [self._ages(SPANS_S[0], QUICK_FRAMES, batch), self._ages(SPANS_S[1], FRAMES - QUICK_FRAMES, batch)],
             axis=1,
@@ -104,7 +104,7 @@ def _seen(frames: Tensor, weights: Tensor) -> Tensor:
 
 def _strength(draw: Draw, ages: Tensor) -> Tensor:
     """How far each fault is there in each frame, [B, K]: most of them always, some since or until a moment."""
-    moment_s = draw.scale(0.15, 3).unsqueeze(1)
+    moment_s = draw.scale(0.15, 2).unsqueeze(1)
     when = draw.between(0, 1).unsqueeze(1)
     fallen = ((moment_s - ages) / FELL_WITHIN_S + 0.5).clamp(0, 1)
     strength = torch.where(when < FELL_SHARE, fallen, torch.ones_like(ages))
@@ -137,16 +137,20 @@ def _lights(draw: Draw, frames: Tensor, ages: Tensor) -> Tensor:
     return frames
 
 
-def _objects(draw: Draw, frames: Tensor, ages: Tensor) -> Tensor:
-    """Boards of one shade with sharp edges that move with the scene: nothing to see on them is no fault."""
-    chosen = draw.chance(0.4).nonzero()[:, 0]
-    for _ in range(2):
+def _surfaces(draw: Draw, frames: Tensor, ages: Tensor) -> Tensor:
+    """Calm surfaces of one shade with sharp edges that pass with the scene: nothing to see on them is no fault.
+
+    Walls, boards, furniture, up to as large as the frame and slow enough to stay in it for longer than the memory: a
+    network that has not met them in its own drive calls the next bare wall a drop.
+    """
+    chosen = draw.chance(SURFACES_SHARE).nonzero()[:, 0]
+    for _ in range(SURFACES):
         few = Draw(draw.generator, len(chosen))
-        x, y = _path(few, ages[chosen], few.scale(1, 80), flat=0.5)
+        x, y = _path(few, ages[chosen], few.scale(3, 60), flat=0.5)
         tilt = few.between(-0.3, 0.3).view(-1, 1, 1, 1)
         along, across = x * tilt.cos() + y * tilt.sin(), y * tilt.cos() - x * tilt.sin()
         nearer = (-few.between(-0.25, 0.25).unsqueeze(1) * ages[chosen])[..., None, None].exp()
-        width, height = few.scale(5, 50).view(-1, 1, 1, 1) * nearer, few.scale(5, 50).view(-1, 1, 1, 1) * nearer
+        width, height = few.scale(8, 80).view(-1, 1, 1, 1) * nearer, few.scale(8, 80).view(-1, 1, 1, 1) * nearer
         inside = (torch.minimum(width / 2 - along.abs(), height / 2 - across.abs()) + 0.5).clamp(0, 1)
         slope = few.between(-0.25, 0.25).view(-1, 1, 1, 1)
         shade = (few.between(0.05, 0.95).view(-1, 1, 1, 1) + slope * along / width).clamp(0, 1)

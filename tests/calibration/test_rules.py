@@ -43,7 +43,7 @@ def drive(rng: np.random.Generator, seconds: float) -> tuple[Array, Array, Array
     """PCC [N], log odds [N, 20, 20] and times [N] of a made-up clean drive."""
     count = round(seconds * HZ)
     noise = smooth_noise(rng, count, 1 + PLACES * PLACES)
-    return np.tanh(1.2 + 0.15 * noise[:, 0]), (-6 + noise[:, 1:]).reshape(-1, PLACES, PLACES), np.arange(count) / HZ
+    return np.tanh(1.2 + 0.15 * noise[:, 0]), (-6 + 3 * noise[:, 1:]).reshape(-1, PLACES, PLACES), np.arange(count) / HZ
 
 
 def clean(recording: tuple[Array, Array, Array], rate: float = 1.0) -> Limits:
@@ -115,7 +115,7 @@ def test_the_clean_limit_is_at_least_the_worst_rise_and_one(rng: np.random.Gener
     limits = clean((pccs, logits, times_s), 1e4)
     (stretch,) = averaged(logits.reshape(-1, 400), times_s, place_averages(AVERAGING_S))
     ordinary = limits.ordinary.reshape(2, 400)
-    assert (stretch.values > ordinary).mean(0) == pytest.approx(0.05, abs=0.01)
+    assert (stretch.values > ordinary).mean(0) == pytest.approx(0.01, abs=0.005)
     for number, limit in enumerate(limits.limit):
         worst = block_maxima([Stretch(worst_mean(stretch.values - ordinary), stretch.times_s)], number)
         assert limit >= worst.max() - 1e-6
@@ -174,12 +174,12 @@ def test_odds_that_rise_at_eight_places_are_an_alarm_and_at_one_they_are_not(rng
 def test_fresh_drives_raise_about_the_false_alarms_that_were_asked_for(rate: float, rule: object) -> None:
     """Ten calibrations of three minutes, each then tried on six fresh minutes: an hour in all.
 
-    The rule is a model on little data, so the interval is wide: not more than four times the rate.
+    The rule is a model on little data, so the interval is wide: four times the rate at most, a twentieth at least.
     """
     rng = np.random.default_rng(5)
     raised = sum(alarms(rule(drive(rng, 180), rate), *drive(rng, 360)) for _ in range(10))  # type: ignore[operator]
     assert raised < 4 * rate
-    assert rate < 10 or raised > 0.1 * rate
+    assert rate < 10 or raised > 0.05 * rate
 
 
 def test_blocks_are_whole_and_never_reach_across_a_gap() -> None:

@@ -1,6 +1,5 @@
 """Easy frames, a cache of them, and watchers."""
 
-import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mle_uvad.edge.frame import SIZE
-from mle_uvad.training.cache import FRAME_BYTES, FrameCache
+from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.fit import PassMetrics
 from mle_uvad.training.run import EpochMetrics, RunFolder
 from mle_uvad.training.settings import PRESETS, TrainSettings
@@ -82,7 +81,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FrameCache]:
-    """`make_cache(frames)`: a cache of grey frames, on disk and mapped as in a real training.
+    """`make_cache(frames)`: a cache of grey frames, in a file as in a real training.
 
     Taken at 20 Hz in one drive; `clock_s` and `starts` say otherwise.
     """
@@ -92,14 +91,10 @@ def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FrameC
     ) -> FrameCache:
         data = tmp_path_factory.mktemp("frames") / "frames.u8"
         data.write_bytes(frames.tobytes())
-        with data.open("rb") as file:
-            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        view = np.frombuffer(mapping, np.uint8).reshape(-1, SIZE, SIZE)
-        assert view.nbytes == len(frames) * FRAME_BYTES
         samples = np.repeat(frames[:4, :, :, None], 3, axis=3)
         clock_s = np.arange(len(frames)) / 20 if clock_s is None else clock_s
         starts = np.zeros(len(frames), np.intp) if starts is None else starts
-        return FrameCache(view, mapping, samples, f"{len(frames)} frames", [], clock_s, starts)
+        return FrameCache([data], np.zeros(1, np.intp), samples, f"{len(frames)} frames", [], clock_s, starts)
 
     return make
 

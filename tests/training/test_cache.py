@@ -1,4 +1,4 @@
-"""Drives decoded once into a file of grey frames, whole or not at all."""
+"""A drive decoded once into a file of grey frames, whole or not at all."""
 
 import json
 import os
@@ -31,6 +31,10 @@ def build(tub: Path, folder: Path, calls: Calls | None = None) -> FrameCache:
     return build_cache([Tub(tub)], folder, calls if calls is not None else Calls())
 
 
+def frames_of(cache: FrameCache) -> np.ndarray:
+    return cache.take(np.arange(len(cache)))
+
+
 def refused(tub: Path, folder: Path) -> str:
     with pytest.raises(InputError) as caught:
         build(tub, folder)
@@ -41,8 +45,8 @@ def refused(tub: Path, folder: Path) -> str:
 def test_frames_are_the_one_preprocessing_in_steps_of_a_grey_level(make_tub: MakeTub, tmp_path: Path) -> None:
     tub = Tub(make_tub(70))
     cache = build_cache([tub], tmp_path / "cache", Calls())
-    assert cache.frames.shape == (70, 80, 80)
-    for frame, (_, picture) in zip(cache.frames, tub.frames(), strict=True):
+    assert len(cache) == 70
+    for frame, (_, picture) in zip(frames_of(cache), tub.frames(), strict=True):
         assert np.array_equal(frame, np.rint(to_grey80(picture) * 255))
     assert cache.skipped == []
 
@@ -52,7 +56,7 @@ def test_a_second_call_decodes_nothing(make_tub: MakeTub, tmp_path: Path) -> Non
     one, two = build(tub, tmp_path / "cache", first), build(tub, tmp_path / "cache", second)
     assert (first, second) == ([(70, 70)], [])
     assert one.fingerprint == two.fingerprint
-    assert np.array_equal(one.frames, two.frames)
+    assert np.array_equal(frames_of(one), frames_of(two))
 
 
 def test_the_cache_goes_by_content_not_by_name(make_tub: MakeTub, tmp_path: Path) -> None:
@@ -70,16 +74,16 @@ def test_one_other_picture_is_another_cache(make_tub: MakeTub, tmp_path: Path) -
     two = build(tub, tmp_path / "cache")
     assert one.fingerprint != two.fingerprint
     assert len(list((tmp_path / "cache").glob("*.u8"))) == 2
-    assert np.array_equal(two.frames[3], two.frames[4])
+    assert np.array_equal(*two.take(np.array([3, 4])))
 
 
 def test_drives_follow_one_another(make_tub: MakeTub, tmp_path: Path) -> None:
     first, second = Tub(make_tub(40, name="a")), Tub(make_tub(30, name="b"))
     forward = build_cache([first, second], tmp_path / "cache", Calls())
     backward = build_cache([second, first], tmp_path / "cache", Calls())
-    assert len(forward.frames) == 70
+    assert len(forward) == 70
     assert forward.fingerprint != backward.fingerprint
-    assert np.array_equal(forward.frames[40:], backward.frames[:30])
+    assert np.array_equal(frames_of(forward)[40:], frames_of(backward)[:30])
 
 
 def test_unreadable_pictures_are_listed_also_from_the_file(make_tub: MakeTub, tmp_path: Path) -> None:
@@ -91,7 +95,7 @@ def test_unreadable_pictures_are_listed_also_from_the_file(make_tub: MakeTub, tm
     torn.write_bytes(torn.read_bytes()[:500])
     for _ in range(2):
         cache = build(tub, tmp_path / "cache")
-        assert len(cache.frames) == 67
+        assert len(cache) == 67
         assert [skip.where for skip in cache.skipped] == [f"images/{n}_cam_image_array_.jpg" for n in (5, 6, 7)]
 
 
@@ -107,7 +111,7 @@ def test_enough_frames_among_many_missing_ones_will_do(make_tub: MakeTub, tmp_pa
         if number % 5 not in (1, 2):  # the samples would be every fifth picture
             (tub / "images" / f"{number}_cam_image_array_.jpg").unlink()
     cache = build(tub, tmp_path / "cache")
-    assert len(cache.frames) == 80
+    assert len(cache) == 80
     assert len(cache.samples) == SAMPLE_FRAMES
 
 
@@ -122,7 +126,7 @@ def test_a_pipe_among_the_pictures_does_not_make_us_wait(make_tub: MakeTub, tmp_
     pipe = tub / "images" / "9_cam_image_array_.jpg"
     pipe.unlink()
     os.mkfifo(pipe)
-    assert len(build(tub, tmp_path / "cache").frames) == 69
+    assert len(build(tub, tmp_path / "cache")) == 69
 
 
 def test_a_disk_that_is_too_full_is_told_before_anything_is_written(
@@ -148,7 +152,7 @@ def test_an_interrupted_decoding_leaves_nothing_that_looks_whole(
         build_cache([Tub(tub)], tmp_path / "cache", interrupt)
     assert list((tmp_path / "cache").iterdir()) == []
     calls = Calls()
-    assert len(build(tub, tmp_path / "cache", calls).frames) == 70
+    assert len(build(tub, tmp_path / "cache", calls)) == 70
     assert calls == [(16, 70), (32, 70), (48, 70), (64, 70), (70, 70)]
 
 
@@ -159,7 +163,7 @@ def test_half_of_a_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, lost: 
     (file,) = (tmp_path / "cache").glob(lost)
     file.unlink()
     calls = Calls()
-    assert len(build(tub, tmp_path / "cache", calls).frames) == 70
+    assert len(build(tub, tmp_path / "cache", calls)) == 70
     assert calls == [(70, 70)]
 
 
@@ -177,7 +181,7 @@ DAMAGED_LISTS = {
 def test_a_damaged_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, damage: str) -> None:
     tub = make_tub(70)
     (tub / "images" / "5_cam_image_array_.jpg").write_bytes(b"")
-    whole = np.array(build(tub, tmp_path / "cache").frames)
+    whole = frames_of(build(tub, tmp_path / "cache"))
     (data,), (sidecar,) = ((tmp_path / "cache").glob(name) for name in ("*.u8", "*.json"))
     if damage == "frames are cut":
         data.write_bytes(data.read_bytes()[: -6400 - 17])
@@ -186,7 +190,7 @@ def test_a_damaged_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, damage
         sidecar.write_text(DAMAGED_LISTS[damage](text))
         assert sidecar.read_text() != text
     calls = Calls()
-    assert np.array_equal(build(tub, tmp_path / "cache", calls).frames, whole)
+    assert np.array_equal(frames_of(build(tub, tmp_path / "cache", calls)), whole)
     assert calls == [(70, 70)]
     assert list(json.loads(sidecar.read_text())) == ["5"]
 
@@ -204,15 +208,8 @@ def test_samples_are_whole_pictures_spread_over_the_drive(make_tub: MakeTub, tmp
 
 def test_frames_are_taken_as_copies_in_any_number(make_tub: MakeTub, tmp_path: Path) -> None:
     cache = build(make_tub(70), tmp_path / "cache")
+    frames = frames_of(cache)
     for numbers in (np.arange(70), np.array([3, 3, 69]), np.arange(0, 70, 2), np.arange(0)):
         taken = cache.take(numbers)
-        assert np.array_equal(taken, cache.frames[numbers])
+        assert np.array_equal(taken, frames[numbers])
         assert taken.flags.writeable
-
-
-def test_releasing_pages_keeps_the_frames(make_tub: MakeTub, tmp_path: Path) -> None:
-    cache = build(make_tub(70), tmp_path / "cache")
-    before = np.array(cache.frames)
-    cache.release()
-    assert np.array_equal(cache.frames, before)
-    assert not cache.frames.flags.writeable

@@ -72,7 +72,7 @@ def test_the_clock_goes_on_over_pictures_that_were_skipped_also_from_the_file(
     for _ in range(2):
         cache = build(tmp_path / "cache", tub)
         assert cache.clock_s == pytest.approx((seen - 1) / 20, abs=1e-5)
-        assert len(cache.clock_s) == len(cache.starts) == len(cache.frames) == 67
+        assert len(cache.clock_s) == len(cache.starts) == len(cache) == 67
 
 
 def test_a_drive_whose_times_alone_differ_is_another_cache(make_tub: MakeTub, tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ Runs = dict[int, Path]
 def runs(tmp_path_factory: pytest.TempPathFactory, cache: FrameCache) -> Runs:
     """The folders of what one process trained, and of what two did, in float64."""
     folder = tmp_path_factory.mktemp("parallel")
-    np.save(folder / "frames.npy", cache.frames[:64])
+    (folder / "frames.u8").write_bytes(cache.take(np.arange(64)).tobytes())
     runs = {count: folder / str(count) for count in (1, 2)}
     for count, variants in ((1, ("step", "epochs")), (2, tuple(VARIANTS))):
-        python(*(TORCHRUN if count > 1 else []), SCRIPT, folder / "frames.npy", runs[count], *variants)
+        python(*(TORCHRUN if count > 1 else []), SCRIPT, folder / "frames.u8", runs[count], *variants)
     return runs
 
 

@@ -1,9 +1,8 @@
 """Started by torchrun in test_parallel.py, once in each process: trains in float64 and leaves run folders.
 
-train_in_parallel.py FRAMES.npy FOLDER VARIANT...
+train_in_parallel.py FRAMES.u8 FOLDER VARIANT...
 """
 
-import mmap
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.cache import FRAME_BYTES, FrameCache
 from mle_uvad.training.parallel import Processes, joined
 from mle_uvad.training.run import EpochMetrics, RunFolder
 from mle_uvad.training.settings import PRESETS, TrainSettings
@@ -68,13 +67,11 @@ class Silent:
     def passed(self, metrics: object) -> None: ...
 
 
-def run_variant(name: str, frames: np.ndarray, folder: Path, processes: Processes) -> None:
+def run_variant(name: str, frames: Path, folder: Path, processes: Processes) -> None:
     kind, settings = VARIANTS[name]
-    mapping = mmap.mmap(-1, 4096)
-    count = len(frames)
-    cache = FrameCache(
-        frames, mapping, np.zeros((1, 8, 8, 3), np.uint8), "x", [], np.arange(count) / 20, np.zeros(count, np.intp)
-    )
+    count = frames.stat().st_size // FRAME_BYTES
+    starts, samples = np.zeros(count, np.intp), np.zeros((1, 8, 8, 3), np.uint8)
+    cache = FrameCache([frames], starts[:1], samples, "x", [], np.arange(count) / 20, starts)
     run = RunFolder(folder / name)
     with processes.first_goes_ahead():
         run.start(settings, cache, [])
@@ -86,4 +83,4 @@ if __name__ == "__main__":
     torch.set_default_dtype(torch.float64)
     with joined("cpu") as processes:
         for name in sys.argv[3:]:
-            run_variant(name, np.load(sys.argv[1]), Path(sys.argv[2]), processes)
+            run_variant(name, Path(sys.argv[1]), Path(sys.argv[2]), processes)

@@ -147,7 +147,7 @@ class Evidence:
         self._state = EvidenceState(
             status="ok" if settled else "warmup",
             value=max(by_pcc, float(worst_mean(rises).max()), 0.0),
-            coverage=np.count_nonzero(by_place >= 1) / by_place.size,
+            coverage=float(np.count_nonzero(by_place >= 1) / by_place.size),  # numpy 2 on Python 3.10 has its own float
             # Twice as fast as `clip`, which is written in Python.
             map=np.minimum(np.maximum(by_place, 0), 1).astype(np.float32).reshape(PLACES, PLACES),
         )

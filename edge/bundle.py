@@ -16,9 +16,9 @@ SCHEMA = 3
 MODEL_FILE = "model.onnx"
 FACTS_FILE = "bundle.json"
 # Names in the graph: a camera frame, what is remembered of those before it, how much it weighs in each time span, and
-# what the clean drive looked like; then what the frame says, the memory for the next one, and two pictures for people.
+# what the clean drive looked like; then what the frame says, and the memory for the next one.
 GRAPH_INPUTS = ("frame", "memory", "shares", "reference")
-GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "motion", "logits", "pictures", "memory_out", "residual")
+GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "motion", "logits", "pictures", "memory_out")
 TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; a jetson bundle is run by TensorRT where that can be had
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144

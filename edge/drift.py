@@ -28,7 +28,9 @@ def telling(score: FrameScore) -> bool:
 def moved(pictures: NDArray[np.floating], reference: Reference) -> float:
     """How far averaged pictures [20, 10, 10] lie from a reference, in its spreads: what three of four places exceed."""
     by_place = (np.abs(pictures - reference[0]) / reference[1]).mean(0).ravel()
-    return float(np.quantile(by_place, UNMOVED_SHARE))
+    below, share = divmod(UNMOVED_SHARE * (by_place.size - 1), 1)  # as `quantile`, at less cost
+    low, high = np.sort(by_place)[int(below) :][:2]
+    return float(low + share * (high - low))
 
 
 class Drift:

@@ -27,9 +27,6 @@ class Answer(NamedTuple):
     memory: Floats  # [2, 17600], for the next frame
 
 
-EACH_FRAME = list(GRAPH_OUTPUTS[: len(Answer._fields)])  # the residual is left in the graph
-
-
 class OrtBackend:
     """Runs the model of a bundle. Raises InputError for a model that is not one of ours."""
 
@@ -58,5 +55,5 @@ class OrtBackend:
         """RGB uint8 [H, W, 3], the memory [2, 17600], the frame's weights [2] in it and the enlarged reference
         [2, 20, 40, 40], to what the graph says."""
         inputs = dict(zip(GRAPH_INPUTS, (frame, memory, shares, reference), strict=True))
-        pcc, brightness, contrast, motion, *rest = self._session.run(EACH_FRAME, inputs)
+        pcc, brightness, contrast, motion, *rest = self._session.run(GRAPH_OUTPUTS, inputs)
         return Answer(float(pcc), float(brightness), float(contrast), float(motion), *rest)

@@ -1,7 +1,9 @@
 """Runs the monitor over a recorded drive, as the car would have, and writes what it says."""
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from .tub import Record, Tub
 from .whole_file import replacing
 
 COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "obscured", "event_id")
+FRAMES_AHEAD = 4
 
 
 def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
@@ -23,11 +26,24 @@ def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
 def drive_again(tub: Tub, restart: Callable[[], None]) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
     """Each record with its frame, None where that cannot be read; `restart` is called where another drive begins."""
     session_id = None
-    for record in tub.records:
+    for record, frame in _read_ahead(tub):
         if record.session_id != session_id:  # nothing carries over
             session_id = record.session_id
             restart()
-        yield record, tub.frame(record)
+        yield record, frame
+
+
+def _read_ahead(tub: Tub) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
+    """Each record with its frame, in order; a few are decoded in a thread while the caller works on one."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting: deque[tuple[Record, Future[NDArray[np.uint8] | None]]] = deque()
+        for record in tub.records:
+            waiting.append((record, reader.submit(tub.frame, record)))
+            if len(waiting) > FRAMES_AHEAD:
+                record, frame = waiting.popleft()
+                yield record, frame.result()
+        for record, frame in waiting:
+            yield record, frame.result()
 
 
 def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> list[Reading]:

@@ -1,8 +1,9 @@
 """Scores one camera frame after the other: the PCC with the reconstruction, and where the lens looks obscured."""
 
+import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from .backend import Backend, make_backend
 from .bundle import Bundle
 from .frame import camera_of, frame_fault, to_rgb
 from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
+
+if TYPE_CHECKING:
+    from .ort_backend import Answer  # the runtime is opened by a backend alone: reading a tub needs none
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
@@ -80,7 +84,7 @@ class Scorer:
             status = "dark"
         elif answer.contrast < FLAT_CONTRAST:
             status = "flat"
-        elif not all(np.isfinite(part).all() for part in (answer.pcc, answer.motion, answer.logits, answer.memory)):
+        elif not _is_finite(answer):
             status = "error"
         if status != "ok":
             self.restart()  # such a frame would stay in the memory for seconds
@@ -90,3 +94,9 @@ class Scorer:
         return FrameScore(
             "ok", answer.pcc, answer.logits, answer.pictures, answer.motion, self._clock.settled, infer_ms
         )
+
+
+def _is_finite(answer: "Answer") -> bool:
+    """Whether all that is kept is: a sum is finite only where all its terms are, and costs less than a look at each."""
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        return math.isfinite(answer.pcc + answer.motion + float(answer.logits.sum()) + float(answer.memory.sum()))

@@ -15,7 +15,7 @@ from .engine_file import PRECISION, EngineFor, read_engine, write_engine
 from .errors import InputError, first_line
 from .made_up import made_up_frames
 from .memory import SPANS_S, enlarge
-from .ort_backend import EACH_FRAME, WARM_UP_RUNS, Answer, Floats, OrtBackend
+from .ort_backend import WARM_UP_RUNS, Answer, Floats, OrtBackend
 from .parity import compare
 from .scorer import Scorer
 from .trt_engine import MESSAGES, VERSION, build, require_tensor_names
@@ -88,8 +88,7 @@ class TrtBackend:
         if found != {*GRAPH_INPUTS, *GRAPH_OUTPUTS}:
             raise InputError(f"the engine has the tensors {', '.join(sorted(found))}; export the bundle again")
         self._inputs = self._block(name for name in GRAPH_INPUTS if name != MEMORY_IN)
-        self._outputs = self._block(name for name in EACH_FRAME if name != MEMORY_OUT)
-        self._unread = self._block(name for name in GRAPH_OUTPUTS if name not in EACH_FRAME)
+        self._outputs = self._block(name for name in GRAPH_OUTPUTS if name != MEMORY_OUT)
         self._memories = (self._block([MEMORY_IN]), self._block([MEMORY_IN]))
         # The memory as the caller gets it, and by which it is known when it comes back.
         self._given = tuple(block.arrays[MEMORY_IN].view() for block in self._memories)
@@ -119,8 +118,9 @@ class TrtBackend:
         self._memories[1 - here].download()  # for the caller, who looks whether it is finite
         self._cuda.synchronise()
         read = self._outputs.arrays
-        pcc, brightness, contrast, motion = (float(read[name]) for name in EACH_FRAME[:4])
-        logits, pictures = (read[name].copy() for name in EACH_FRAME[4:6])  # kept by the caller for longer than a frame
+        pcc, brightness, contrast, motion = (float(read[name]) for name in GRAPH_OUTPUTS[:4])
+        # The caller keeps these for longer than a frame.
+        logits, pictures = (read[name].copy() for name in GRAPH_OUTPUTS[4:6])
         return Answer(pcc, brightness, contrast, motion, logits, pictures, self._given[1 - here])
 
     def _block(self, names: Iterable[str]) -> "_Block":

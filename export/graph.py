@@ -1,14 +1,15 @@
 """One graph for the car: camera frame and memory in; PCC, where the lens is obscured, and the next memory out."""
 
+from math import gcd
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..edge.frame import LUMA_HALF, LUMA_SCALE, LUMA_WEIGHTS, SIZE, area_matrix
+from ..edge.memory import MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE
 from ..training.model import Autoencoder
-from ..training.obscuration import FLOOR, LOG_RANGE, ObscurationNet, coarse, pictures, statistics
-
-CHANGE = 1  # which picture of the short span holds the change over time
+from ..training.obscuration import ObscurationNet, change, coarse, pictures, statistics
 
 
 class FrameGraph(nn.Module):
@@ -24,40 +25,50 @@ class FrameGraph(nn.Module):
 
     def __init__(self, model: Autoencoder, net: ObscurationNet, height: int, width: int) -> None:
         super().__init__()
+        self.width = width
         self.model = model
         self.net = net
         model.encoder = _folded(model.encoder)
         model.decoder = _folded(model.decoder)
-        self.register_buffer("rows", torch.tensor(area_matrix(height, SIZE)))  # [80, H]
-        self.register_buffer("columns", torch.tensor(area_matrix(width, SIZE)).t().contiguous() / 255)  # [W, 80]
+        self.register_buffer("rows", _area_block(height))  # [80 / g, H / g]
+        self.register_buffer("columns", _area_block(width).t().contiguous() / 255)  # [W / g, 80 / g]
         self.register_buffer("luma", torch.tensor([LUMA_WEIGHTS], dtype=torch.float32) / LUMA_SCALE)  # [1, 3]
 
     def forward(self, frame: Tensor, memory: Tensor, shares: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
         """uint8 [H, W, 3], memory [2, 17600], the frame's weights in it [2] and the enlarged reference
         [2, 20, 40, 40] to pcc [], brightness [] and contrast [] (mean and spread of the grey, 0…1), motion [] (mean
-        change within the short span, 0…1), logits [20, 20], coarse pictures [20, 10, 10], the memory with this frame
-        [2, 17600], and residual [80, 80] (frame − reconstruction).
+        change within the short span, 0…1), logits [20, 20], coarse pictures [20, 10, 10], and the memory with this
+        frame [2, 17600].
         """
-        grey = self.to_grey80(frame)  # [80, 80]
-        image = grey.reshape(1, 1, SIZE, SIZE)
-        reconstruction = self.model(image).reshape(SIZE, SIZE)
+        grey = self.to_grey80(frame)  # [1, 1, 80, 80]
+        reconstruction = self.model(grey)
         brightness = grey.mean()
         varied, varied_again = grey - brightness, reconstruction - reconstruction.mean()
         contrast = varied.square().mean().sqrt()
         norm = contrast * varied_again.square().mean().sqrt()
         pcc = (varied * varied_again).mean() / norm.clamp_min(1e-12)  # eq. 2, sharing its terms with the contrast
-        remembered = memory + shares.reshape(2, 1) * (statistics(image) - memory)
-        seen = pictures(remembered.unsqueeze(0))  # [1, 20, 40, 40]
-        motion = (((seen[:, CHANGE] - 1) * LOG_RANGE).exp() - FLOOR).mean().clamp_min(0)
-        logits = self.net(seen, reference.unsqueeze(0))[0]
-        return pcc, brightness, contrast, motion, logits, coarse(seen)[0], remembered, grey - reconstruction
+        measured = statistics(grey).reshape(1, MEMORY_SIZE)  # said, as below: the exporter loses it where it pads
+        remembered = memory + shares.reshape(2, 1) * (measured - memory)
+        spans = remembered.unsqueeze(0)
+        motion = change(spans)[0].mean()
+        seen = pictures(spans)  # [1, 20, 40, 40]
+        logits = self.net(seen, reference.unsqueeze(0)).reshape(PLACES, PLACES)
+        shown = coarse(seen).reshape(PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+        return pcc, brightness, contrast, motion, logits, shown, remembered
 
     def to_grey80(self, frame: Tensor) -> Tensor:
-        """uint8 [H, W, 3] to float32 [80, 80] in 0…1, as `edge.frame.to_grey80`."""
+        """uint8 [H, W, 3] to float32 [1, 1, 80, 80] in 0…1, as `edge.frame.to_grey80`."""
         # Weights over 2^16 and sums below 2^8 are exact in float32: the floor gives the grey levels of integers.
         # A row of weights times the transposed pixels is the fastest of seven forms tried in ONNX Runtime.
         luma = torch.floor(self.luma @ frame.float().reshape(-1, 3).t() + LUMA_HALF / LUMA_SCALE)  # [1, H·W]
-        return self.rows @ (luma.reshape(self.rows.shape[1], self.columns.shape[0]) @ self.columns)
+        lower = self.rows @ luma.reshape(-1, self.rows.shape[1], self.width)  # [g, 80 / g, W]
+        return (lower.reshape(-1, self.columns.shape[0]) @ self.columns).reshape(1, 1, SIZE, SIZE)
+
+
+def _area_block(side: int) -> Tensor:
+    """The area matrix [80, side] repeats one block along its diagonal, as often as the common divisor g says."""
+    times = gcd(side, SIZE)
+    return torch.tensor(area_matrix(side, SIZE)[: SIZE // times, : side // times])
 
 
 def _folded(layers: nn.Sequential) -> nn.Sequential:

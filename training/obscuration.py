@@ -14,7 +14,7 @@ from ..edge.frame import SIZE
 from ..edge.memory import HALF, PICTURES, REFERENCE_SIDE, STATISTICS
 
 FLOOR = 0.004  # grey levels, 0…1: weaker edges and changes are noise
-LOG_RANGE = 5.6  # the logarithm of the floor is −5.5: pictures lie in 0…1.2
+LOG_SCALE = 1 / 5.6  # the logarithm of the floor is −5.5: pictures lie in 0…1.2
 DEVIATION_MAX = 6.0  # spreads; beyond, a place is as unlike the clean drive as can be
 
 # Channels behind the pointwise layer, the first convolution, and the three scales. Multiply-adds: 4.3, 8.4, 18.6 M.
@@ -28,13 +28,23 @@ CHANNELS = {
 CURVATURE = torch.tensor([[[[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]]])
 SLOPE_X = torch.tensor([[[[0.0, 0.0, 0.0], [-0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]]])
 EDGES = torch.cat([CURVATURE, SLOPE_X, SLOPE_X.transpose(2, 3)])  # [3, 1, 3, 3]: the Laplacian and both slopes
+# Shifted to each of the four pixels that are pooled, [4 K, 1, 4, 4].
+SHIFTS = [(x, 1 - x, y, 1 - y) for y in (0, 1) for x in (0, 1)]
+POOLED_CURVATURE, POOLED_EDGES = (
+    torch.stack([F.pad(kernels, shift) for shift in SHIFTS], 1).flatten(0, 1) for kernels in (CURVATURE, EDGES)
+)
 
 
 def statistics(grey: Tensor) -> Tensor:
     """Grey frames [B, 1, 80, 80] in 0…1 to [B, 17600]: the frame, then its energies on [7, 40, 40]."""
-    half = _pool(grey)
-    energies = torch.cat([_pool(grey * grey), _pool(_edges(grey)), _edges(half)], 1)  # [B, 7, 40, 40]
-    return torch.cat([grey.flatten(1), energies.flatten(1)], 1)
+    parts = grey, _pool(grey * grey), _pooled_edges(grey, POOLED_EDGES), _edges(_pool(grey), EDGES)
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def change(memory: Tensor) -> Tensor:
+    """Averaged statistics [B, 2, 17600] to the spread over time of each place, [2 B, 1, 40, 40] in grey levels, 0…1."""
+    mean, energy, _ = _parts(memory)
+    return (energy - _pool(mean * mean)).clamp_min(0).sqrt()
 
 
 def pictures(memory: Tensor) -> Tensor:
@@ -42,14 +52,12 @@ def pictures(memory: Tensor) -> Tensor:
 
     Of each span ten: mean, change, edges on two scales, and the edges of the mean.
     """
-    mean = memory[:, :, : SIZE * SIZE].reshape(-1, 1, SIZE, SIZE)  # the spans side by side
-    energies = memory[:, :, SIZE * SIZE :].reshape(-1, STATISTICS, HALF, HALF)
+    mean, _, edges = _parts(memory)
     half = _pool(mean)
-    change = (energies[:, :1] - _pool(mean * mean)).clamp_min(0).sqrt()  # spread over time, in grey levels
     # What stands still keeps its edges in the mean; what moves leaves none there but plenty in the energies.
-    standing = [_pool(_edges(mean, CURVATURE)), _edges(half, CURVATURE)]
-    energetic = torch.cat([change, energies[:, 1:], *standing], 1)
-    seen = torch.cat([half, 1 + (energetic + FLOOR).log() / LOG_RANGE], 1)  # [2 B, 10, 40, 40]
+    standing = [_pooled_edges(mean, POOLED_CURVATURE), _edges(half, CURVATURE)]
+    energetic = torch.cat([change(memory), edges, *standing], 1)  # [2 B, 9, 40, 40]
+    seen = torch.cat([half, 1 + (energetic + FLOOR).log() * LOG_SCALE], 1)
     return seen.reshape(-1, PICTURES, HALF, HALF)
 
 
@@ -85,7 +93,7 @@ class ObscurationNet(nn.Module):
     @staticmethod
     def deviation(seen: Tensor, reference: Tensor) -> Tensor:
         """How far each picture lies from the enlarged reference, [B, 20, 40, 40] in half spreads, −3…3."""
-        return ((seen - reference[:, 0]) / reference[:, 1]).clamp(-DEVIATION_MAX, DEVIATION_MAX) / 2
+        return ((seen - reference[:, 0]) / reference[:, 1]).clamp(-DEVIATION_MAX, DEVIATION_MAX) * 0.5
 
     def judge(self, seen: Tensor, deviation: Tensor) -> Tensor:
         """Logits [B, 20, 20] from the pictures and their deviation; 0 where that is unknown."""
@@ -104,10 +112,23 @@ def _block(source: int, target: int, kernel: int = 3, stride: int = 1) -> nn.Seq
     )
 
 
+def _parts(memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Averaged statistics [B, 2, 17600], the spans side by side: the mean frames [2 B, 1, 80, 80], the energies of
+    their grey [2 B, 1, 40, 40] and of their edges [2 B, 6, 40, 40].
+    """
+    mean, energies = memory[:, :, : SIZE * SIZE], memory[:, :, SIZE * SIZE :].reshape(-1, STATISTICS, HALF, HALF)
+    return mean.reshape(-1, 1, SIZE, SIZE), energies[:, :1], energies[:, 1:]
+
+
 def _pool(picture: Tensor) -> Tensor:
     return F.avg_pool2d(picture, 2)
 
 
-def _edges(picture: Tensor, kernels: Tensor = EDGES) -> Tensor:
-    """[B, 1, H, W] to what each kernel finds, [B, K, H, W] ≥ 0; beyond the border the outermost pixels go on."""
-    return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernels.to(picture)).abs()
+def _edges(picture: Tensor, kernels: Tensor, stride: int = 1) -> Tensor:
+    """[B, 1, H, W] to what each kernel finds, [B, K, …] ≥ 0; beyond the border the outermost pixels go on."""
+    return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernels.to(picture), stride=stride).abs()
+
+
+def _pooled_edges(picture: Tensor, kernels: Tensor) -> Tensor:
+    """Of [B, 1, 80, 80], the edges that shifted kernels find, pooled: at half the cost of all edges and then a pool."""
+    return _edges(picture, kernels, stride=2).reshape(-1, len(kernels) // 4, 4, HALF, HALF).mean(2)

@@ -5,9 +5,6 @@ import pytest
 from numpy.typing import NDArray
 
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.frame import to_grey80
-from mle_uvad.edge.measures import pearson
-from mle_uvad.edge.memory import MEMORY_SIZE, SPANS_S, enlarge
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
@@ -63,14 +60,6 @@ def test_a_good_frame_has_a_pcc_and_log_odds(scorer: Scorer, frame: Frame) -> No
     assert not score.settled
     assert score.infer_ms > 0
     assert score.detail == ""
-
-
-def test_the_pcc_is_that_of_the_numpy_reference(scorer: Scorer, frame: Frame) -> None:
-    grey = to_grey80(frame)
-    memory, shares = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32), np.ones(len(SPANS_S), np.float32)
-    inputs = {"frame": frame, "memory": memory, "shares": shares, "reference": enlarge(scorer.reference)}
-    reconstruction = grey - scorer.backend._session.run(["residual"], inputs)[0]
-    assert scorer.score(frame, 0.0).pcc == pytest.approx(pearson(grey, reconstruction), abs=1e-5)
 
 
 def test_a_luma_frame_scores_as_the_rgb_frame_of_it(scorer: Scorer, frame: Frame) -> None:

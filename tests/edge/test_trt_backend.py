@@ -89,7 +89,7 @@ def test_all_memory_is_given_back(jetson: Jetson, jetson_bundle: Bundle, moving_
     drive(scorer, moving_frames(3))
     answer_memory = scorer._memory  # pinned: a view of it keeps it alive
     gone = weakref.ref(scorer.backend)
-    assert (len(cudart.device), len(cudart.host)) == (5, 5)
+    assert (len(cudart.device), len(cudart.host)) == (4, 4)
     del scorer
     gc.collect()
     assert gone() is None

@@ -35,7 +35,7 @@ def multiply_adds(model: bytes) -> dict[str, int]:
             return prod(kernel) * target[0] * prod(target[2:])
         if node.op_type == "ConvTranspose":  # … of the source
             return prod(kernel) * prod(source[2:])
-        return prod(source) * target[-1]
+        return prod(target) * source[-1]
 
     return {node.name: count(node) for node in nodes}
 
@@ -50,7 +50,7 @@ def test_both_networks_stay_within_their_multiply_adds(
     before = sum(costs.values()) - networks - edges
     assert {name.split("/")[1] for name in costs if name.count("/") > 1} == {"model", "net"}
     assert 0.8e6 * millions < networks <= 1e6 * millions
-    # Three kernels of nine on the frame and its half; one on both means and their halves.
-    assert edges == 9 * (3 * (80 * 80 + 40 * 40) + 2 * (80 * 80 + 40 * 40))
-    # Luma, then the area average as two dense products of which nine tenths are zeros.
-    assert before == 120 * 160 * 3 + 120 * 160 * 80 + 80 * 120 * 80
+    # Three kernels on the frame and one on both means: four of sixteen, which the pool wants; then on half the size.
+    assert edges == 40 * 40 * (3 + 2) * (4 * 16 + 9)
+    # Luma, then the area average: three rows make two, two columns one.
+    assert before == 120 * 160 * 3 + 80 * 160 * 3 + 80 * 80 * 2

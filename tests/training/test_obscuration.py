@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mle_uvad.edge.memory import HALF, MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE
 from mle_uvad.training.obscuration import (
     CHANNELS,
+    EDGES,
     FLOOR,
-    LOG_RANGE,
+    LOG_SCALE,
     ObscurationNet,
     coarse,
     pictures,
@@ -27,7 +29,7 @@ def seen(frames: Tensor) -> Tensor:
 
 def level(value: float) -> float:
     """A picture's value for an energy or a change in grey levels."""
-    return 1 + math.log(value + FLOOR) / LOG_RANGE
+    return 1 + math.log(value + FLOOR) * LOG_SCALE
 
 
 def edge(column: int) -> Tensor:
@@ -63,6 +65,13 @@ def test_an_edge_that_stands_stays_in_the_mean_and_one_that_moves_does_not() -> 
     assert (moving[FINEST_ENERGY, :, between] > moving[FINEST_STANDING, :, between] + 0.1).all()
     assert torch.allclose(standing[FINEST_ENERGY], standing[FINEST_STANDING], atol=1e-4)
     assert (moving[CHANGE, :, between] > standing[CHANGE, :, between] + 0.3).all()
+
+
+def test_edges_are_pooled_as_one_would_do_it_step_by_step() -> None:
+    grey = torch.rand(2, 1, 80, 80, generator=torch.Generator().manual_seed(4))
+    found = functional.conv2d(functional.pad(grey, (1, 1, 1, 1), mode="replicate"), EDGES).abs()
+    measured = statistics(grey)[:, 80 * 80 + 40 * 40 :][:, : 3 * 40 * 40]
+    assert torch.allclose(measured, functional.avg_pool2d(found, 2).flatten(1), atol=1e-6)
 
 
 def test_pictures_are_in_range_and_coarse_ones_are_their_means() -> None:

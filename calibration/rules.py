@@ -21,7 +21,7 @@ SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 ORDINARY_SHARE = 0.99  # of the frames of a clean drive
 PARTS = 5  # of a clean drive, one after the other: each is measured by what is ordinary in the rest
-LIMIT_MIN = 1.0  # log odds: however calm the drive, less is no alarm
+LIMIT_MIN = 2.0  # log odds: however calm the drive, less than seven times the odds is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
 
 Array = NDArray[np.float64]

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from mle_uvad.calibration.blocks import Stretch, averaged, held
 from mle_uvad.calibration.rules import AVERAGING_S, place_limits, rises
-from mle_uvad.edge.evidence import LASTING_S, WORST_PLACES, place_averages
+from mle_uvad.edge.evidence import LASTING_S, place_averages
 
 HZ = 10.0
+PLACES = 9  # all alike: the worst eight of them are as high as one
 HOURS = 20.0  # of fresh driving for each kind of drive
 MINUTES = (1.0, 2.0)  # of a calibration
 PER_HOUR = 1.0
@@ -65,8 +66,8 @@ DRIVES: tuple[Callable[[np.random.Generator, int], Array], ...] = (normal, slow,
 
 
 def averages(series: Array) -> list[Stretch]:
-    """A drive's log odds as the evidence averages them, the same at every place that counts, [n, 2, 8]."""
-    places = np.repeat(series[:, None], WORST_PLACES, axis=1)
+    """A drive's log odds as the evidence averages them, the same at each of 3×3 places, [n, 2, 9]."""
+    places = np.repeat(series[:, None], PLACES, axis=1)
     return averaged(places, np.arange(len(series)) / HZ, place_averages(AVERAGING_S))
 
 
@@ -74,7 +75,7 @@ def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, ca
     """False alarms an hour under the limits of each calibration."""
     rng = np.random.default_rng(0)
     (stretch,) = averages(drive(rng, round(HOURS * 3600 * HZ)))
-    of_one_place = Stretch(stretch.values[..., 0], stretch.times_s)  # [n, 2]: all eight are alike
+    of_one_place = Stretch(stretch.values[..., 0], stretch.times_s)  # [n, 2]: all are alike
     fresh = np.stack([held(of_one_place, average) for average in range(2)], axis=1)
     found = []
     for _ in range(calibrations):

@@ -20,6 +20,7 @@ REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 ORDINARY_SHARE = 0.99  # of the frames of a clean drive
+NEAR = 2  # places to all sides: what passes on one lap passes beside it on the next
 PARTS = 5  # of a clean drive, one after the other: each is measured by what is ordinary in the rest
 LIMIT_MIN = 2.0  # log odds: however calm the drive, less than seven times the odds is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
@@ -83,9 +84,9 @@ def clean_limits(
 def rises(stretches: Sequence[Stretch]) -> tuple[Array, Array]:
     """What is ordinary for each place [2, F], and how far the worst ones rise above that together, [2, K] maxima.
 
-    Of both averages, from values [n, 2, F]. Ordinary is what a place exceeds in one of a hundred frames only: where a
-    bare wall passes once a lap, a fault has to say more. Each part of the drive is measured against the others:
-    measured against itself it would look calmer than the next drive will.
+    Of both averages, from values [n, 2, F] of a square grid. Ordinary is what a place or one near it exceeds in one of
+    a hundred frames only: where a bare wall passes once a lap, never quite the same way, a fault has to say more. Each
+    part of the drive is measured against the others: measured against itself it would look calmer than the next drive.
     """
     values = np.concatenate([each.values for each in stretches])
     part = np.arange(len(values)) * PARTS // len(values)
@@ -99,8 +100,12 @@ def rises(stretches: Sequence[Stretch]) -> tuple[Array, Array]:
 
 
 def _ordinary(values: Array) -> Array:
-    """What each average of each place hardly exceeds, [2, F], of values [n, 2, F]."""
-    return np.quantile(values, ORDINARY_SHARE, axis=0)
+    """What each average hardly exceeds at each place and near it, [2, F], of values [n, 2, F]."""
+    side = math.isqrt(values.shape[-1])
+    exceeded = np.quantile(values, ORDINARY_SHARE, axis=0).reshape(-1, side, side)
+    padded = np.pad(exceeded, [(0, 0), (NEAR, NEAR), (NEAR, NEAR)], mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (2 * NEAR + 1, 2 * NEAR + 1), axis=(1, 2))
+    return around.max((-2, -1)).reshape(-1, side * side)
 
 
 def place_limits(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from mle_uvad.calibration.rules import AVERAGING_S, place_limits, rises
 from mle_uvad.edge.evidence import LASTING_S, place_averages
 
 HZ = 10.0
+LOUD = 10.0  # the log odds' scale: above the least limit, which would keep any promise
 PLACES = 9  # all alike: the worst eight of them are as high as one
 HOURS = 20.0  # of fresh driving for each kind of drive
 MINUTES = (1.0, 2.0)  # of a calibration
@@ -67,7 +68,7 @@ DRIVES: tuple[Callable[[np.random.Generator, int], Array], ...] = (normal, slow,
 
 def averages(series: Array) -> list[Stretch]:
     """A drive's log odds as the evidence averages them, the same at each of 3×3 places, [n, 2, 9]."""
-    places = np.repeat(series[:, None], PLACES, axis=1)
+    places = np.repeat(LOUD * series[:, None], PLACES, axis=1)
     return averaged(places, np.arange(len(series)) / HZ, place_averages(AVERAGING_S))
 
 

@@ -103,9 +103,10 @@ def _ordinary(values: Array) -> Array:
     """What each average hardly exceeds at each place and near it, [2, F], of values [n, 2, F]."""
     side = math.isqrt(values.shape[-1])
     exceeded = np.quantile(values, ORDINARY_SHARE, axis=0).reshape(-1, side, side)
-    padded = np.pad(exceeded, [(0, 0), (NEAR, NEAR), (NEAR, NEAR)], mode="edge")
-    around = np.lib.stride_tricks.sliding_window_view(padded, (2 * NEAR + 1, 2 * NEAR + 1), axis=(1, 2))
-    return around.max((-2, -1)).reshape(-1, side * side)
+    near = np.pad(exceeded, [(0, 0), (NEAR, NEAR), (NEAR, NEAR)], mode="edge")
+    for axis in (1, 2):
+        near = np.lib.stride_tricks.sliding_window_view(near, 2 * NEAR + 1, axis).max(-1)
+    return near.reshape(-1, side * side)
 
 
 def place_limits(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """What pytest is told at the top of the repository: one option, and a guard against importing our code twice."""
 
 import sys
+import tracemalloc  # noqa: F401 pytest's hook imports it in whatever thread fails first, and another meets half of it
 from pathlib import Path
 
 import pytest

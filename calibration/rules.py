@@ -20,9 +20,10 @@ REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 SPREAD_MIN = 1e-4  # of the PCC over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 ORDINARY_SHARE = 0.99  # of the frames of a clean drive
+ORDINARY_MIN = -1.0  # log odds; with the least rise below, an alarm needs odds of e to 1 at least
 NEAR = 2  # places to all sides: what passes on one lap passes beside it on the next
 PARTS = 5  # of a clean drive, one after the other: each is measured by what is ordinary in the rest
-LIMIT_MIN = 2.0  # log odds: however calm the drive, less than seven times the odds is no alarm
+LIMIT_MIN = 2.0  # log odds of a rise: however calm the drive, less is no alarm
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can tell
 
 Array = NDArray[np.float64]
@@ -106,7 +107,7 @@ def _ordinary(values: Array) -> Array:
     near = np.pad(exceeded, [(0, 0), (NEAR, NEAR), (NEAR, NEAR)], mode="edge")
     for axis in (1, 2):
         near = np.lib.stride_tricks.sliding_window_view(near, 2 * NEAR + 1, axis).max(-1)
-    return near.reshape(-1, side * side)
+    return np.maximum(near, ORDINARY_MIN).reshape(-1, side * side)
 
 
 def place_limits(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:

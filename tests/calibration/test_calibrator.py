@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration.calibrator import IDLE, IDLE_MAX_S, LISTEN_S, LOOK_S, Calibrator
+from mle_uvad.calibration.rules import ORDINARY_MIN
 from mle_uvad.edge.alarm import AlarmState
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.evidence import EvidenceState, Limits
@@ -79,7 +80,7 @@ def test_a_drive_becomes_limits() -> None:
     assert calibrator.listening is None, "to be scored by the new limits from now on"
     assert calibrator.limits is not None
     assert calibrator.limits.reference is reference
-    assert calibrator.limits.ordinary[0] == pytest.approx(-4.0, abs=0.4)
+    assert (calibrator.limits.ordinary == ORDINARY_MIN).all(), "so calm a drive says nothing anywhere"
     assert calibrator.frames == pytest.approx(DRIVE_S * HZ, abs=2)
     assert calibrator.driven_s == pytest.approx(DRIVE_S, abs=0.3)
     assert (calibrator.progress, calibrator.detail) == (1.0, "")

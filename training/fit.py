@@ -8,10 +8,11 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..edge.errors import InputError
-from ..edge.memory import HALF, PICTURES, PLACES, Reference, enlarge, make_reference
+from ..edge.memory import HALF, PICTURES, PLACES, enlarge, make_reference
 from .cache import FrameCache
 from .faults import KINDS
 from .obscuration import ObscurationNet, coarse
@@ -79,10 +80,11 @@ def fit_obscuration(
     net = ObscurationNet(settings.width).to(torch.device(device))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     sampler = WindowSampler(cache, tuple(kind for kind in KINDS if kind != settings.held_out), settings.seed)
-    reference, shown = _references(sampler, len(cache), settings.seed)
+    seen = _as_recorded(sampler, len(cache))
+    reference = torch.from_numpy(make_reference(seen))
     if not settings.windows:
         net.silence()
-        return net.eval(), torch.from_numpy(reference), []
+        return net.eval(), reference, []
     pool = _render(sampler, settings.windows + HELD_BACK, watcher)
     order = torch.Generator().manual_seed(settings.seed)
     steps = max(1, settings.windows // BATCH)  # a last batch that is short is left out, unless it is the only one
@@ -90,7 +92,7 @@ def fit_obscuration(
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=steps * settings.passes + 1, pct_start=0.15
     )
-    shown = shown.to(device)
+    shown = _references(seen, settings.seed).to(device)
     metrics = []
     for epoch in range(1, settings.passes + 1):
         net.train()
@@ -107,24 +109,29 @@ def fit_obscuration(
             watcher.fitted(((epoch - 1) * steps + step) * BATCH, settings.passes * steps * BATCH)
         metrics.append(_measure(net, pool, shown[:1], epoch, started_s))
         watcher.passed(metrics[-1])
-    return net.eval(), torch.from_numpy(reference), metrics
+    return net.eval(), reference, metrics
 
 
-def _references(sampler: WindowSampler, frames: int, seed: int) -> tuple[Reference, Tensor]:
-    """The reference of the drives; and enlarged, [25, 2, 20, 40, 40], it and those of parts of the drives.
+def _as_recorded(sampler: WindowSampler, frames: int) -> NDArray[np.float32]:
+    """Coarse pictures [1152, 20, 10, 10] of windows as they were recorded, spread over the drives in their order."""
+    newest = np.linspace(0, frames - 1, REFERENCE_WINDOWS).astype(int)
+    parts = np.split(newest, REFERENCE_WINDOWS // BATCH)
+    return torch.cat([coarse(sampler.plain(part)) for part in parts]).numpy()
+
+
+def _references(seen: NDArray[np.float32], seed: int) -> Tensor:
+    """Enlarged references [25, 2, 20, 40, 40] of the drives, then of parts of them, from coarse pictures in order.
 
     On the car the reference is that of another drive than the frames. A network that only ever saw its windows beside
     a reference they belong to would call a drop what the calibration has not passed.
     """
-    newest = np.linspace(0, frames - 1, REFERENCE_WINDOWS).astype(int)
-    seen = torch.cat([coarse(sampler.plain(some)) for some in np.split(newest, REFERENCE_WINDOWS // BATCH)]).numpy()
     rng = np.random.default_rng((seed, 2))
     references = [make_reference(seen)]
     for share in rng.uniform(*PART_SHARE, PARTS).tolist():
         length = round(share * len(seen))
         start = rng.integers(0, len(seen) - length + 1)
         references.append(make_reference(seen[start : start + length]))
-    return references[0], torch.from_numpy(enlarge(np.stack(references)))
+    return torch.from_numpy(enlarge(np.stack(references)))
 
 
 def _render(sampler: WindowSampler, count: int, watcher: FitWatcher) -> Pool:

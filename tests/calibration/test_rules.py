@@ -112,7 +112,7 @@ def test_no_limit_lies_inside_what_the_drive_showed(rule: object, rng: np.random
             assert alarms(above, *(part[: -round(BLOCK_S * HZ)] for part in recording)) == 0
 
 
-def test_the_clean_limit_is_at_least_the_worst_rise_and_one(rng: np.random.Generator) -> None:
+def test_the_clean_limit_is_at_least_the_worst_rise_and_the_least_there_is(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     limits = clean((pccs, logits, times_s), 1e4)
     (stretch,) = averaged(logits.reshape(-1, 400), times_s, place_averages(AVERAGING_S))
@@ -180,12 +180,12 @@ def test_odds_that_rise_at_eight_places_are_an_alarm_and_at_one_they_are_not(rng
 def test_fresh_drives_raise_about_the_false_alarms_that_were_asked_for(rate: float, rule: object) -> None:
     """Ten calibrations of three minutes, each then tried on six fresh minutes: an hour in all.
 
-    The rule is a model on little data, so the interval is wide: four times the rate at most, a twentieth at least.
+    The rule is a model on little data, so the interval is wide: four times the rate at most, a tenth at least.
     """
     rng = np.random.default_rng(5)
     raised = sum(alarms(rule(drive(rng, 180), rate), *drive(rng, 360)) for _ in range(10))  # type: ignore[operator]
     assert raised < 4 * rate
-    assert rate < 10 or raised > 0.05 * rate
+    assert rate < 10 or raised > 0.1 * rate
 
 
 def test_blocks_are_whole_and_never_reach_across_a_gap() -> None:

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.memory import PICTURES, PLACES, enlarge
+from mle_uvad.edge.memory import PICTURES, PLACES, enlarge, make_reference
 from mle_uvad.edge.tub import Tub
 from mle_uvad.training import fit as fit_module
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.faults import KINDS
-from mle_uvad.training.fit import BATCH, PARTS, _references, fit_obscuration
+from mle_uvad.training.fit import BATCH, PARTS, _as_recorded, _references, fit_obscuration
 from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
 from mle_uvad.training.train import train_tubs
@@ -143,7 +143,8 @@ def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
 def test_the_network_meets_references_that_its_windows_do_not_belong_to(make_cache: Callable[..., FrameCache]) -> None:
     levels = np.repeat(np.arange(400, dtype=np.uint8) // 2, 6400).reshape(400, 80, 80)  # ever brighter
     sampler = WindowSampler(make_cache(levels), KINDS, 0)
-    whole, shown = _references(sampler, 400, seed=0)
+    seen = _as_recorded(sampler, 400)
+    whole, shown = make_reference(seen), _references(seen, seed=0)
     assert shown.shape == (1 + PARTS, 2, PICTURES, 40, 40)
     assert torch.equal(shown[0], torch.from_numpy(enlarge(whole)))
     centres, spreads = shown[1:, :, 0, 0, 0].T

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mle_uvad.edge.memory import HALF, MEMORY_SIZE, PICTURES, SPANS_S
+from mle_uvad.edge.graph import FEATURE_MAPS, FEATURE_SIDE, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import WIDTHS
 from mle_uvad.training.obscuration import ObscurationNet
@@ -36,9 +36,12 @@ def multiply_adds(network: nn.Module, *given: torch.Tensor) -> float:
 def graph_cost(width: str) -> float:
     """Of the graph for camera frames of 160×120, in millions."""
     graph = FrameGraph(make_model(TrainSettings(width=width)).eval(), ObscurationNet(width).eval(), 120, 160)
-    spans = len(SPANS_S)
-    memory, shares = torch.zeros(spans, MEMORY_SIZE), torch.ones(spans)
-    frame, reference = torch.zeros(120, 160, 3, dtype=torch.uint8), torch.ones(2, PICTURES, HALF, HALF)
+    spans = len(TIME_CONSTANTS_S)
+    memory, shares = torch.zeros(spans, RUNNING_MEANS_SIZE), torch.ones(spans)
+    frame, reference = (
+        torch.zeros(120, 160, 3, dtype=torch.uint8),
+        torch.ones(2, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
+    )
     return multiply_adds(graph, frame, memory, shares, reference)
 
 

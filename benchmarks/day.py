@@ -20,16 +20,16 @@ import numpy as np
 from scoring import camera_frames, make_bundle
 
 from mle_uvad.edge.bundle import CALIBRATION_FILE
-from mle_uvad.edge.evidence import Limits
-from mle_uvad.edge.machine import resident_mb
-from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
+from mle_uvad.edge.device.machine import resident_mb
+from mle_uvad.edge.evidence import Thresholds
+from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE, REFERENCE_SIDE
 from mle_uvad.edge.monitor import Monitor
 from mle_uvad.edge.scorer import FrameScore
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.event_keeper import EventKeeper, Origin
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.event_pictures import Pictures
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
+from mle_uvad.parts.events.log import EventLog
+from mle_uvad.parts.events.snapshots import Pictures
+from mle_uvad.parts.events.tracker import EventContext, EventTracker
 
 HZ = 20
 DAY, HOUR = 24 * 3600 * HZ, 3600 * HZ  # frames
@@ -63,9 +63,9 @@ class Usage:
 
 def scores(rng: np.random.Generator, places_up: float) -> list[FrameScore]:
     """What a network might say of a moving car; the upper left quarter of the places is raised."""
-    logits = rng.normal(0, 0.3, (SCORES, PLACES, PLACES)).astype(np.float32)
-    logits[:, : PLACES // 2, : PLACES // 2] += places_up
-    pictures = rng.normal(0.5, 0.05, (SCORES, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)).astype(np.float32)
+    logits = rng.normal(0, 0.3, (SCORES, GRID_SIDE, GRID_SIDE)).astype(np.float32)
+    logits[:, : GRID_SIDE // 2, : GRID_SIDE // 2] += places_up
+    pictures = rng.normal(0.5, 0.05, (SCORES, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE)).astype(np.float32)
     pccs = rng.normal(0.9, 0.01, SCORES).clip(0.5, 0.99)
     return [
         FrameScore("ok", float(pcc), *parts, motion=0.1, settled=True)
@@ -83,17 +83,19 @@ def drive(rng: np.random.Generator, frames: int) -> Iterator[FrameScore]:
 def behind_the_scorer(folder: Path, frames: int) -> None:
     """Evidence, drift, alarm, events and the log."""
     rng = np.random.default_rng(0)
-    reference = np.stack([np.full((PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), value) for value in (0.5, 0.1)])
-    limits = Limits((0.0, 0.9, 1.0), np.zeros((2, PLACES, PLACES)), (2.0, 2.0), 0.5, reference.astype(np.float32))
+    reference = np.stack([np.full((FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE), value) for value in (0.5, 0.1)])
+    thresholds = Thresholds(
+        (0.0, 0.9, 1.0), np.zeros((2, GRID_SIDE, GRID_SIDE)), (2.0, 2.0), 0.5, reference.astype(np.float32)
+    )
     scorer: Any = SimpleNamespace(score=lambda score, t_s: score, restart=lambda: None, bundle=None)
-    monitor, keeper = Monitor(scorer, limits), EventKeeper(Origin("day", "model", "", "{}"))
+    monitor, keeper = Monitor(scorer, thresholds), EventTracker(EventContext("day", "model", "", "{}"))
     log, usage = EventLog(folder / "lens.db", pictures_mb=PICTURES_MB), Usage(frames)
     frame = rng.integers(0, 256, (120, 160, 3), np.uint8)
     midnight, told = datetime(2026, 1, 1, tzinfo=timezone.utc), 0
     began_s = time.perf_counter()
     for number, score in enumerate(drive(rng, frames)):
         t_s = number / HZ
-        reading = monitor.watch(score, t_s)
+        reading = monitor.update(score, t_s)
         for change in keeper.follow(reading, midnight + timedelta(seconds=t_s)):
             shown, names = reading.evidence.map, change.pictures
             log.write(change.event, Pictures(frame.copy(), shown, names) if names and shown is not None else None)

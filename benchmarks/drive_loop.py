@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scoring import make_bundle
 
-from mle_uvad.edge.bench import HZ, busy_processes
+from mle_uvad.edge.device.bench import HZ, busy_processes
 from mle_uvad.evaluation.car import configure, create_car
-from mle_uvad.evaluation.drives import write_drive
-from mle_uvad.evaluation.track import Track
-from mle_uvad.parts.manage_py import ManagePy
+from mle_uvad.evaluation.simulation.drives import write_drive
+from mle_uvad.evaluation.simulation.track import Track
+from mle_uvad.parts.install.manage_py import ManagePy
 
 LOOPS = 400
 ROUNDS = 3

@@ -23,7 +23,7 @@ from hand_made import calibrate, moving_frames, write_bundle
 from small_disk import Disk
 
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 HZ = 20
 LOOPS = 160  # a stretch

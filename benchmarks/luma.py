@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mle_uvad.calibration import calibrate_on_tub
-from mle_uvad.edge import Bundle, Monitor, Scorer, Tub
-from mle_uvad.edge.evidence import Limits
+from mle_uvad.edge import Bundle, Monitor, Tub
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.evidence import Thresholds
 from mle_uvad.edge.frame import grey
 from mle_uvad.edge.monitor import Reading
-from mle_uvad.edge.replay import drive_again
+from mle_uvad.edge.tubs.replay import drive_again
 
 Frame = NDArray[np.uint8]
 REC_601, REC_709 = (0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722)
@@ -51,11 +52,11 @@ def shifted(picture: Frame) -> Frame:
     )
 
 
-def watch(bundle: Bundle, limits: Limits, tub: Tub, see: Callable[[Frame], Frame]) -> list[Reading]:
+def watch(bundle: Bundle, thresholds: Thresholds, tub: Tub, see: Callable[[Frame], Frame]) -> list[Reading]:
     """All frames of a drive, seen by one kind of camera."""
-    monitor = Monitor(Scorer(bundle), limits)
+    monitor = Monitor(open_scorer(bundle), thresholds)
     return [
-        monitor.watch(see(frame), record.timestamp_ms / 1000)
+        monitor.update(see(frame), record.timestamp_ms / 1000)
         for record, frame in drive_again(tub, monitor.restart)
         if frame is not None
     ]
@@ -64,15 +65,15 @@ def watch(bundle: Bundle, limits: Limits, tub: Tub, see: Callable[[Frame], Frame
 def main() -> None:
     bundle, tub = Bundle.load(Path(sys.argv[1])), Tub(Path(sys.argv[2]))
     tub.records = tub.records[:FRAMES_MAX]
-    limits = calibrate_on_tub(
-        Scorer(bundle),
+    thresholds = calibrate_on_tub(
+        open_scorer(bundle),
         tub,
         rule="clean",
         false_alarms_per_hour=1.0,
         now=datetime.now(timezone.utc),
         progress=lambda done, total: None,
-    ).limits
-    seen = {name: watch(bundle, limits, tub, see) for name, see in KINDS.items()}
+    ).thresholds
+    seen = {name: watch(bundle, thresholds, tub, see) for name, see in KINDS.items()}
     print(f"{tub.folder}, {len(tub.records)} frames")
     print("                     PCC apart: median     95 %      max   evidence apart: median     max   obscured frames")
     for name, readings in seen.items():
@@ -86,7 +87,7 @@ def main() -> None:
         )
     frame = next(tub.frames())[1]
     for name in ("RGB", "601, full range"):
-        given, scorer = KINDS[name](frame), Scorer(bundle)
+        given, scorer = KINDS[name](frame), open_scorer(bundle)
         costs_ms = []
         for number in range(500):
             began_s = time.perf_counter()

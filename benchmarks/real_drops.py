@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mle_uvad.edge import Bundle, Scorer
-from mle_uvad.edge.evidence import worst_mean
-from mle_uvad.edge.memory import make_reference
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.evidence import mean_of_worst
+from mle_uvad.edge.reference import make_reference
 from mle_uvad.edge.scorer import FrameScore
-from mle_uvad.evaluation.metrics import auc
+from mle_uvad.evaluation.protocols.metrics import auc
 
 EVERY_S = 0.35
 ROUNDS = 5  # the first of which fills the memory
@@ -60,7 +61,7 @@ def alone(scorer: Scorer, frames: Sequence[Frame]) -> list[FrameScore]:
 
 def told(wet: Sequence[FrameScore], clean: Sequence[FrameScore]) -> float:
     """AUC of the worst places of the wet moments against the clean ones."""
-    worst = [worst_mean(np.stack([np.ravel(score.logits) for score in scores])) for scores in (wet, clean)]
+    worst = [mean_of_worst(np.stack([np.ravel(score.logits) for score in scores])) for scores in (wet, clean)]
     return auc(*worst)
 
 
@@ -70,7 +71,7 @@ def main() -> None:
     folder, bundles = Path(sys.argv[1]), [Bundle.load(Path(name)) for name in sys.argv[2:]]
     print("AUC                             in turn    with a reference of clean pictures    by themselves")
     for bundle in bundles:
-        scorer, rng = Scorer(bundle), np.random.default_rng(0)
+        scorer, rng = open_scorer(bundle), np.random.default_rng(0)
         clean, wet = pictures(folder, "clean", bundle), pictures(folder, "wet", bundle)
         in_turn = told(shown(scorer, wet, rng), shown(scorer, clean, rng))
         by_themselves = told(alone(scorer, wet), alone(scorer, clean))

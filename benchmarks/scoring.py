@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge.backend import make_backend
-from mle_uvad.edge.bench import HZ, measure, unreached_limits
+from mle_uvad.edge.backends import make_backend, open_scorer
 from mle_uvad.edge.bundle import CALIBRATION_FILE, Bundle
-from mle_uvad.edge.memory import HALF, MEMORY_SIZE, PICTURES, REFERENCE_SIDE, SPANS_S, enlarge
+from mle_uvad.edge.device.bench import HZ, measure, unreachable_thresholds
+from mle_uvad.edge.graph import FEATURE_MAPS, FEATURE_SIDE, REFERENCE_SIDE, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 from mle_uvad.edge.monitor import Monitor
-from mle_uvad.edge.scorer import Scorer
+from mle_uvad.edge.reference import enlarge
 from mle_uvad.export.bundle import export_bundle
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.cache import FrameCache
@@ -48,12 +48,22 @@ def make_bundle(folder: Path, width: str) -> Bundle:
     run = RunFolder(folder / f"run_{width}")
     run.start(settings, nothing, [])
     run.finish(make_model(settings))
-    run.finish_obscuration(ObscurationNet(width), torch.ones(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), [])
+    run.finish_obscuration(ObscurationNet(width), torch.ones(2, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE), [])
     bundle = export_bundle(run.folder, folder / f"lens_{width}", "onnx")
-    limits = unreached_limits(bundle)
+    thresholds = unreachable_thresholds(bundle)
     size = (bundle.height, bundle.width)
     calibration = Calibration(
-        limits, np.empty((2, 0)), "clean", 1.0, 0, 0.0, bundle.sha256, "ort", "rgb", *size, "2026-01-01T00:00:00+00:00"
+        thresholds,
+        np.empty((2, 0)),
+        "clean",
+        1.0,
+        0,
+        0.0,
+        bundle.sha256,
+        "ort",
+        "rgb",
+        *size,
+        "2026-01-01T00:00:00+00:00",
     )
     calibration.save(bundle.folder / CALIBRATION_FILE)
     return bundle
@@ -61,8 +71,8 @@ def make_bundle(folder: Path, width: str) -> Bundle:
 
 def camera_frames(count: int) -> NDArray[np.uint8]:
     """Smooth noise [count, 120, 160, 3]."""
-    coarse = np.random.default_rng(0).integers(0, 256, (count, 30, 40, 3), dtype=np.uint8)
-    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+    coarse_maps = np.random.default_rng(0).integers(0, 256, (count, 30, 40, 3), dtype=np.uint8)
+    return coarse_maps.repeat(4, axis=1).repeat(4, axis=2)
 
 
 class BareNetworks(nn.Module):
@@ -82,8 +92,8 @@ def bare_networks(width: str) -> tuple[onnxruntime.InferenceSession, dict[str, N
     graph = FrameGraph(make_model(TrainSettings(width=width)).eval(), ObscurationNet(width).eval(), 120, 160)
     shapes = {
         "grey": (1, 1, 80, 80),
-        "seen": (1, PICTURES, HALF, HALF),
-        "reference": (1, 2, PICTURES, HALF, HALF),
+        "seen": (1, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
+        "reference": (1, 2, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
     }
     rng = np.random.default_rng(1)
     given = {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
@@ -111,13 +121,16 @@ def side_by_side(width: str, bundle: Bundle) -> tuple[float, ...]:
     """
     frames, (networks, given) = camera_frames(8), bare_networks(width)
     backend, reference = make_backend(bundle), enlarge(bundle.reference)
-    memory, shares = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32), np.full(len(SPANS_S), 0.1, np.float32)
-    scorer, monitor = Scorer(bundle), Monitor(Scorer(bundle), unreached_limits(bundle))
+    memory, shares = (
+        np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32),
+        np.full(len(TIME_CONSTANTS_S), 0.1, np.float32),
+    )
+    scorer, monitor = open_scorer(bundle), Monitor(open_scorer(bundle), unreachable_thresholds(bundle))
     calls = (
         lambda number: networks.run(None, given),
         lambda number: backend.run(frames[number % 8], memory, shares, reference),
         lambda number: scorer.score(frames[number % 8], number / HZ),
-        lambda number: monitor.watch(frames[number % 8], number / HZ),
+        lambda number: monitor.update(frames[number % 8], number / HZ),
     )
     times = np.empty((ROUNDS, len(calls)))
     for number in range(-WARM_UP, ROUNDS):
@@ -135,7 +148,7 @@ def main() -> None:
         for width in WIDTHS:
             bundle = make_bundle(Path(folder), width)
             bare, graph, score, watch = side_by_side(width, bundle)
-            found = measure(Monitor(Scorer(bundle), unreached_limits(bundle)), seconds)
+            found = measure(Monitor(open_scorer(bundle), unreachable_thresholds(bundle)), seconds)
             paced = found.paced
             print(
                 f"{width:8} {bare:11.2f} {graph:6.2f}"

@@ -36,7 +36,7 @@ class Stopped(Exception):  # noqa: N818 no error
     """The benchmark has seen enough steps."""
 
 
-class Watcher:
+class TrainingCallback:
     """Counts the steps, and says when an epoch of `train` begins and ends."""
 
     def __init__(self, steps: int | None = None) -> None:
@@ -127,19 +127,19 @@ def make_cache(folder: Path, count: int) -> FrameCache:
 def per_epoch(folder: Path, width: str) -> tuple[float, float]:
     """Seconds of the median epoch: bare steps, and `train` from the files. Epochs take turns."""
     cache, settings = make_cache(folder, FRAMES), replace(PRESETS["paper"], width=width, epochs=EPOCHS + 1)
-    bare, watcher, bare_s = BareSteps(cache, settings), Watcher(), []
+    bare, callback, bare_s = BareSteps(cache, settings), TrainingCallback(), []
     run = RunFolder(folder / width)
     run.start(settings, cache, [])
 
-    class TakeTurns(Watcher):
+    class TakeTurns(TrainingCallback):
         """Lets the bare steps run after each epoch of the loop."""
 
         def epoch(self, metrics: EpochMetrics) -> None:
-            watcher.epoch(metrics)
+            callback.epoch(metrics)
             bare_s.append(bare.epoch())
 
     train(cache, settings, run.folder, "cpu", TakeTurns())
-    return float(np.median(bare_s[1:])), float(np.median(watcher.seconds[1:]))  # the first warms up
+    return float(np.median(bare_s[1:])), float(np.median(callback.seconds[1:]))  # the first warms up
 
 
 def memory(folder: Path, count: int) -> None:
@@ -149,7 +149,7 @@ def memory(folder: Path, count: int) -> None:
     run.start(settings, cache, [])
     before_mb = peak_mb()
     with contextlib.suppress(Stopped):
-        train(cache, settings, run.folder, "cpu", Watcher(MANY_STEPS))
+        train(cache, settings, run.folder, "cpu", TrainingCallback(MANY_STEPS))
     print(
         f"{count:,} frames, {MANY_STEPS} steps: peak {peak_mb():.0f} MB, before training {before_mb:.0f} MB", flush=True
     )

@@ -1,6 +1,6 @@
 """From the scores of a clean drive to the limits of one vehicle."""
 
 from .calibration import Calibration
-from .drive import calibrate_on_tub
+from .on_tub import calibrate_on_tub
 
 __all__ = ["Calibration", "calibrate_on_tub"]

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge import strict_json
-from ..edge.bundle import Bundle, read_reference, write_reference
+from ..edge.atomic_write import atomic_write
+from ..edge.bundle import Bundle
 from ..edge.errors import InputError
-from ..edge.evidence import Limits
+from ..edge.evidence import Thresholds
 from ..edge.frame import CAMERAS
-from ..edge.memory import PLACES
+from ..edge.graph import GRID_SIDE
+from ..edge.reference import read_reference, write_reference
 from ..edge.scorer import Scorer
-from ..edge.whole_file import replacing
 from .blocks import BLOCKS_MIN
-from .rules import place_limits
+from .rules import excess_thresholds
 
 SCHEMA = 3
 BYTES_MAX = 262_144
@@ -29,7 +30,7 @@ BYTES_MAX = 262_144
 class Calibration:
     """Limits, and what they rest on."""
 
-    limits: Limits
+    thresholds: Thresholds
     maxima: NDArray[np.float64]  # [2, K] of the clean drive's blocks, which the limits rest on; none but for rule clean
     rule: str  # clean, pcc or paper
     false_alarms_per_hour: float | None  # the budget of the rules clean and pcc
@@ -68,7 +69,7 @@ class Calibration:
     def of(
         cls,
         scorer: Scorer,
-        limits: Limits,
+        thresholds: Thresholds,
         maxima: NDArray[np.float64],
         *,
         rule: str,
@@ -80,7 +81,7 @@ class Calibration:
         """Limits just made with a scorer and its frames, the maxima [2, K] they rest on, and what they hold for."""
         bundle = scorer.bundle
         return cls(
-            limits=limits,
+            thresholds=thresholds,
             maxima=maxima,
             rule=rule,
             false_alarms_per_hour=false_alarms_per_hour,
@@ -114,8 +115,8 @@ class Calibration:
                 f"limits by the rule {self.rule} cannot be made for {false_alarms_per_hour:g} false alarms an hour"
                 " without the drive; run `mle-uvad calibrate BUNDLE --tub TUB`"
             )
-        limits = replace(self.limits, limit=place_limits(self.maxima, false_alarms_per_hour))
-        return replace(self, limits=limits, false_alarms_per_hour=false_alarms_per_hour)
+        thresholds = replace(self.thresholds, excess=excess_thresholds(self.maxima, false_alarms_per_hour))
+        return replace(self, thresholds=thresholds, false_alarms_per_hour=false_alarms_per_hour)
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all, and to the disk before it counts."""
@@ -131,16 +132,16 @@ class Calibration:
             "height": self.height,
             "width": self.width,
             "created_at": self.created_at,
-            "averaging_s": self.limits.averaging_s,
-            "pcc": list(self.limits.pcc),
-            "ordinary": [float(f"{value:.6g}") for value in self.limits.ordinary.ravel()],
+            "averaging_s": self.thresholds.averaging_s,
+            "pcc": list(self.thresholds.pcc),
+            "ordinary": [float(f"{value:.6g}") for value in self.thresholds.baseline.ravel()],
             "maxima": self.maxima.round(6).tolist(),
             # JSON has no infinity: null is a limit that is never reached.
-            "limit": [limit if math.isfinite(limit) else None for limit in self.limits.limit],
-            "reference": write_reference(self.limits.reference),
+            "limit": [limit if math.isfinite(limit) else None for limit in self.thresholds.excess],
+            "reference": write_reference(self.thresholds.reference),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text(json.dumps(facts, allow_nan=False))
 
     @classmethod
@@ -157,7 +158,7 @@ class Calibration:
             if facts["camera"] not in CAMERAS:
                 raise ValueError(f"camera {facts['camera']!r}, not one of {', '.join(CAMERAS)}")
             return cls(
-                limits=_limits(facts),
+                thresholds=_limits(facts),
                 maxima=_maxima(facts),
                 rule=str(facts["rule"]),
                 false_alarms_per_hour=facts["false_alarms_per_hour"],
@@ -181,13 +182,13 @@ def _maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
     return maxima
 
 
-def _limits(facts: dict[str, Any]) -> Limits:
+def _limits(facts: dict[str, Any]) -> Thresholds:
     low, middle, high = (float(value) for value in facts["pcc"])
     quick, lasting = (math.inf if limit is None else float(limit) for limit in facts["limit"])
     averaging_s = float(facts["averaging_s"])
-    ordinary = np.array(facts["ordinary"], np.float32).reshape(2, PLACES, PLACES)
-    if not (-1 <= low < middle < high <= 1 and np.isfinite(ordinary).all()):
+    baseline = np.array(facts["ordinary"], np.float32).reshape(2, GRID_SIDE, GRID_SIDE)
+    if not (-1 <= low < middle < high <= 1 and np.isfinite(baseline).all()):
         raise ValueError("limits are not in order")
     if not (quick > 0 and lasting > 0 and 0 <= averaging_s < math.inf):
         raise ValueError("a limit is out of range")
-    return Limits((low, middle, high), ordinary, (quick, lasting), averaging_s, read_reference(facts["reference"]))
+    return Thresholds((low, middle, high), baseline, (quick, lasting), averaging_s, read_reference(facts["reference"]))

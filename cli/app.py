@@ -8,7 +8,7 @@ import typer
 
 from .. import __version__
 from ..edge.errors import InputError
-from ..edge.tub import Skipped
+from ..edge.tubs.tub import Skipped
 from .tables import print_skipped
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..evaluation.demo import DemoResult
-from ..training.train import Watcher
+from ..training.train import TrainingCallback
 from .console import Bar, console
 from .train import TrainingDisplay
 
@@ -20,7 +20,7 @@ class DemoDisplay:
     def bar(self, name: str) -> Bar:
         return Bar(name)
 
-    def training(self, epochs: int) -> AbstractContextManager[Watcher]:
+    def training(self, epochs: int) -> AbstractContextManager[TrainingCallback]:
         return TrainingDisplay(epochs)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..edge.errors import InputError
-from ..edge.tub import Tub
+from ..edge.tubs.tub import Tub
 from .app import Json, app, leave_for, print_figures, require_extra
 from .console import Bar, console
 from .tables import print_skipped
@@ -142,9 +142,9 @@ def generate(
         raise InputError(f"seconds is {seconds}; give 1 to {SECONDS_MAX}")
     import numpy as np
 
-    from ..evaluation.drives import write_drive
-    from ..evaluation.lens import scattered_episodes
-    from ..evaluation.track import Track
+    from ..evaluation.simulation.drives import write_drive
+    from ..evaluation.simulation.episodes import scattered_episodes
+    from ..evaluation.simulation.track import Track
 
     episodes = scattered_episodes(seconds, np.random.default_rng(seed)) if wet else []
     with Bar("generating") as bar:

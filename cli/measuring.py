@@ -47,8 +47,8 @@ def evaluate(
     """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
     require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
     from ..evaluation.evaluate import PROTOCOLS, run_evaluation
-    from ..evaluation.plan import QUICK, Plan
-    from ..evaluation.summary import headline
+    from ..evaluation.protocols.plan import QUICK, Plan
+    from ..evaluation.protocols.summary import headline
     from .demo import DemoDisplay
 
     if protocol not in (*PROTOCOLS, BOTH):

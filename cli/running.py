@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from ..edge.errors import InputError
-from ..parts.asking import Answer, ask
-from ..parts.car_config import read_car_config
+from ..parts.calibration_request import Answer, ask
 from ..parts.config import LensConfig
+from ..parts.install.car_config import read_car_config
 from .app import print_figures
 from .console import console
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from ..edge.tub import Skipped
-from ..parts.doctor import Finding
-from ..parts.events import Event
+from ..edge.tubs.tub import Skipped
+from ..parts.events.event import Event
+from ..parts.install.doctor import Finding
 from .console import console
 
 NUMBERS = ("id", "seconds", "evidence", "coverage")

@@ -9,15 +9,15 @@ import typer
 
 from ..calibration import Calibration, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
+from ..calibration.score_drives import require_new, score_drive, score_drives
+from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
-from ..edge.evidence import Limits
-from ..edge.scorer import Scorer
-from ..edge.tub import Tub
+from ..edge.evidence import Thresholds
+from ..edge.tubs.tub import Tub
 from .app import Json, app, leave_for, print_figures
 from .console import Bar, console
 from .running import calibrate_running_car
-from .scoring import require_new, score_drive, score_drives
 
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `export-model` wrote.")]
 
@@ -51,7 +51,7 @@ def calibrate(
             raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
         made, skipped = Calibration.load(bundle / CALIBRATION_FILE).at(false_alarms_per_hour), []
     else:
-        scorer, drive = Scorer(Bundle.load(bundle)), Tub(tub)
+        scorer, drive = open_scorer(Bundle.load(bundle)), Tub(tub)
         with Bar("calibrating") as bar:
             made = calibrate_on_tub(
                 scorer,
@@ -68,7 +68,7 @@ def calibrate(
 
 
 def _print_calibration(path: Path, made: Calibration, as_json: bool) -> None:
-    low, centre, high = made.limits.pcc
+    low, centre, high = made.thresholds.pcc
     blocks, minutes = made.maxima.shape[1], made.duration_s / 60
     figures = {
         "calibration": str(path),
@@ -77,12 +77,12 @@ def _print_calibration(path: Path, made: Calibration, as_json: bool) -> None:
         "pcc_low": low,
         "pcc_centre": centre,
         "pcc_high": high,
-        "limit": [limit if math.isfinite(limit) else None for limit in made.limits.limit],
+        "limit": [limit if math.isfinite(limit) else None for limit in made.thresholds.excess],
         "frames": made.frames,
         "minutes": minutes,
         "blocks": blocks,
     }
-    told = f"{path}: alarm when {_alarm_rule(made.limits)}; rests on {made.frames} frames, {minutes:.1f} minutes"
+    told = f"{path}: alarm when {_alarm_rule(made.thresholds)}; rests on {made.frames} frames, {minutes:.1f} minutes"
     if blocks:
         # Of K + 1 blocks alike, any one is the largest with a chance of 1/(K + 1); there are two averages.
         shown = 2 / (blocks + 1) * 3600 / BLOCK_S
@@ -144,9 +144,9 @@ def _summary(figures: dict[str, Any]) -> str:
     )
 
 
-def _alarm_rule(limits: Limits) -> str:
-    if limits.by_place:
-        quick, lasting = limits.limit
+def _alarm_rule(thresholds: Thresholds) -> str:
+    if thresholds.judges_cells:
+        quick, lasting = thresholds.excess
         return f"the log odds of the worst places rise {quick:.2f} above ordinary, or lastingly {lasting:.2f}"
-    low, centre, high = limits.pcc
+    low, centre, high = thresholds.pcc
     return f"the PCC, {centre:.4f} in the middle, falls below {low:.4f} or rises above {high:.4f}"

@@ -10,12 +10,12 @@ import typer
 
 from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
-from ..parts.car_config import read_car_config, tub_refuses
-from ..parts.doctor import FAIL, examine
-from ..parts.event_export import copy_pictures, select, write_csv
-from ..parts.events import read_events
-from ..parts.manage_py import ManagePy, advice
-from ..parts.templates import lines_by_hand
+from ..parts.events.event import read_events
+from ..parts.events.export import copy_pictures, select, write_csv
+from ..parts.install.car_config import read_car_config, tub_refuses
+from ..parts.install.doctor import FAIL, examine
+from ..parts.install.manage_py import ManagePy, advice
+from ..parts.install.templates import lines_by_hand
 from .app import Json, app, leave_for, print_figures
 from .console import console
 from .tables import findings_as_lines, print_events

@@ -7,16 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ..edge.backend import open_backend
-from ..edge.bench import Latency, Measured, Start, busy_processes, fresh_start, measure, unreached_limits
+from ..edge.backends import open_backend, open_scorer
 from ..edge.bundle import Bundle
+from ..edge.device.bench import Latency, Measured, Start, busy_processes, fresh_start, measure, unreachable_thresholds
+from ..edge.device.machine import describe, load_average, temperatures
+from ..edge.device.verify import Verification
+from ..edge.device.verify import verify as verify_bundle
 from ..edge.errors import InputError
-from ..edge.machine import describe, load_average, temperatures
 from ..edge.monitor import Monitor
-from ..edge.scorer import Scorer
-from ..edge.tub import Tub
-from ..edge.verify import Verification
-from ..edge.verify import verify as verify_bundle
+from ..edge.tubs.tub import Tub
 from .app import Json, app, print_figures
 from .console import console
 from .using import BundleFolder
@@ -95,7 +94,7 @@ def _report(found: Verification) -> str:
 
 def _monitor(folder: Path) -> Monitor:
     bundle = Bundle.load(folder)
-    return Monitor(Scorer(bundle), unreached_limits(bundle))
+    return Monitor(open_scorer(bundle), unreachable_thresholds(bundle))
 
 
 def _table(figures: dict[str, Any], start: Start, found: Measured) -> str:

@@ -56,7 +56,7 @@ FAULTS = {
         "A car that stands, with sensor noise",
         "`still`: nothing begins, an event that lasts stays until the car moves",
         (
-            "tests/edge/test_scorer_memory.py::test_a_standing_car_is_told_from_a_moving_one",
+            "tests/edge/test_scorer_running_means.py::test_a_standing_car_is_told_from_a_moving_one",
             "tests/edge/test_monitor.py::test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not",
         ),
     ),

@@ -3,10 +3,9 @@
 from .alarm import Alarm, AlarmState
 from .bundle import Bundle
 from .errors import InputError
-from .evidence import Evidence, EvidenceState, Limits
+from .evidence import Evidence, EvidenceState, Thresholds
 from .monitor import Monitor, Reading
 from .scorer import FrameScore, Scorer
-from .tub import Tub
 
 __all__ = [
     "Alarm",
@@ -16,9 +15,8 @@ __all__ = [
     "EvidenceState",
     "FrameScore",
     "InputError",
-    "Limits",
     "Monitor",
     "Reading",
     "Scorer",
-    "Tub",
+    "Thresholds",
 ]

@@ -9,16 +9,13 @@ import numpy as np
 
 from . import strict_json
 from .errors import InputError
+from .graph import TIME_CONSTANTS_S
 from .graph_check import check_graph
-from .memory import PICTURES, REFERENCE_SIDE, SPANS_S, Reference
+from .reference import Reference, read_reference
 
 SCHEMA = 3
 MODEL_FILE = "model.onnx"
 FACTS_FILE = "bundle.json"
-# Names in the graph: a camera frame, what is remembered of those before it, how much it weighs in each time span, and
-# what the clean drive looked like; then what the frame says, and the memory for the next one.
-GRAPH_INPUTS = ("frame", "memory", "shares", "reference")
-GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "motion", "logits", "pictures", "memory_out")
 TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; a jetson bundle is run by TensorRT where that can be had
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144
@@ -39,7 +36,7 @@ class Bundle:
     parity: dict[str, Any]
     reference: Reference  # of the training drive: stands in until there is a calibration
     target: str = "onnx"
-    answers: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.answers`
+    golden_values: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.answers`
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
@@ -75,7 +72,7 @@ class Bundle:
             height, width = int(size["height"]), int(size["width"])
             if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
                 raise ValueError(f"input is {width}x{height}")
-            if tuple(facts["spans_s"]) != SPANS_S:
+            if tuple(facts["spans_s"]) != TIME_CONSTANTS_S:
                 raise ValueError(f"spans_s is {facts['spans_s']}")
             reference = read_reference(facts["reference"])
             target = facts.get("target", "onnx")
@@ -91,7 +88,7 @@ class Bundle:
                 parity=facts["parity"],
                 reference=reference,
                 target=target,
-                answers=_read_answers(facts.get("answers", [])),
+                golden_values=_read_answers(facts.get("answers", [])),
             )
         except InputError:
             raise
@@ -100,24 +97,10 @@ class Bundle:
 
 
 def _read_answers(rows: Any) -> list[list[float]]:
-    answers = np.array(rows, np.float64).reshape(-1, 3)
-    if not np.isfinite(answers).all():
+    golden_values = np.array(rows, np.float64).reshape(-1, 3)
+    if not np.isfinite(golden_values).all():
         raise ValueError("answers hold a number out of range")
-    return answers.tolist()
-
-
-def read_reference(numbers: Any) -> Reference:
-    """The reference [2, 20, 10, 10] from a flat list. Raises ValueError unless all are finite and spreads positive."""
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused
-        reference = np.array(numbers, np.float32).reshape(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
-    if not (np.isfinite(reference).all() and (reference[1] > 0).all()):
-        raise ValueError("the reference holds a number out of range")
-    return reference
-
-
-def write_reference(reference: Reference) -> list[float]:
-    """The reference as a flat list of numbers with six digits."""
-    return [float(f"{number:.6g}") for number in reference.ravel()]
+    return golden_values.tolist()
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

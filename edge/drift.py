@@ -7,65 +7,52 @@ fault, not the lens.
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .evidence import TimeAverage, stands
-from .memory import GAP_S, Reference
+from .driving import continuous_s
+from .ema import ExponentialAverage
+from .reference import Reference, distribution_shift
 from .scorer import FrameScore
 
 AVERAGED_S = 30.0  # of driving, about a lap: a bend is no change of the world
-MOVED_MAX = 0.4  # spreads. Of drives not calibrated on: their own track stays below 0.25, another lies above 0.45
-SETTLES_BELOW = 0.8  # of that
-LOOK_EVERY_S = 0.25  # often enough for such an average
-UNMOVED_SHARE = 0.25  # of the places: what the others exceed counts, so that a fault on half of the lens is no drift
-
-
-def telling(score: FrameScore) -> bool:
-    """Whether a frame says something of the lens: a settled memory, on a car that moves."""
-    return score.pcc is not None and score.settled and not stands(score)
-
-
-def moved(pictures: NDArray[np.floating], reference: Reference) -> float:
-    """How far averaged pictures [20, 10, 10] lie from a reference, in its spreads: what three of four places exceed."""
-    by_place = (np.abs(pictures - reference[0]) / reference[1]).mean(0).ravel()
-    below, share = divmod(UNMOVED_SHARE * (by_place.size - 1), 1)  # as `quantile`, at less cost
-    low, high = np.sort(by_place)[int(below) :][:2]
-    return float(low + share * (high - low))
+SHIFT_MAX = 0.4  # scales. Of drives not calibrated on: their own track stays below 0.25, another lies above 0.45
+ENDS_BELOW = 0.8  # of that
+UPDATE_EVERY_S = 0.25  # often enough for such an average
 
 
 class Drift:
-    """Follows how far the whole picture has moved from the reference of the calibration. Holds no clock.
+    """Follows how far the feature maps have shifted from the reference of the calibration. Holds no clock.
 
-    An alarm is believed where the world fitted before it: it holds this still, however large the fault. Where the
-    world has not been seen to fit, because the car has just been switched on, an alarm that lasts is examined too.
+    An alarm is believed where the world fitted before it: meanwhile nothing is averaged, however large the fault.
+    Where the world has not been seen to fit, because the car has just been switched on, a lasting alarm is examined.
     """
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._averages = (TimeAverage((AVERAGED_S,)), TimeAverage((AVERAGED_S,)))  # of the pictures, clear and obscured
+        self._averages = (ExponentialAverage((AVERAGED_S,)), ExponentialAverage((AVERAGED_S,)))  # clear, obscured
         self.restart()
 
     def restart(self) -> None:
-        """Another drive begins, perhaps elsewhere."""
+        """Forget everything: another drive begins, perhaps elsewhere."""
         for average in self._averages:
             average.restart()
-        self._driven_s = [0.0, 0.0]  # clear, obscured
+        self._driving_s = [0.0, 0.0]  # clear, obscured
         self._t_s = math.inf
         self._fits = self.drifting = False
 
     def update(self, score: FrameScore, t_s: float, *, obscured: bool) -> bool:
-        """Take a score and the alarm's decision before it; returns whether the world has changed."""
+        """Take a score and the alarm's decision before it; return whether the world has changed."""
         if not obscured:
             self._averages[True].restart()  # each alarm is examined by itself
-        if 0 <= t_s - self._t_s < LOOK_EVERY_S:
+        if 0 <= t_s - self._t_s < UPDATE_EVERY_S:
             return self.drifting
         step_s, self._t_s = t_s - self._t_s, t_s
-        if score.pictures is None or not telling(score) or (obscured and self._fits):
+        if score.feature_maps is None or not score.is_informative or (obscured and self._fits):
             return self.drifting
-        self._driven_s[obscured] += step_s if 0 <= step_s <= GAP_S else 0.0
+        self._driving_s[obscured] += continuous_s(step_s)
         average = self._averages[obscured]
-        mean = average.update(score.pictures.astype(np.float64), self._driven_s[obscured])
-        if average.settled[0]:
-            self.drifting = moved(mean, self._reference) >= MOVED_MAX * (SETTLES_BELOW if self.drifting else 1.0)
+        mean = average.update(score.feature_maps.astype(np.float64), self._driving_s[obscured])
+        if average.warmed_up[0]:
+            shift = distribution_shift(mean, self._reference)
+            self.drifting = shift >= SHIFT_MAX * (ENDS_BELOW if self.drifting else 1.0)
             self._fits = not (obscured or self.drifting)
         return self.drifting

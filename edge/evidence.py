@@ -1,4 +1,4 @@
-"""Gathers scores over time into evidence that the lens is obscured: 0 is clear, 1 is the alarm limit."""
+"""Gathers scores over time into evidence that the lens is obscured: 0 is clear, 1 is the alarm threshold."""
 
 import math
 from dataclasses import dataclass
@@ -6,166 +6,122 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import GAP_S, PLACES, MemoryClock, Reference
+from .driving import DrivingClock
+from .ema import ExponentialAverage
+from .graph import GRID_SIDE
+from .reference import Reference
 from .scorer import FrameScore
 
 FROZEN_AFTER_S = 0.5
 FROZEN_FRAMES = 10  # healthy cameras repeat a frame up to three times
-STILL_MOTION = 1.5 / 255  # less change than this within the short span: sensor noise, the car stands
-SCORE_MAX = 2.5  # of a limit: what one frame can say at most, so that a wiped lens clears within seconds
-WORST_PLACES = 8  # of four hundred
-LASTING_S, LASTING_FALLS_S = 2.0, 0.5  # time constants of the lasting average, up and down
-PCC_MAX = 0.999999  # a score beyond is taken as this: Fisher's z of 1 is infinite
+SCORE_MAX = 2.5  # of a threshold: what one frame can say at most, so that a wiped lens clears within seconds
+WORST_CELLS = 8  # of four hundred
+SLOW_RISE_S, SLOW_FALL_S = 2.0, 0.5  # time constants of the slow filter, up and down
+PCC_MAX = 0.999999  # a PCC beyond is taken as this: Fisher's z of 1 is infinite
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Between which values a clear lens stays on one vehicle, and where its middle lies."""
+@dataclass(frozen=True, eq=False)
+class Thresholds:
+    """The range in which the scores of a clear lens stay on one vehicle."""
 
-    pcc: tuple[float, float, float]  # low, centre, high; −1…1, a limit of −1 or 1 is never reached
-    # [2, 20, 20] log odds that each place's quick average, and its lasting one, hardly exceeds on the clean drive.
-    ordinary: NDArray[np.float32]
-    # Of the eight worst places' mean rise above ordinary, > 0, log odds, in the quick average and in the lasting one.
-    # ∞ leaves an average out.
-    limit: tuple[float, float]
-    averaging_s: float  # time constant of the PCC's average and of the quick one; 0 takes single frames
+    pcc: tuple[float, float, float]  # low, median, high; −1…1, a threshold of −1 or 1 is never reached
+    baseline: NDArray[np.float32]  # [2, 20, 20] log odds that a cell hardly exceeds on a clean drive, fast and slow
+    excess: tuple[float, float]  # > 0, log odds: mean excess of the worst cells, fast and slow; ∞ switches one off
+    averaging_s: float  # time constant of the PCC's filter and of the fast one; 0 takes single frames
     reference: Reference  # what the clean drive looked like, for the network
 
     @property
-    def by_place(self) -> bool:
-        """Whether the places are judged, and so what moves behind the lens."""
-        return math.isfinite(min(self.limit))
+    def judges_cells(self) -> bool:
+        """Whether the cells are judged, and so what moves behind the lens."""
+        return math.isfinite(min(self.excess))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EvidenceState:
     """What has been gathered up to a frame."""
 
     status: str  # that of the score, or warmup, uncalibrated, still, frozen
-    value: float = 0.0  # 0…2.5; 1.0 is the alarm limit
-    coverage: float = 0.0  # 0…1, share of the places held obscured
+    value: float = 0.0  # 0…2.5; 1.0 is the alarm threshold
+    coverage: float = 0.0  # 0…1, share of the cells held obscured
     map: NDArray[np.float32] | None = None  # [20, 20], 0…1, where
 
 
-class TimeAverage:
-    """Exponential averages over time, of frames that come at any rate, for each of some time constants.
+def cell_filters(averaging_s: float) -> ExponentialAverage:
+    """Make the fast and the slow filter of the cells.
 
-    An average may fall with another time constant than it rises with: what lasts is believed slowly and forgotten
-    quickly. A constant of 0 takes single frames.
+    A fault that stays raises the slow one and a passing bare wall does not: it takes two seconds to believe.
     """
-
-    def __init__(self, rising_s: tuple[float, ...], falling_s: tuple[float, ...] | None = None) -> None:
-        self._rising_s = rising_s
-        self._clock = MemoryClock(rising_s + (falling_s or ()))
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget everything."""
-        self._clock.restart()
-        self._mean: NDArray[np.float64] | float = 0.0
-
-    @property
-    def settled(self) -> list[bool]:
-        """Of each average, whether a whole time constant of rising has been seen."""
-        return [self._clock.seen_s >= rising_s for rising_s in self._rising_s]
-
-    def update(self, value: NDArray[np.float64] | float, t_s: float) -> NDArray[np.float64]:
-        """Add a value [F], or one for each average [A, F], seen at `t_s` seconds, and return the averages [A, F].
-
-        Starts afresh after a gap or a step back.
-        """
-        weights = np.array(self._clock.weights(t_s)).reshape(-1, len(self._rising_s), 1)  # [1 or 2, A, 1]
-        if self._clock.frames == 1:
-            self._mean = 0.0
-        step = value - self._mean
-        share = np.where(step > 0, weights[0], weights[1]) if len(weights) > 1 else weights[0]
-        self._mean = self._mean + share * step
-        return self._mean
-
-
-def place_averages(averaging_s: float) -> TimeAverage:
-    """The quick average of the places and the lasting one.
-
-    A fault that stays raises the lasting one and a passing bare wall does not: it takes two seconds to believe.
-    """
-    return TimeAverage((averaging_s, LASTING_S), (averaging_s, LASTING_FALLS_S))
-
-
-def stands(score: FrameScore) -> bool:
-    """Whether a frame shows a car that does not move: nothing then says what is fixed to the lens."""
-    return score.settled and score.motion < STILL_MOTION
-
-
-def driven(score: FrameScore, step_s: float) -> float:
-    """The seconds since the frame before on a clock that stops while the car stands, and not for a gap."""
-    return 0.0 if stands(score) and 0 <= step_s <= GAP_S else step_s
+    return ExponentialAverage((averaging_s, SLOW_RISE_S), (averaging_s, SLOW_FALL_S))
 
 
 class Evidence:
-    """Turns scores into evidence against the limits of one vehicle; without limits it says `uncalibrated`."""
+    """Turns scores into evidence against the thresholds of one vehicle; without any it says `uncalibrated`."""
 
-    def __init__(self, limits: Limits | None) -> None:
-        self.limits = limits
-        averaging_s = limits.averaging_s if limits else 0.0
-        self._pcc, self._places = TimeAverage((averaging_s,)), place_averages(averaging_s)
-        if limits is not None:
-            with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a limit that is never reached
-                self._z = np.arctanh(np.array(limits.pcc, np.float64)).tolist()
-            self._ordinary = limits.ordinary.reshape(2, -1).astype(np.float64)  # [2, 400]
-            self._limit = np.array(limits.limit, np.float64)[:, None]  # [2, 1]
-            self._most = SCORE_MAX * self._limit
+    def __init__(self, thresholds: Thresholds | None) -> None:
+        self.thresholds = thresholds
+        averaging_s = thresholds.averaging_s if thresholds else 0.0
+        self._pcc, self._cells = ExponentialAverage((averaging_s,)), cell_filters(averaging_s)
+        self._clock = DrivingClock()
+        if thresholds is not None:
+            with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a threshold that is never reached
+                self._z = np.arctanh(np.array(thresholds.pcc, np.float64)).tolist()
+            self._baseline = thresholds.baseline.reshape(2, -1).astype(np.float64)  # [2, 400]
+            self._threshold = np.array(thresholds.excess, np.float64)[:, None]  # [2, 1]
+            self._excess_max = SCORE_MAX * self._threshold
         self.restart()
 
     def restart(self) -> None:
         """Forget what was gathered: another drive begins."""
         self._pcc.restart()
-        self._places.restart()
-        self._t_s = self._driven_s = 0.0  # of the last frame, and on a clock that stops while the car stands
+        self._cells.restart()
+        self._clock.restart()
         self._last_pcc: float | None = None
         self._repeats = 0
         self._unchanged_since_s = 0.0
         self._state = EvidenceState("warmup")
 
     def update(self, score: FrameScore, t_s: float) -> EvidenceState:
-        """Add the score of the frame seen at `t_s` seconds. A frame that tells nothing leaves the evidence as it is."""
-        step_s, self._t_s = t_s - self._t_s, t_s
-        self._driven_s += driven(score, step_s)
+        """Add the score of the frame seen at `t_s` seconds. An uninformative frame leaves the evidence as it is."""
+        driving_s = self._clock.update(t_s, stationary=score.is_stationary)
         if score.pcc is None or score.logits is None:
             return self._hold(score.status)
         if self._is_frozen(score.pcc, t_s):
             return self._hold("frozen")
-        if self.limits is None:
+        if self.thresholds is None:
             return EvidenceState("uncalibrated")
-        if self.limits.by_place:
-            if not score.settled:
+        if self.thresholds.judges_cells:
+            if not score.warmed_up:
                 return self._hold("warmup")
-            if stands(score):
+            if score.is_stationary:
                 return self._hold("still")
-        by_pcc = self._by_pcc(score.pcc)
-        rises, settled = self._by_place(score.logits)
-        by_place = rises.max(0)
+        pcc_evidence = self._pcc_evidence(score.pcc, driving_s)
+        filtered, warmed_up = self._filtered_excess(score.logits, driving_s)
+        worst_filter = filtered.max(0)
         self._state = EvidenceState(
-            status="ok" if settled else "warmup",
-            value=max(by_pcc, float(worst_mean(rises).max()), 0.0),
-            coverage=float(np.count_nonzero(by_place >= 1) / by_place.size),  # numpy 2 on Python 3.10 has its own float
+            status="ok" if warmed_up else "warmup",
+            value=max(pcc_evidence, float(mean_of_worst(filtered).max()), 0.0),
+            # A plain float: numpy 2 on Python 3.10 has its own.
+            coverage=float(np.count_nonzero(worst_filter >= 1) / worst_filter.size),
             # Twice as fast as `clip`, which is written in Python.
-            map=np.minimum(np.maximum(by_place, 0), 1).astype(np.float32).reshape(PLACES, PLACES),
+            map=np.minimum(np.maximum(worst_filter, 0), 1).astype(np.float32).reshape(GRID_SIDE, GRID_SIDE),
         )
         return self._state
 
-    def _by_pcc(self, pcc: float) -> float:
-        """How far the averaged PCC has moved from its centre: 1 at either limit."""
-        low, centre, high = self._z
-        z = min(max(fisher_z(pcc), centre - SCORE_MAX * (centre - low)), centre + SCORE_MAX * (high - centre))
-        mean = float(self._pcc.update(z, self._driven_s)[0, 0])
-        return max((centre - mean) / (centre - low), (mean - centre) / (high - centre))
+    def _pcc_evidence(self, pcc: float, driving_s: float) -> float:
+        """Return how far the averaged PCC has moved from its median, 1.0 at either threshold."""
+        low, median, high = self._z
+        z = min(max(fisher_z(pcc), median - SCORE_MAX * (median - low)), median + SCORE_MAX * (high - median))
+        mean = float(self._pcc.update(z, driving_s)[0, 0])
+        return max((median - mean) / (median - low), (mean - median) / (high - median))
 
-    def _by_place(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
-        """How far the places have risen in each average that has settled, [A, 400], 1 at its limit; whether one has."""
-        rise = np.minimum(np.maximum(logits.ravel() - self._ordinary, -self._most), self._most)  # [2, 400]
-        rises = self._places.update(rise, self._driven_s) / self._limit
-        quick, lasting = self._places.settled
-        return (rises if lasting else rises[:1]), quick
+    def _filtered_excess(self, logits: NDArray[np.float32], driving_s: float) -> tuple[NDArray[np.float64], bool]:
+        """Return the filtered excess over the baseline, [A, 400], 1.0 at the threshold, for the filters that have
+        warmed up (the fast one until the slow one has); and whether the fast one has.
+        """
+        excess = np.minimum(np.maximum(logits.ravel() - self._baseline, -self._excess_max), self._excess_max)
+        filtered = self._cells.update(excess, driving_s) / self._threshold
+        fast, slow = self._cells.warmed_up
+        return (filtered if slow else filtered[:1]), fast
 
     def _hold(self, status: str) -> EvidenceState:
         return EvidenceState(status, self._state.value, self._state.coverage, self._state.map)
@@ -179,10 +135,10 @@ class Evidence:
 
 
 def fisher_z(pcc: float) -> float:
-    """The PCC as it is averaged over time: artanh of a correlation spreads the same near 1 as in the middle."""
+    """Transform a PCC, −1…1, for averaging: the artanh of a correlation spreads the same near 1 as in the middle."""
     return math.atanh(min(max(pcc, -PCC_MAX), PCC_MAX))
 
 
-def worst_mean(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of the eight largest of the last axis: local, and yet no single place can raise an alarm."""
-    return np.partition(deviations, -WORST_PLACES, axis=-1)[..., -WORST_PLACES:].mean(-1)
+def mean_of_worst(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average the eight largest along the last axis: local, and yet no single cell can raise an alarm."""
+    return np.partition(cells, -WORST_CELLS, axis=-1)[..., -WORST_CELLS:].mean(-1)

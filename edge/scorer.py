@@ -1,37 +1,44 @@
 """Scores one camera frame after the other: the PCC with the reconstruction, and where the lens looks obscured."""
 
 import math
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import Backend, make_backend
 from .bundle import Bundle
+from .ema import RunningMeans
 from .frame import camera_of, frame_fault, to_rgb
-from .memory import MEMORY_SIZE, SPANS_S, MemoryClock, Reference, enlarge
-
-if TYPE_CHECKING:
-    from .ort_backend import Answer  # the runtime is opened by a backend alone: reading a tub needs none
+from .graph import Backend, GraphOutputs
+from .reference import Reference, enlarge
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
+STILL_MOTION = 1.5 / 255  # less change than this within the fast time constant: sensor noise, the car stands
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameScore:
     """What one frame says, in the light of those before it. All but the status is empty unless that is `ok`."""
 
     status: str  # ok, no_frame, error, dark or flat
     pcc: float | None = None  # −1…1; 1 is a perfect reconstruction
     logits: NDArray[np.float32] | None = None  # [20, 20], log odds that the lens is obscured there
-    pictures: NDArray[np.float32] | None = None  # [20, 10, 10], what calibration makes a reference of
+    feature_maps: NDArray[np.float32] | None = None  # [20, 10, 10], what calibration makes a reference of
     motion: float = 0.0  # 0…1, how much the picture has changed within the short span, in grey levels of 1
-    settled: bool = False  # whether the memory spans a whole long span
-    infer_ms: float = 0.0
+    warmed_up: bool = False  # whether the memory spans a whole long span
     detail: str = ""  # for the log, where the status needs a reason
+
+    @property
+    def is_stationary(self) -> bool:
+        """Whether the car does not move: nothing then says what is fixed to the lens."""
+        return self.warmed_up and self.motion < STILL_MOTION
+
+    @property
+    def is_informative(self) -> bool:
+        """Whether the frame says something of the lens: the running means are warmed up and the car moves."""
+        return self.pcc is not None and self.warmed_up and not self.is_stationary
 
 
 class Scorer:
@@ -41,13 +48,12 @@ class Scorer:
     `reference` is that of the bundle until a calibration sets its own.
     """
 
-    def __init__(self, bundle: Bundle, backend: Backend | None = None) -> None:
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
-        self.backend = make_backend(bundle) if backend is None else backend
+        self.backend = backend
         self.reference = bundle.reference
         self.camera = ""  # what the last frame was, `rgb` or `luma`; empty before the first
-        self._clock = MemoryClock()
-        self.restart()
+        self._state = RunningMeans()
 
     @property
     def reference(self) -> Reference:
@@ -60,8 +66,7 @@ class Scorer:
 
     def restart(self) -> None:
         """Forget the frames so far: another drive begins."""
-        self._clock.restart()
-        self._memory = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32)
+        self._state.restart()
 
     def score(self, frame: Any, t_s: float) -> FrameScore:
         """Score the frame seen at `t_s` seconds, uint8 [H, W, 3], [H, W, 1] or [H, W]. Never writes to it."""
@@ -69,34 +74,32 @@ class Scorer:
         if fault is not None:
             return FrameScore(fault.status, detail=fault.detail)
         self.camera = camera_of(frame)
-        started = time.perf_counter()
         try:
-            shares = self._clock.shares(t_s)
-            if self._clock.frames == 1:  # after a gap too: a share of 1 would leave rounding errors of what was before
-                self._memory = np.zeros_like(self._memory)
-            answer = self.backend.run(to_rgb(frame), self._memory, shares, self._enlarged)
+            weights = self._state.weights(t_s)
+            outputs = self.backend.run(to_rgb(frame), self._state.means, weights, self._enlarged)
         except Exception as error:  # noqa: BLE001 whatever a runtime throws must not stop the car
             self.restart()
             return FrameScore("error", detail=f"{type(error).__name__}: {error}")
-        infer_ms = (time.perf_counter() - started) * 1e3
         status = "ok"
-        if answer.brightness < DARK_BRIGHTNESS:
+        if outputs.brightness < DARK_BRIGHTNESS:
             status = "dark"
-        elif answer.contrast < FLAT_CONTRAST:
+        elif outputs.contrast < FLAT_CONTRAST:
             status = "flat"
-        elif not _is_finite(answer):
+        elif not _is_finite(outputs):
             status = "error"
         if status != "ok":
-            self.restart()  # such a frame would stay in the memory for seconds
-            detail = "the model returned a value that is not finite" if status == "error" else ""
-            return FrameScore(status, infer_ms=infer_ms, detail=detail)
-        self._memory = answer.memory
+            self.restart()  # such a frame would stay in the running means for seconds
+            return FrameScore(
+                status, detail="the model returned a value that is not finite" if status == "error" else ""
+            )
+        self._state.means = outputs.running_means
         return FrameScore(
-            "ok", answer.pcc, answer.logits, answer.pictures, answer.motion, self._clock.settled, infer_ms
+            "ok", outputs.pcc, outputs.logits, outputs.feature_maps, outputs.motion, self._state.warmed_up
         )
 
 
-def _is_finite(answer: "Answer") -> bool:
-    """Whether all that is kept is: a sum is finite only where all its terms are, and costs less than a look at each."""
+def _is_finite(outputs: GraphOutputs) -> bool:
+    """Tell whether all that is kept is finite: a sum is so only where all its terms are, and costs less than each."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
-        return math.isfinite(answer.pcc + answer.motion + float(answer.logits.sum()) + float(answer.memory.sum()))
+        total = outputs.pcc + outputs.motion + float(outputs.logits.sum()) + float(outputs.running_means.sum())
+        return math.isfinite(total)

@@ -14,26 +14,27 @@ from numpy.typing import NDArray
 
 from ..calibration import Calibration, calibrate_on_tub
 from ..edge.alarm import Alarm
+from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Evidence
 from ..edge.monitor import Monitor
-from ..edge.replay import replay
 from ..edge.scorer import Scorer
-from ..edge.tub import Tub, read_image
+from ..edge.tubs.replay import replay
+from ..edge.tubs.tub import Tub, read_image
 from ..export.bundle import export_bundle
-from ..parts.events import Event, read_events
-from ..parts.manage_py import ManagePy
+from ..parts.events.event import Event, read_events
+from ..parts.install.manage_py import ManagePy
 from ..training.settings import PRESETS
 from ..training.train import train_tubs
 from .car import configure, create_car, drive
-from .display import Display
-from .drives import write_drive
-from .judge import Verdict, judge
-from .labels import read_labels
-from .lens import Episode
-from .timeline import draw_timeline
-from .track import Track
+from .protocols.display import Display
+from .protocols.judge import Verdict, judge
+from .report.timeline import draw_timeline
+from .simulation.drives import write_drive
+from .simulation.episodes import Episode
+from .simulation.labels import read_labels
+from .simulation.track import Track
 
 HZ = 20.0
 EPOCHS = 40
@@ -75,13 +76,13 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     wet_tub = _generate(out, "wet", track, seed + 3, WET_S, WET_EPISODES, display)
     display.step("2/5 training a narrow autoencoder and, on rendered faults, the obscuration network")
     settings = replace(PRESETS["robust"], width="narrow", epochs=EPOCHS, windows=WINDOWS, seed=seed)
-    with display.training(EPOCHS) as watcher:
-        train_tubs([Tub(train_tub)], settings, out / "runs" / "narrow", "cpu", watcher)
+    with display.training(EPOCHS) as callback:
+        train_tubs([Tub(train_tub)], settings, out / "runs" / "narrow", "cpu", callback)
     display.step("3/5 creating a stock Donkeycar, exporting the bundle to it, calibrating on the clean drive")
     car = out / "mycar"
     create_car(car)
     bundle = export_bundle(out / "runs" / "narrow", car / "models" / "lens", "onnx")
-    scorer = Scorer(bundle)
+    scorer = open_scorer(bundle)
     calibration, by_pcc = (_calibrate(scorer, clean_tub, rule, display) for rule in ("clean", "pcc"))
     calibration.save(bundle.folder / CALIBRATION_FILE)
     display.step("4/5 adding the part to its manage.py and driving the wet drive at 20 Hz")
@@ -120,8 +121,8 @@ def _judge(
 ) -> DemoResult:
     """Line up the car's recording with the drive it saw, then compare, judge and draw."""
     source, labels = Tub(wet_tub), read_labels(wet_tub)
-    readings = [reading for _, reading in replay(source, Monitor(Scorer(bundle), calibration.limits))]
-    evidence_by_pcc, alarm_by_pcc = Evidence(by_pcc.limits), Alarm()
+    readings = [reading for _, reading in replay(source, Monitor(open_scorer(bundle), calibration.thresholds))]
+    evidence_by_pcc, alarm_by_pcc = Evidence(by_pcc.thresholds), Alarm()
     pcc_alone = [
         alarm_by_pcc.update(evidence_by_pcc.update(reading.score, reading.t_s), reading.t_s).obscured
         for reading in readings
@@ -144,7 +145,7 @@ def _judge(
         timeline=str(out / "timeline.png"),
     )
     evidence = np.array([reading.evidence.value for reading in readings])
-    draw_timeline(Path(result.timeline), labels, by_pcc.limits, pccs, evidence, obscured, HZ)
+    draw_timeline(Path(result.timeline), labels, by_pcc.thresholds, pccs, evidence, obscured, HZ)
     (out / "result.json").write_text(json.dumps(asdict(result), indent=2))
     return result
 

@@ -14,22 +14,22 @@ import numpy as np
 
 from .. import __version__
 from ..edge.errors import InputError
-from ..edge.tub import Tub
+from ..edge.tubs.tub import Tub
 from ..training.cache import Progress
-from .display import Display
-from .drives import write_drive
-from .figures import EpisodeFigures, Watched
-from .lab import driven_s
-from .paper import run_paper
-from .plan import Plan
-from .plots import draw_areas, draw_catches, draw_evidence
-from .product import ALL, run_product
-from .product_page import Pictures
-from .report import PAGE, write_report
-from .sheet import draw_sheet
-from .summary import Evaluated, episodes_of
-from .track import Track
-from .workshop import Workshop, read_json, write_json
+from .protocols.artifact_cache import ArtifactCache, read_json, write_json
+from .protocols.display import Display
+from .protocols.figures import EpisodeFigures, ScoredDrive
+from .protocols.paper import run_paper
+from .protocols.plan import Plan
+from .protocols.product import ALL, run_product
+from .protocols.summary import Evaluated, episodes_of
+from .report.page import PAGE, write_report
+from .report.plots import draw_areas, draw_catches, draw_evidence
+from .report.product_page import Plots
+from .report.sheet import draw_sheet
+from .simulation.drives import write_drive
+from .simulation.rerendered_drive import driven_s
+from .simulation.track import Track
 
 PLAN_FILE = "plan.json"
 GENERATED = "generated-"  # name of a generated drive, before its number
@@ -54,16 +54,16 @@ def run_evaluation(
     drives = []
     for name, recorded in given.items():
         display.step(f"drive {name}")
-        workshop = _workshop(out, name, display)
-        tub = Tub(recorded) if recorded else _generate(workshop, plan)
+        artifacts = _workshop(out, name, display)
+        tub = Tub(recorded) if recorded else _generate(artifacts, plan)
         drives.append(
             Evaluated(
                 name,
                 generated=recorded is None,
                 seconds=float(driven_s(tub.records)[-1]),
                 records=len(tub.records),
-                product=run_product(tub, plan, workshop) if "product" in protocols else None,
-                paper=run_paper(tub, plan, workshop) if "paper" in protocols else [],
+                product=run_product(tub, plan, artifacts) if "product" in protocols else None,
+                paper=run_paper(tub, plan, artifacts) if "paper" in protocols else [],
             )
         )
     display.step("writing the results page")
@@ -72,8 +72,8 @@ def run_evaluation(
     return page, drives
 
 
-def _workshop(out: Path, name: str, display: Display) -> Workshop:
-    return Workshop(out / "drives" / name, display)
+def _workshop(out: Path, name: str, display: Display) -> ArtifactCache:
+    return ArtifactCache(out / "drives" / name, display)
 
 
 def _names(tubs: Sequence[Path]) -> list[str]:
@@ -99,19 +99,19 @@ def _require_same(plan: Plan, out: Path) -> None:
         raise InputError(f"{out} holds an evaluation with another {different}; give a new folder to --out")
 
 
-def _generate(workshop: Workshop, plan: Plan) -> Tub:
+def _generate(artifacts: ArtifactCache, plan: Plan) -> Tub:
     def write(folder: Path, progress: Progress) -> None:
-        seed = plan.rng_seed(workshop.folder.name)
+        seed = plan.rng_seed(artifacts.folder.name)
         write_drive(folder, Track(np.random.default_rng(seed)), seed=seed, seconds=plan.generated_s, progress=progress)
 
-    return workshop.drive("recorded", write)
+    return artifacts.drive("recorded", write)
 
 
-def _draw(drives: Sequence[Evaluated], plan: Plan, out: Path, docs: Path, display: Display) -> Pictures:
+def _draw(drives: Sequence[Evaluated], plan: Plan, out: Path, docs: Path, display: Display) -> Plots:
     judged = [drive for drive in drives if drive.product]
     if not judged:
-        return Pictures()
-    pictures = Pictures(
+        return Plots()
+    pictures = Plots(
         areas="evaluate-auc.png",
         catches="evaluate-caught.png",
         evidence=tuple((drive.name, f"evaluate-evidence-{drive.name}.png") for drive in judged),
@@ -127,7 +127,7 @@ def _draw(drives: Sequence[Evaluated], plan: Plan, out: Path, docs: Path, displa
     return pictures
 
 
-def _telling_passes(workshop: Workshop, rows: Sequence[EpisodeFigures]) -> list[Watched]:
+def _telling_passes(artifacts: ArtifactCache, rows: Sequence[EpisodeFigures]) -> list[ScoredDrive]:
     """Of each family the pass with most episodes missed, the first where none is."""
     watched = []
     for family in dict.fromkeys(row.family for row in rows):
@@ -136,6 +136,6 @@ def _telling_passes(workshop: Workshop, rows: Sequence[EpisodeFigures]) -> list[
             if row.family == family and row.delay_s is None:
                 missed[row.passed] += 1
         name = max(missed, key=lambda each: missed[each])
-        _, labels, observed = workshop.kept(ALL, name)
-        watched.append(Watched(name, labels, observed, {}))
+        _, labels, predictions = artifacts.kept(ALL, name)
+        watched.append(ScoredDrive(name, labels, predictions, {}))
     return watched

@@ -18,16 +18,18 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from ..edge.bundle import FACTS_FILE, GRAPH_INPUTS, GRAPH_OUTPUTS, MODEL_FILE, SCHEMA, TARGETS, Bundle, write_reference
+from ..edge.backends.ort import OrtBackend
+from ..edge.backends.parity import golden_values
+from ..edge.bundle import FACTS_FILE, MODEL_FILE, SCHEMA, TARGETS, Bundle
+from ..edge.ema import RunningMeans
 from ..edge.errors import InputError
 from ..edge.frame import to_grey80
+from ..edge.graph import FEATURE_MAPS, FEATURE_SIDE, GRAPH_INPUTS, GRAPH_OUTPUTS, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 from ..edge.measures import pearson
-from ..edge.memory import HALF, MEMORY_SIZE, PICTURES, SPANS_S, MemoryClock, Reference, enlarge
-from ..edge.ort_backend import OrtBackend
-from ..edge.parity import answers
+from ..edge.reference import Reference, enlarge, write_reference
 from ..edge.scorer import Scorer
 from ..training.model import Autoencoder
-from ..training.obscuration import ObscurationNet, pictures, statistics
+from ..training.obscuration import ObscurationNet, feature_maps, frame_moments
 from ..training.run import RunFolder
 from .graph import FrameGraph
 from .tensorrt_support import check_tensorrt
@@ -73,7 +75,7 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
         bundle = Bundle.load(draft)
         scorer = Scorer(bundle, OrtBackend(bundle))
         parity = check_parity(model, net, scorer, samples)
-        checked = {"target": target, "parity": asdict(parity), "answers": answers(scorer)}
+        checked = {"target": target, "parity": asdict(parity), "answers": golden_values(scorer)}
         _write_facts(draft, samples.shape[1:3], facts, reference, checked)
         out.mkdir(parents=True, exist_ok=True)
         for name in (MODEL_FILE, FACTS_FILE):
@@ -88,13 +90,13 @@ def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames
     """
     differences: list[tuple[float, float]] = []  # of the PCC, of the log odds
     reference = torch.from_numpy(enlarge(scorer.reference)).unsqueeze(0)
-    clock, memory = MemoryClock(), torch.zeros(len(SPANS_S), MEMORY_SIZE)
+    state = RunningMeans()
     scorer.restart()
     for number, frame in enumerate(frames):
         t_s = number * SAMPLES_EVERY_S
         score = scorer.score(frame, t_s)
         if score.status in ("dark", "flat"):
-            clock.restart()  # as the scorer does: these have no PCC on either side
+            state.restart()  # as the scorer does: these have no PCC on either side
             continue
         if score.pcc is None or score.logits is None:
             raise InputError(f"the exported graph fails on a training frame: {score.detail}; train the run again")
@@ -102,8 +104,11 @@ def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames
         image = torch.from_numpy(grey)[None, None]
         with torch.no_grad():
             reconstruction = model(image)[0, 0].numpy()
-            memory = memory + torch.from_numpy(clock.shares(t_s))[:, None] * (statistics(image) - memory)
-            logits = net(pictures(memory.unsqueeze(0)), reference)[0].numpy()
+            weights = torch.from_numpy(state.weights(t_s))[:, None]
+            running_means = torch.from_numpy(state.means)
+            running_means = running_means + weights * (frame_moments(image) - running_means)
+            state.means = running_means.numpy()
+            logits = net(feature_maps(running_means.unsqueeze(0)), reference)[0].numpy()
         pcc = pearson(grey, reconstruction)
         differences.append((abs(score.pcc - pcc), float(np.abs(score.logits - logits).max())))
     if not differences:
@@ -131,9 +136,9 @@ def _write_model(
             graph,
             (
                 torch.zeros(height, width, 3, dtype=torch.uint8),
-                torch.zeros(len(SPANS_S), MEMORY_SIZE),
-                torch.ones(len(SPANS_S)),
-                torch.ones(2, PICTURES, HALF, HALF),
+                torch.zeros(len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE),
+                torch.ones(len(TIME_CONSTANTS_S)),
+                torch.ones(2, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
             ),
             path,
             opset_version=OPSET,
@@ -155,7 +160,7 @@ def _write_facts(
         "schema": SCHEMA,
         "model": {"file": MODEL_FILE, "sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)},
         "input": {"height": size[0], "width": size[1], "channels": 3, "dtype": "uint8"},
-        "spans_s": list(SPANS_S),
+        "spans_s": list(TIME_CONSTANTS_S),
         "reference": write_reference(reference),
         "training": {name: facts[name] for name in ("settings", "frames", "data_fingerprint", "versions")},
         "parity": {},

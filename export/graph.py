@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..edge.frame import LUMA_HALF, LUMA_SCALE, LUMA_WEIGHTS, SIZE, area_matrix
-from ..edge.memory import MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE
+from ..edge.graph import FEATURE_MAPS, GRID_SIDE, REFERENCE_SIDE, RUNNING_MEANS_SIZE
 from ..training.model import Autoencoder
-from ..training.obscuration import ObscurationNet, change, coarse, pictures, statistics
+from ..training.obscuration import ObscurationNet, change, coarse_maps, feature_maps, frame_moments
 
 
 class FrameGraph(nn.Module):
@@ -34,7 +34,9 @@ class FrameGraph(nn.Module):
         self.register_buffer("columns", _area_block(width).t().contiguous() / 255)  # [W / g, 80 / g]
         self.register_buffer("luma", torch.tensor([LUMA_WEIGHTS], dtype=torch.float32) / LUMA_SCALE)  # [1, 3]
 
-    def forward(self, frame: Tensor, memory: Tensor, shares: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, frame: Tensor, running_means: Tensor, ema_weights: Tensor, reference: Tensor
+    ) -> tuple[Tensor, ...]:
         """uint8 [H, W, 3], memory [2, 17600], the frame's weights in it [2] and the enlarged reference
         [2, 20, 40, 40] to pcc [], brightness [] and contrast [] (mean and spread of the grey, 0…1), motion [] (mean
         change within the short span, 0…1), logits [20, 20], coarse pictures [20, 10, 10], and the memory with this
@@ -47,13 +49,15 @@ class FrameGraph(nn.Module):
         contrast = varied.square().mean().sqrt()
         norm = contrast * varied_again.square().mean().sqrt()
         pcc = (varied * varied_again).mean() / norm.clamp_min(1e-12)  # eq. 2, sharing its terms with the contrast
-        measured = statistics(grey).reshape(1, MEMORY_SIZE)  # said, as below: the exporter loses it where it pads
-        remembered = memory + shares.reshape(2, 1) * (measured - memory)
+        measured = frame_moments(grey).reshape(
+            1, RUNNING_MEANS_SIZE
+        )  # said, as below: the exporter loses it where it pads
+        remembered = running_means + ema_weights.reshape(2, 1) * (measured - running_means)
         spans = remembered.unsqueeze(0)
         motion = change(spans)[0].mean()
-        seen = pictures(spans)  # [1, 20, 40, 40]
-        logits = self.net(seen, reference.unsqueeze(0)).reshape(PLACES, PLACES)
-        shown = coarse(seen).reshape(PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+        seen = feature_maps(spans)  # [1, 20, 40, 40]
+        logits = self.net(seen, reference.unsqueeze(0)).reshape(GRID_SIDE, GRID_SIDE)
+        shown = coarse_maps(seen).reshape(FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE)
         return pcc, brightness, contrast, motion, logits, shown, remembered
 
     def to_grey80(self, frame: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .beads import Beads
-from .course import State
 from .drop import FrontDrop
 from .film import Film
 from .grid import Floats, blend, check_frame, covered, mirror
 from .mud import Mud
 from .spatter import Spatter
+from .time_profile import State
 
 SOFT_END = 0.35  # of the fault's width: how it fades out where it is moved and the frame it was made for ends
 

@@ -9,16 +9,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..edge.backends import open_scorer
 from ..edge.bundle import Bundle
 from ..edge.monitor import Reading
-from ..edge.scorer import Scorer
-from .calibrating import Calibrating
+from .calibration_control import Calibrating
 from .config import LensConfig
-from .event_keeper import Change, EventKeeper, Origin
-from .event_log import PICTURES_MB, EventLog
-from .event_pictures import Pictures
-from .events import software_versions
-from .newest import NewestSlot
+from .events.event import software_versions
+from .events.log import PICTURES_MB, EventLog
+from .events.snapshots import Snapshot
+from .events.tracker import Change, EventContext, EventTracker
+from .newest_slot import NewestSlot
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,14 @@ class MLEAnomalyPart:
         false_alarms_per_hour: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        scorer = Scorer(Bundle.load(bundle))
+        scorer = open_scorer(Bundle.load(bundle))
         self._clock = clock
         self._log = EventLog(event_log, pictures_mb=pictures_mb)
         self._calibrating = Calibrating(scorer, calibration, false_alarms_per_hour, self._log.next_event_id)
-        origin = Origin(uuid.uuid4().hex, scorer.bundle.sha256, self._calibrating.calibrated_at, software_versions())
-        self._events = EventKeeper(origin, action)
+        origin = EventContext(
+            uuid.uuid4().hex, scorer.bundle.sha256, self._calibrating.calibrated_at, software_versions()
+        )
+        self._events = EventTracker(origin, action)
         self._slot: NewestSlot[tuple[Any, float]] = NewestSlot()
         self._worker_gone = threading.Event()
         self._worker_gone.set()
@@ -128,7 +130,7 @@ class MLEAnomalyPart:
             reading = self._calibrating.watch(frame, t_s)
             self._events.origin.calibrated_at = self._calibrating.calibrated_at
             for change in self._events.follow(reading, datetime.now(timezone.utc)):
-                self._log.write(change.event, _pictures(change, reading, frame))
+                self._log.write(change.event, _snapshots(change, reading, frame))
         except Exception as error:  # noqa: BLE001 a part that raises stops the car
             self._complain(f"{type(error).__name__}: {error}", t_s)
             return (None, self._events.event_id > 0, 0.0, self._events.event_id, "error")
@@ -146,8 +148,8 @@ class MLEAnomalyPart:
             logger.warning("lens monitor: %s", text)
 
 
-def _pictures(change: Change, reading: Reading, frame: Any) -> Pictures | None:
+def _snapshots(change: Change, reading: Reading, frame: Any) -> Snapshot | None:
     """What is to be kept of this moment; the frame as a copy: others draw into the camera's array, the log is later."""
-    if change.pictures is None or reading.evidence.map is None:
+    if change.snapshot is None or reading.evidence.map is None:
         return None
-    return Pictures(frame.copy(), reading.evidence.map, change.pictures)
+    return Snapshot(frame.copy(), reading.evidence.map, change.snapshot)

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge import Bundle, Monitor, Scorer
-from mle_uvad.edge.made_up import made_up_frames
+from mle_uvad.edge import Bundle, Monitor
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.backends.synthetic_frames import synthetic_frames
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 HZ = 10.0  # an emulated frame takes a sixth of a second
 CLEAN_S = 40.0  # of the calibration
@@ -33,7 +34,7 @@ KNOWN_BY = ("id", "state", "worst_level", "duration_s", "frames", "cause", "clea
 def drive() -> list[Any]:
     """Frames [120, 160, 3] with a clear lens, with a blurred place on it, and clear again."""
     half = round(max(CLEAR_S + WIPED_S, OBSCURED_S) * HZ)
-    clear, obscured = np.split(np.stack(made_up_frames(120, 160, 2 * half)), 2)
+    clear, obscured = np.split(np.stack(synthetic_frames(120, 160, 2 * half)), 2)
     before = round(CLEAR_S * HZ)
     return [*clear[:before], *obscured[: round(OBSCURED_S * HZ)], *clear[before:]]
 
@@ -43,15 +44,15 @@ def calibrate(bundle: Path, calibration: Path) -> None:
     import hand_made
 
     count = round(CLEAN_S * HZ)
-    hand_made.calibrate(Bundle.load(bundle), made_up_frames(120, 160, 2 * count)[:count], HZ).save(calibration)
+    hand_made.calibrate(Bundle.load(bundle), synthetic_frames(120, 160, 2 * count)[:count], HZ).save(calibration)
 
 
 def run(bundle: Path, calibration: Path) -> dict[str, Any]:
     """What the monitor says of each frame, what the part puts out, and the events that are in its log."""
     began_s, frames, now = time.perf_counter(), drive(), [0.0]
-    scorer = Scorer(Bundle.load(bundle))
-    monitor = Monitor(scorer, Calibration.load_for(calibration, scorer.bundle, scorer.backend.name).limits)
-    readings = [monitor.watch(frame, number / HZ) for number, frame in enumerate(frames)]
+    scorer = open_scorer(Bundle.load(bundle))
+    monitor = Monitor(scorer, Calibration.load_for(calibration, scorer.bundle, scorer.backend.name).thresholds)
+    readings = [monitor.update(frame, number / HZ) for number, frame in enumerate(frames)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "lens_events.db"
         part, outputs = MLEAnomalyPart(bundle, calibration, log, clock=lambda: now[0]), []

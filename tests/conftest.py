@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge import backend as backend_module
-from mle_uvad.edge import cuda as cuda_module
+from mle_uvad.edge import backends as backend_module
+from mle_uvad.edge.backends import cuda as cuda_module
 from mle_uvad.edge.bundle import FACTS_FILE, Bundle
 
 Frame = NDArray[np.uint8]

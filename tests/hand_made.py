@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.calibration.rules import clean_limits
+from mle_uvad.calibration.rules import clean_thresholds
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.memory import PICTURES, REFERENCE_SIDE, Reference, make_reference
-from mle_uvad.edge.scorer import FrameScore, Scorer
+from mle_uvad.edge.graph import FEATURE_MAPS, REFERENCE_SIDE
+from mle_uvad.edge.reference import Reference, make_reference
+from mle_uvad.edge.scorer import FrameScore
 
 Frame = NDArray[np.uint8]
 FINEST_EDGES = 2  # the picture behind the mean and the change
@@ -26,8 +28,8 @@ def moving_frames(count: int, seed: int = 0) -> list[Frame]:
     rng = np.random.default_rng(seed)
     scene = np.zeros((240, 640, 3), np.float32)
     for cell in (4, 12, 40):  # texture of three sizes
-        coarse = rng.normal(0, 22, (240 // cell + 2, 640 // cell + 2, 3)).astype(np.float32)
-        scene += np.kron(coarse, np.ones((cell, cell, 1), np.float32))[:240, :640]
+        coarse_maps = rng.normal(0, 22, (240 // cell + 2, 640 // cell + 2, 3)).astype(np.float32)
+        scene += np.kron(coarse_maps, np.ones((cell, cell, 1), np.float32))[:240, :640]
     frames = []
     for number in range(count):
         left, top = (3 * number) % 480, (2 * number) % 120
@@ -52,10 +54,10 @@ def finish_run(folder: Path, settings: Any, samples: Frame, model: Any = None, n
     run = RunFolder(folder)
     run.start(settings, cache, [])
     run.finish(make_model(settings) if model is None else model)
-    reference = torch.tensor([0.5, 0.1]).reshape(2, 1, 1, 1).expand(2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
+    reference = torch.tensor([0.5, 0.1]).reshape(2, 1, 1, 1).expand(2, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE)
     if net is None:
         net = ObscurationNet(settings.width)
-        net.silence()
+        net.zero_init_head()
     run.finish_obscuration(net, reference, [])
     return run
 
@@ -72,31 +74,31 @@ def sees_blur(net: Any) -> Any:
         for layer in net.modules():
             if isinstance(layer, torch.nn.Conv2d):
                 layer.weight.zero_()
-        net.silence()
-        net.mix[0].weight[0, PICTURES + FINEST_EDGES] = -1
-        for convolution in (net.enter[0], net.fine[0], net.answer[0][0]):
+        net.zero_init_head()
+        net.mix[0].weight[0, FEATURE_MAPS + FINEST_EDGES] = -1
+        for convolution in (net.enter[0], net.fine[0], net.head[0][0]):
             convolution.weight[first] = 1
         net.join[0].weight[0, 0] = 1
-        net.answer[1].weight[0, 0] = 4
+        net.head[1].weight[0, 0] = 4
     return net
 
 
 def calibrate(bundle: Bundle, frames: list[Frame], hz: float) -> Calibration:
     """The limits of a clean drive, by the rule `clean`, without a tub."""
 
-    def settled(reference: Reference) -> list[tuple[float, FrameScore]]:
-        scorer = Scorer(bundle)
+    def warmed_up(reference: Reference) -> list[tuple[float, FrameScore]]:
+        scorer = open_scorer(bundle)
         scorer.reference = reference
         scores = [(number / hz, scorer.score(frame, number / hz)) for number, frame in enumerate(frames)]
-        return [(t_s, score) for t_s, score in scores if score.settled]
+        return [(t_s, score) for t_s, score in scores if score.warmed_up]
 
-    reference = make_reference(np.stack([score.pictures for _, score in settled(bundle.reference)]))
-    times_s, scores = zip(*settled(reference), strict=True)
+    reference = make_reference(np.stack([score.feature_maps for _, score in warmed_up(bundle.reference)]))
+    times_s, scores = zip(*warmed_up(reference), strict=True)
     pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
-    limits, maxima = clean_limits(pccs, logits, np.array(times_s), reference, 1.0)
+    thresholds, maxima = clean_thresholds(pccs, logits, np.array(times_s), reference, 1.0)
     now, size = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat(), (bundle.height, bundle.width)
     return Calibration(
-        limits, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", "rgb", *size, now
+        thresholds, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", "rgb", *size, now
     )
 
 

@@ -9,8 +9,8 @@ from mle_uvad.edge.alarm import AlarmState
 from mle_uvad.edge.evidence import EvidenceState
 from mle_uvad.edge.monitor import Reading
 from mle_uvad.edge.scorer import FrameScore
-from mle_uvad.parts.event_pictures import Names, Pictures
-from mle_uvad.parts.events import Event
+from mle_uvad.parts.events.event import Event
+from mle_uvad.parts.events.snapshots import Snapshot, SnapshotPaths
 
 EVENT = Event(
     id=1,
@@ -40,15 +40,15 @@ EVENT = Event(
 
 def ended(number: int, **changes: Any) -> Event:
     """An event that ended, with the names of its own pictures."""
-    names = Names.of(number)
+    names = SnapshotPaths.of(number)
     known = {"state": "ended", "level": "OK", "duration_s": 2.5, "picture": names.picture, "heat_map": names.heat_map}
     return replace(EVENT, id=number, **(known | changes))
 
 
-def pictures(number: int, side: int = 32, moment: str = "") -> Pictures:
+def snapshot(number: int, side: int = 32, moment: str = "") -> Snapshot:
     """Noise, which no JPEG makes small: some 3 kB."""
     frame = np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)
-    return Pictures(frame, np.eye(20, dtype=np.float32), Names.of(number, moment))
+    return Snapshot(frame, np.eye(20, dtype=np.float32), SnapshotPaths.of(number, moment))
 
 
 def places(rows: slice = slice(0, 5), columns: slice = slice(0, 5)) -> np.ndarray:

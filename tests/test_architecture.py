@@ -30,9 +30,9 @@ ARROWS = {
 FOLDERS = sorted(ARROWS)
 ON_THE_CAR = ("edge", "calibration", "parts")  # with numpy and Pillow alone
 RUNTIMES = {
-    "edge/ort_backend.py": {"onnxruntime"},
-    "edge/trt_backend.py": {"tensorrt"},
-    "edge/trt_engine.py": {"tensorrt"},
+    "edge/backends/ort.py": {"onnxruntime"},
+    "edge/backends/trt.py": {"tensorrt"},
+    "edge/backends/trt_engine.py": {"tensorrt"},
     "parts/luma_camera.py": {"libcamera", "picamera2"},
 }
 WORKSHOP = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "safetensors"}
@@ -100,7 +100,7 @@ def test_arrows_point_one_way(folder: str) -> None:
 
 def test_the_arrows_are_seen_at_all() -> None:
     assert ("export/bundle.py", "edge") in edges_of("export")
-    assert ("evaluation/drives.py", "optics") in edges_of("evaluation")
+    assert ("evaluation/simulation/drives.py", "optics") in edges_of("evaluation")
     assert len(set().union(*map(edges_of, FOLDERS))) > 15
     assert ("onnxruntime",) in set(imported(REPOSITORY / "edge" / "ort_backend.py"))
     # Imports inside functions count too.
@@ -164,7 +164,7 @@ from mle_uvad.edge import Bundle, Monitor, Scorer
 
 bundle = Bundle.load(sys.argv[1])
 frame = np.random.default_rng(0).integers(0, 256, (bundle.height, bundle.width, 3), dtype=np.uint8)
-reading = Monitor(Scorer(bundle), None).watch(frame, 0.0)
+reading = Monitor(open_scorer(bundle), None).update(frame, 0.0)
 assert reading.alarm.status == "uncalibrated", reading
 print(*sorted(sys.modules))
 """
@@ -182,7 +182,7 @@ def test_scoring_a_frame_loads_nothing_of_the_workshop(bundle: Bundle, tmp_path:
     )
     assert ran.returncode == 0, ran.stderr
     loaded = set(ran.stdout.split())
-    assert {"mle_uvad.parts", "mle_uvad.edge.ort_backend", "onnxruntime"} <= loaded
+    assert {"mle_uvad.parts", "mle_uvad.edge.backends.ort", "onnxruntime"} <= loaded
     assert loaded.isdisjoint(WORKSHOP)
 
 

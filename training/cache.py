@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..edge.atomic_write import atomic_write
+from ..edge.driving import GAP_S
 from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80
-from ..edge.memory import GAP_S
-from ..edge.tub import BadImageError, Record, Skipped, Tub, read_image
-from ..edge.whole_file import replacing
+from ..edge.tubs.tub import BadImageError, Record, Skipped, Tub, read_image
 
 FRAME_BYTES = SIZE * SIZE
 FRAMES_MIN = 64  # fewer cannot train anything
@@ -57,14 +57,14 @@ class FrameCache:
         Raises InputError for a shard that was cut meanwhile, OSError for one that is gone.
         """
         taken = np.empty((len(numbers), SIZE, SIZE), np.uint8)
-        places = np.searchsorted(self.firsts, numbers, side="right") - 1  # passes over shards without a frame
+        cells = np.searchsorted(self.firsts, numbers, side="right") - 1  # passes over shards without a frame
         # Plain reads: a memory map is slower here, and keeps the pages that it read resident.
-        for place in np.unique(places):
-            with self.shards[place].open("rb", buffering=0) as file:
-                for row in np.flatnonzero(places == place):
-                    file.seek(int(numbers[row] - self.firsts[place]) * FRAME_BYTES)
+        for cell in np.unique(cells):
+            with self.shards[cell].open("rb", buffering=0) as file:
+                for row in np.flatnonzero(cells == cell):
+                    file.seek(int(numbers[row] - self.firsts[cell]) * FRAME_BYTES)
                     if file.readinto(taken[row]) != FRAME_BYTES:
-                        raise InputError(f"{self.shards[place]} was cut; give the same command again")
+                        raise InputError(f"{self.shards[cell]} was cut; give the same command again")
         return taken
 
 
@@ -170,7 +170,7 @@ def _decode(missing: dict[Path, list[Record]], progress: Progress) -> dict[Path,
     # Decoding and the area average leave the interpreter lock: threads use all cores.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for shard, records in missing.items():
-            with replacing(shard) as draft, draft.open("wb") as file:
+            with atomic_write(shard) as draft, draft.open("wb") as file:
                 for start in range(0, len(records), CHUNK_FRAMES):
                     chunk = records[start : start + CHUNK_FRAMES]
                     for number, outcome in enumerate(pool.map(_grey_bytes, chunk), start):
@@ -180,7 +180,7 @@ def _decode(missing: dict[Path, list[Record]], progress: Progress) -> dict[Path,
                             file.write(outcome)
                     done += len(chunk)
                     progress(done, total)
-            with replacing(_sidecar(shard)) as draft:
+            with atomic_write(_sidecar(shard)) as draft:
                 draft.write_text(json.dumps({number: asdict(skip) for number, skip in skipped[shard].items()}))
     return skipped
 

@@ -61,7 +61,7 @@ class Faults:
     transmission: Tensor  # [B, 80, 80]
     light: Tensor  # [B, 80, 80], grey levels 0…1
     blur: Tensor  # [B] pixels
-    bend: Tensor  # [B, 80, 80, 2] pixels, x and y
+    displacement_field: Tensor  # [B, 80, 80, 2] pixels, x and y
 
     def render(self, scenes: Tensor, strength: Tensor) -> Tensor:
         """Grey frames [B, K, 80, 80] seen through them, each at a strength [B, K] of 0…1."""
@@ -69,7 +69,7 @@ class Faults:
         blurred = _inside(smooth(padded, self.blur))
         centres = (torch.arange(SIZE) + 0.5) / SIZE * 2 - 1
         y, x = torch.meshgrid(centres, centres, indexing="ij")
-        where = torch.stack([x, y], -1) + self.bend * (2 / SIZE)
+        where = torch.stack([x, y], -1) + self.displacement_field * (2 / SIZE)
         bent = F.grid_sample(blurred, where, padding_mode="reflection", align_corners=False)
         opacity = self.opacity.unsqueeze(1) * strength[..., None, None]
         return scenes + opacity * (self.transmission.unsqueeze(1) * bent + self.light.unsqueeze(1) - scenes)
@@ -88,8 +88,10 @@ def random_faults(generator: torch.Generator, kinds: list[str]) -> Faults:
     clear = is_drop | (small & draw.chance(0.45))  # water; the others are dirt, which adds its own light
     blur = torch.where(film, draw.scale(0.6, 4), draw.scale(0.7, 8))
     blur = torch.where((small | _among(kinds, "mud")) & draw.chance(0.4), torch.tensor(0.05), blur)
-    push = torch.where(is_drop, draw.scale(1, 14), torch.where(small & draw.chance(0.6), draw.scale(0.5, 10), 0.0))
-    bend = _slopes(height) * (push * torch.where(draw.chance(0.8), 1.0, -1.0)).view(-1, 1, 1, 1)
+    displacement = torch.where(
+        is_drop, draw.scale(1, 14), torch.where(small & draw.chance(0.6), draw.scale(0.5, 10), 0.0)
+    )
+    displacement_field = _slopes(height) * (displacement * torch.where(draw.chance(0.8), 1.0, -1.0)).view(-1, 1, 1, 1)
     texture = draw.noise(draw.scale(0.6, 8)) * torch.where(draw.chance(0.6), draw.between(0, 0.4), 0.0).view(-1, 1, 1)
     through = torch.where(
         clear, draw.between(0.8, 1.08), torch.where(film, draw.between(0.35, 0.95), draw.between(0, 0.85))
@@ -100,7 +102,9 @@ def random_faults(generator: torch.Generator, kinds: list[str]) -> Faults:
     rim = torch.where(_among(kinds, "beads") | anything, draw.between(-0.2, 0.6), 0.0).view(-1, 1, 1)
     transmission = transmission * (1 - rim * 4 * mask * (1 - mask))
     opacity = mask * torch.where(draw.chance(0.3), draw.between(0.4, 1), 1.0).view(-1, 1, 1)
-    return Faults(_inside(mask), _inside(opacity), _inside(transmission), _inside(share * colour), blur, bend)
+    return Faults(
+        _inside(mask), _inside(opacity), _inside(transmission), _inside(share * colour), blur, displacement_field
+    )
 
 
 def smooth(fields: Tensor, width: Tensor, width_x: Tensor | None = None) -> Tensor:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..edge.errors import InputError
-from ..edge.memory import HALF, PICTURES, PLACES, enlarge, make_reference
+from ..edge.graph import FEATURE_MAPS, FEATURE_SIDE, GRID_SIDE
+from ..edge.reference import enlarge, make_reference
 from .cache import FrameCache
 from .faults import KINDS
-from .obscuration import ObscurationNet, coarse
+from .obscuration import ObscurationNet, coarse_maps
 from .settings import TrainSettings
 from .windows import WindowSampler
 
@@ -42,7 +43,7 @@ class PassMetrics:
     seconds: float  # since the first window was rendered
 
 
-class FitWatcher(Protocol):
+class FitCallback(Protocol):
     """Who is told how it goes."""
 
     def rendered(self, done: int, total: int) -> None:
@@ -56,19 +57,19 @@ class FitWatcher(Protocol):
 
 
 @dataclass(frozen=True)
-class Pool:
+class WindowDataset:
     """Rendered windows as bytes."""
 
-    pictures: Tensor  # uint8 [N, 20, 40, 40]
+    feature_maps: Tensor  # uint8 [N, 20, 40, 40]
     target: Tensor  # uint8 [N, 20, 20]
 
     def take(self, numbers: Tensor, device: str) -> tuple[Tensor, Tensor]:
         """Pictures and targets of these windows, float32."""
-        return self.pictures[numbers].to(device).float() / LEVELS, self.target[numbers].to(device).float() / 255
+        return self.feature_maps[numbers].to(device).float() / LEVELS, self.target[numbers].to(device).float() / 255
 
 
 def fit_obscuration(
-    cache: FrameCache, settings: TrainSettings, device: str, watcher: FitWatcher
+    cache: FrameCache, settings: TrainSettings, device: str, callback: FitCallback
 ) -> tuple[ObscurationNet, Tensor, list[PassMetrics]]:
     """The trained network, the reference [2, 20, 10, 10] of the drives it saw, and how it went.
 
@@ -83,9 +84,9 @@ def fit_obscuration(
     seen = _as_recorded(sampler, len(cache))
     reference = torch.from_numpy(make_reference(seen))
     if not settings.windows:
-        net.silence()
+        net.zero_init_head()
         return net.eval(), reference, []
-    pool = _render(sampler, settings.windows + HELD_BACK, watcher)
+    pool = _render(sampler, settings.windows + HELD_BACK, callback)
     order = torch.Generator().manual_seed(settings.seed)
     steps = max(1, settings.windows // BATCH)  # a last batch that is short is left out, unless it is the only one
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
@@ -106,9 +107,9 @@ def fit_obscuration(
             loss.backward()
             optimizer.step()
             cycle.step()
-            watcher.fitted(((epoch - 1) * steps + step) * BATCH, settings.passes * steps * BATCH)
+            callback.fitted(((epoch - 1) * steps + step) * BATCH, settings.passes * steps * BATCH)
         metrics.append(_measure(net, pool, shown[:1], epoch, started_s))
-        watcher.passed(metrics[-1])
+        callback.passed(metrics[-1])
     return net.eval(), reference, metrics
 
 
@@ -116,7 +117,7 @@ def _as_recorded(sampler: WindowSampler, frames: int) -> NDArray[np.float32]:
     """Coarse pictures [1152, 20, 10, 10] of windows as they were recorded, spread over the drives in their order."""
     newest = np.linspace(0, frames - 1, REFERENCE_WINDOWS).astype(int)
     parts = np.split(newest, REFERENCE_WINDOWS // BATCH)
-    return torch.cat([coarse(sampler.plain(part)) for part in parts]).numpy()
+    return torch.cat([coarse_maps(sampler.plain(part)) for part in parts]).numpy()
 
 
 def _references(seen: NDArray[np.float32], seed: int) -> Tensor:
@@ -134,17 +135,17 @@ def _references(seen: NDArray[np.float32], seed: int) -> Tensor:
     return torch.from_numpy(enlarge(np.stack(references)))
 
 
-def _render(sampler: WindowSampler, count: int, watcher: FitWatcher) -> Pool:
-    pool = Pool(
-        torch.empty(count, PICTURES, HALF, HALF, dtype=torch.uint8),
-        torch.empty(count, PLACES, PLACES, dtype=torch.uint8),
+def _render(sampler: WindowSampler, count: int, callback: FitCallback) -> WindowDataset:
+    pool = WindowDataset(
+        torch.empty(count, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE, dtype=torch.uint8),
+        torch.empty(count, GRID_SIDE, GRID_SIDE, dtype=torch.uint8),
     )
     for start in range(0, count, BATCH):
         batch = sampler.rendered(min(BATCH, count - start))
         where = slice(start, start + len(batch.target))
-        pool.pictures[where] = (batch.pictures * LEVELS).round().clamp(0, 255).byte()
+        pool.feature_maps[where] = (batch.feature_maps * LEVELS).round().clamp(0, 255).byte()
         pool.target[where] = (batch.target * 255).round().byte()
-        watcher.rendered(where.stop, count)
+        callback.rendered(where.stop, count)
     return pool
 
 
@@ -164,7 +165,7 @@ def _loss(net: ObscurationNet, seen: Tensor, target: Tensor, reference: Tensor, 
     """Cross-entropy of every place, and of the frame by its worst places."""
     # A network that leans on the drive it knows would call every new wall a drop.
     known = (torch.rand(len(seen), generator=generator) >= UNKNOWN_SHARE).to(seen.device)
-    logits = net.judge(seen, net.deviation(seen, reference) * known.view(-1, 1, 1, 1))
+    logits = net.forward_head(seen, net.deviation(seen, reference) * known.view(-1, 1, 1, 1))
     faulty = (target.flatten(1).mean(1) > VISIBLE_COVERAGE).float()
     whole = F.binary_cross_entropy_with_logits(_worst(logits), faulty)
     return F.binary_cross_entropy_with_logits(logits, target) + WORST_WEIGHT * whole
@@ -175,7 +176,7 @@ def _worst(logits: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _measure(net: ObscurationNet, pool: Pool, reference: Tensor, epoch: int, started_s: float) -> PassMetrics:
+def _measure(net: ObscurationNet, pool: WindowDataset, reference: Tensor, epoch: int, started_s: float) -> PassMetrics:
     net.eval()
     parts = [pool.take(some, str(reference.device)) for some in torch.arange(HELD_BACK).split(BATCH)]
     logits = torch.cat([net(seen, reference) for seen, _ in parts])

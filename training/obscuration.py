@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..edge.frame import SIZE
-from ..edge.memory import HALF, PICTURES, REFERENCE_SIDE, STATISTICS
+from ..edge.graph import FEATURE_MAPS, FEATURE_SIDE, MOMENT_MAPS, REFERENCE_SIDE
 
 FLOOR = 0.004  # grey levels, 0…1: weaker edges and changes are noise
 LOG_SCALE = 1 / 5.6  # the logarithm of the floor is −5.5: pictures lie in 0…1.2
@@ -35,35 +35,35 @@ POOLED_CURVATURE, POOLED_EDGES = (
 )
 
 
-def statistics(grey: Tensor) -> Tensor:
+def frame_moments(grey: Tensor) -> Tensor:
     """Grey frames [B, 1, 80, 80] in 0…1 to [B, 17600]: the frame, then its energies on [7, 40, 40]."""
     parts = grey, _pool(grey * grey), _pooled_edges(grey, POOLED_EDGES), _edges(_pool(grey), EDGES)
     return torch.cat([part.flatten(1) for part in parts], 1)
 
 
-def change(memory: Tensor) -> Tensor:
+def change(running_means: Tensor) -> Tensor:
     """Averaged statistics [B, 2, 17600] to the spread over time of each place, [2 B, 1, 40, 40] in grey levels, 0…1."""
-    mean, energy, _ = _parts(memory)
+    mean, energy, _ = _parts(running_means)
     return (energy - _pool(mean * mean)).clamp_min(0).sqrt()
 
 
-def pictures(memory: Tensor) -> Tensor:
+def feature_maps(running_means: Tensor) -> Tensor:
     """Averaged statistics [B, 2, 17600], a row a time span, to pictures [B, 20, 40, 40] in 0…1.2.
 
     Of each span ten: mean, change, edges on two scales, and the edges of the mean.
     """
-    mean, _, edges = _parts(memory)
+    mean, _, edges = _parts(running_means)
     half = _pool(mean)
     # What stands still keeps its edges in the mean; what moves leaves none there but plenty in the energies.
     standing = [_pooled_edges(mean, POOLED_CURVATURE), _edges(half, CURVATURE)]
-    energetic = torch.cat([change(memory), edges, *standing], 1)  # [2 B, 9, 40, 40]
+    energetic = torch.cat([change(running_means), edges, *standing], 1)  # [2 B, 9, 40, 40]
     seen = torch.cat([half, 1 + (energetic + FLOOR).log() * LOG_SCALE], 1)
-    return seen.reshape(-1, PICTURES, HALF, HALF)
+    return seen.reshape(-1, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE)
 
 
-def coarse(seen: Tensor) -> Tensor:
+def coarse_maps(seen: Tensor) -> Tensor:
     """Pictures [B, 20, 40, 40] on the grid of a reference, [B, 20, 10, 10]."""
-    return F.avg_pool2d(seen, HALF // REFERENCE_SIDE)
+    return F.avg_pool2d(seen, FEATURE_SIDE // REFERENCE_SIDE)
 
 
 class ObscurationNet(nn.Module):
@@ -72,22 +72,22 @@ class ObscurationNet(nn.Module):
     def __init__(self, width: str = "medium") -> None:
         super().__init__()
         point, first, fine, middle, low = CHANNELS[width]
-        self.scale = nn.BatchNorm2d(PICTURES)
-        self.mix = _block(2 * PICTURES, point, kernel=1)
+        self.scale = nn.BatchNorm2d(FEATURE_MAPS)
+        self.mix = _block(2 * FEATURE_MAPS, point, kernel=1)
         self.enter = _block(point, first, stride=2)  # [20, 20]
         self.fine = _block(first, fine)
         self.middle = nn.Sequential(_block(fine, middle, stride=2), _block(middle, middle))  # [10, 10]
         self.low = nn.Sequential(_block(middle, low, stride=2), _block(low, low))  # [5, 5]
         self.join = _block(fine + middle + low, fine, kernel=1)
-        self.answer = nn.Sequential(_block(fine, fine), nn.Conv2d(fine, 1, 1))
+        self.head = nn.Sequential(_block(fine, fine), nn.Conv2d(fine, 1, 1))
 
     def forward(self, seen: Tensor, reference: Tensor) -> Tensor:
         """Pictures [B, 20, 40, 40] and the enlarged reference [B or 1, 2, 20, 40, 40] to logits [B, 20, 20]."""
-        return self.judge(seen, self.deviation(seen, reference))
+        return self.forward_head(seen, self.deviation(seen, reference))
 
-    def silence(self) -> None:
+    def zero_init_head(self) -> None:
         """Answer 0 everywhere, whatever is seen."""
-        for parameter in self.answer[-1].parameters():
+        for parameter in self.head[-1].parameters():
             nn.init.zeros_(parameter)
 
     @staticmethod
@@ -95,13 +95,13 @@ class ObscurationNet(nn.Module):
         """How far each picture lies from the enlarged reference, [B, 20, 40, 40] in half spreads, −3…3."""
         return ((seen - reference[:, 0]) / reference[:, 1]).clamp(-DEVIATION_MAX, DEVIATION_MAX) * 0.5
 
-    def judge(self, seen: Tensor, deviation: Tensor) -> Tensor:
+    def forward_head(self, seen: Tensor, deviation: Tensor) -> Tensor:
         """Logits [B, 20, 20] from the pictures and their deviation; 0 where that is unknown."""
         fine = self.fine(self.enter(self.mix(torch.cat([self.scale(seen), deviation], 1))))
         middle = self.middle(fine)
         low = self.low(middle)
         scales = [fine, F.interpolate(middle, scale_factor=2.0), F.interpolate(low, scale_factor=4.0)]
-        return self.answer(self.join(torch.cat(scales, 1)))[:, 0]
+        return self.head(self.join(torch.cat(scales, 1)))[:, 0]
 
 
 def _block(source: int, target: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -112,11 +112,14 @@ def _block(source: int, target: int, kernel: int = 3, stride: int = 1) -> nn.Seq
     )
 
 
-def _parts(memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _parts(running_means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Averaged statistics [B, 2, 17600], the spans side by side: the mean frames [2 B, 1, 80, 80], the energies of
     their grey [2 B, 1, 40, 40] and of their edges [2 B, 6, 40, 40].
     """
-    mean, energies = memory[:, :, : SIZE * SIZE], memory[:, :, SIZE * SIZE :].reshape(-1, STATISTICS, HALF, HALF)
+    mean, energies = (
+        running_means[:, :, : SIZE * SIZE],
+        running_means[:, :, SIZE * SIZE :].reshape(-1, MOMENT_MAPS, FEATURE_SIDE, FEATURE_SIDE),
+    )
     return mean.reshape(-1, 1, SIZE, SIZE), energies[:, :1], energies[:, 1:]
 
 
@@ -131,4 +134,4 @@ def _edges(picture: Tensor, kernels: Tensor, stride: int = 1) -> Tensor:
 
 def _pooled_edges(picture: Tensor, kernels: Tensor) -> Tensor:
     """Of [B, 1, 80, 80], the edges that shifted kernels find, pooled: at half the cost of all edges and then a pool."""
-    return _edges(picture, kernels, stride=2).reshape(-1, len(kernels) // 4, 4, HALF, HALF).mean(2)
+    return _edges(picture, kernels, stride=2).reshape(-1, len(kernels) // 4, 4, FEATURE_SIDE, FEATURE_SIDE).mean(2)

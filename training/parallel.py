@@ -81,7 +81,7 @@ class Processes:
                     setattr(parent, name, _JointBatchNorm(child, self))
 
     @contextmanager
-    def first_goes_ahead(self) -> Iterator[None]:
+    def rank_zero_first(self) -> Iterator[None]:
         """The first process runs the block, then the others do: they find the files that it made."""
         if not self.first:
             dist.barrier()

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..edge.atomic_write import atomic_write, is_draft
 from ..edge.errors import InputError, first_line
-from ..edge.whole_file import is_draft, replacing
 from .cache import FrameCache
 from .fit import PassMetrics
 from .model import Autoencoder
@@ -80,7 +80,7 @@ class RunFolder:
                 "data_fingerprint": cache.fingerprint,
                 "versions": {name: version(name) for name in ("mle_uvad", "torch", "numpy")},
             }
-            with replacing(self.facts_file) as draft:
+            with atomic_write(self.facts_file) as draft:
                 draft.write_text(json.dumps(facts, indent=2))
         if not self.samples_file.exists():
             _save(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
@@ -151,7 +151,7 @@ class RunFolder:
                 state.setdefault(int(number), {})[entry] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         text = self.metrics_file.read_text() if self.metrics_file.exists() else ""
-        with replacing(self.metrics_file) as draft:
+        with atomic_write(self.metrics_file) as draft:
             draft.write_text("".join(text.splitlines(keepends=True)[:epochs_done]))
         return epochs_done
 
@@ -161,7 +161,7 @@ class RunFolder:
 
     def finish_obscuration(self, net: ObscurationNet, reference: Tensor, passes: list[PassMetrics]) -> None:
         """Write the second network: the sign of a finished run."""
-        with replacing(self.passes_file) as draft:
+        with atomic_write(self.passes_file) as draft:
             draft.write_text("".join(json.dumps(asdict(metrics)) + "\n" for metrics in passes))
         _save(self.obscuration_file, {**net.state_dict(), "reference": reference}, {})
 
@@ -210,7 +210,7 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         try:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)
         except SafetensorError as error:  # a full disk, say

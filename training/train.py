@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..edge.errors import InputError
 from ..edge.frame import SIZE
-from ..edge.tub import Tub
+from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
-from .fit import FitWatcher, fit_obscuration
+from .fit import FitCallback, fit_obscuration
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 from .parallel import Processes
@@ -28,7 +28,7 @@ ALONE = Processes()
 PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
 
 
-class Watcher(FitWatcher, Protocol):
+class TrainingCallback(FitCallback, Protocol):
     """Who is told how the training goes."""
 
     def decoded(self, done: int, total: int) -> None:
@@ -46,7 +46,7 @@ def train_tubs(
     settings: TrainSettings,
     folder: Path,
     device: str,
-    watcher: Watcher,
+    callback: TrainingCallback,
     processes: Processes = ALONE,
 ) -> FrameCache:
     """Decode the tubs, once for all runs beside `folder`, train both networks on them, and return what was read.
@@ -54,13 +54,13 @@ def train_tubs(
     Several processes share the autoencoder; the obscuration network, minutes, is left to the first.
     """
     run = RunFolder(folder)
-    with processes.first_goes_ahead():
+    with processes.rank_zero_first():
         run.require_same(settings)
-        cache = build_cache(tubs, folder.parent / CACHE_FOLDER, watcher.decoded)
+        cache = build_cache(tubs, folder.parent / CACHE_FOLDER, callback.decoded)
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
-    train(cache, settings, folder, device, watcher, processes)
+    train(cache, settings, folder, device, callback, processes)
     if processes.first and not run.obscuration_file.exists():
-        run.finish_obscuration(*fit_obscuration(cache, settings, device, watcher))
+        run.finish_obscuration(*fit_obscuration(cache, settings, device, callback))
     return cache
 
 
@@ -69,7 +69,7 @@ def train(
     settings: TrainSettings,
     folder: Path,
     device: str,
-    watcher: Watcher,
+    callback: TrainingCallback,
     processes: Processes = ALONE,
 ) -> None:
     """Train, or go on where an earlier call was interrupted. The last epoch is the result, as in the paper.
@@ -84,14 +84,14 @@ def train(
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     schedule = EntropySchedule(settings)
-    with processes.first_goes_ahead():
+    with processes.rank_zero_first():
         epochs_done = run.resume(model, optimizer, schedule)
     step = max(1, len(cache) // PROBE_FRAMES)
     probe = to_batch(cache.take(np.arange(0, len(cache), step)[:PROBE_FRAMES]), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         started_s = time.perf_counter()
-        error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, watcher, processes)
+        error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
         seconds = time.perf_counter() - started_s
         mean_pcc, latent = _probe(model, probe)
         measured = _as_measured(latent, settings)
@@ -117,7 +117,7 @@ def train(
         schedule.finish_epoch(gain, _spread(measured))
         if processes.first:
             run.save_epoch(model, optimizer, schedule, metrics)
-            watcher.epoch(metrics)
+            callback.epoch(metrics)
     if processes.first:
         run.finish(model)
 
@@ -152,7 +152,7 @@ def _train_epoch(
     schedule: EntropySchedule,
     cache: FrameCache,
     epoch: int,
-    watcher: Watcher,
+    callback: TrainingCallback,
     processes: Processes,
 ) -> tuple[float, float]:
     """One pass. Returns the mean squared error a pixel and the mean entropy of the full batches."""
@@ -195,7 +195,7 @@ def _train_epoch(
         errors += error.item() / pixels * size
         done += size
         if processes.first:
-            watcher.batch(epoch, done, count)
+            callback.batch(epoch, done, count)
     return errors / done, sum(entropies) / len(entropies)
 
 

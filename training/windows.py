@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..edge.frame import SIZE
-from ..edge.memory import PLACES, SPANS_S
+from ..edge.graph import GRID_SIDE, TIME_CONSTANTS_S
 from .cache import FrameCache
 from .faults import Draw, random_faults, smooth
-from .obscuration import pictures, statistics
+from .obscuration import feature_maps, frame_moments
 
 FRAMES = 10  # of a window
 QUICK_FRAMES = 3  # of these, drawn for the short span
@@ -34,7 +34,7 @@ FELL_WITHIN_S = 0.15
 class Windows:
     """A batch: pictures [B, 20, 40, 40] and where the lens is obscured, [B, 20, 20] in 0…1."""
 
-    pictures: Tensor
+    feature_maps: Tensor
     target: Tensor
 
 
@@ -58,8 +58,8 @@ class WindowSampler:
         faults = random_faults(self._generator, kinds)
         strength = _strength(Draw(self._generator, faulty), ages[:faulty])
         frames[:faulty] = faults.render(frames[:faulty], strength)
-        target = torch.zeros(batch, PLACES, PLACES)
-        masks = F.avg_pool2d(faults.mask.unsqueeze(1), SIZE // PLACES)[:, 0]
+        target = torch.zeros(batch, GRID_SIDE, GRID_SIDE)
+        masks = F.avg_pool2d(faults.mask.unsqueeze(1), SIZE // GRID_SIDE)[:, 0]
         target[:faulty] = masks * strength[:, :1, None]  # what the newest frame shows
         return Windows(_seen(_expose(draw, frames, ages), weights), target)
 
@@ -73,16 +73,19 @@ class WindowSampler:
         """Grey frames [B, K, 80, 80] in 0…1, newest first; their ages [B, K] in s; weights [2, B, K]."""
         clock_s, starts, batch = self._cache.clock_s, self._cache.starts, len(newest)
         ages = np.concatenate(
-            [self._ages(SPANS_S[0], QUICK_FRAMES, batch), self._ages(SPANS_S[1], FRAMES - QUICK_FRAMES, batch)],
+            [
+                self._ages(TIME_CONSTANTS_S[0], QUICK_FRAMES, batch),
+                self._ages(TIME_CONSTANTS_S[1], FRAMES - QUICK_FRAMES, batch),
+            ],
             axis=1,
         )
         ages[:, 0] = 0  # the newest frame is always among them
         ages.sort(axis=1)
         drawn = sum(
             share * np.exp(-ages / span) / span
-            for span, share in zip(SPANS_S, (QUICK_FRAMES / FRAMES, 1 - QUICK_FRAMES / FRAMES), strict=True)
+            for span, share in zip(TIME_CONSTANTS_S, (QUICK_FRAMES / FRAMES, 1 - QUICK_FRAMES / FRAMES), strict=True)
         )
-        weights = np.stack([np.exp(-ages / span) / span / drawn for span in SPANS_S])
+        weights = np.stack([np.exp(-ages / span) / span / drawn for span in TIME_CONSTANTS_S])
         weights /= weights.sum(-1, keepdims=True)
         stood_s = np.where(self._rng.random(batch) < STOOD_SHARE, self._rng.random(batch), np.inf)
         moments = clock_s[newest][:, None] - np.minimum(ages, stood_s[:, None])
@@ -90,16 +93,16 @@ class WindowSampler:
         frames = self._cache.take(numbers.ravel()).reshape(batch, FRAMES, SIZE, SIZE)
         return torch.from_numpy(frames).float() / 255, torch.tensor(ages).float(), torch.tensor(weights).float()
 
-    def _ages(self, span_s: float, count: int, batch: int) -> NDArray[np.float64]:
+    def _ages(self, time_constant_s: float, count: int, batch: int) -> NDArray[np.float64]:
         """Ages [B, count] in s, one from each of `count` equal parts of the exponential distribution."""
         share = (np.arange(count) + self._rng.random((batch, count))) / count
-        return -span_s * np.log1p(-REACH * share)
+        return -time_constant_s * np.log1p(-REACH * share)
 
 
 def _seen(frames: Tensor, weights: Tensor) -> Tensor:
     batch, count = frames.shape[:2]
-    each = statistics(frames.reshape(batch * count, 1, SIZE, SIZE)).unflatten(0, (batch, count))
-    return pictures(torch.einsum("bkn,sbk->bsn", each, weights))
+    each = frame_moments(frames.reshape(batch * count, 1, SIZE, SIZE)).unflatten(0, (batch, count))
+    return feature_maps(torch.einsum("bkn,sbk->bsn", each, weights))
 
 
 def _strength(draw: Draw, ages: Tensor) -> Tensor:

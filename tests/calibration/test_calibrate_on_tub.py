@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration, calibrate_on_tub
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.monitor import Monitor
 from mle_uvad.edge.scorer import Scorer
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.tubs.tub import Tub
 
 Frame = NDArray[np.uint8]
 MakeTub = Callable[..., Path]
@@ -27,7 +28,7 @@ COUNT = 320  # 40 s
 def scorer(bundle: Bundle) -> Scorer:
     if (bundle.height, bundle.width) != (120, 160):
         pytest.skip(f"the drives of these tests are 160x120, the bundle given takes {bundle.width}x{bundle.height}")
-    return Scorer(bundle)
+    return open_scorer(bundle)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,12 @@ def test_a_clean_drive_becomes_a_calibration_under_which_it_is_clear(
     assert calibration.created_at == "2026-01-02T03:04:05+00:00"
     assert calibration.mismatch(scorer.bundle, scorer.backend.name) == ""
     calibration.save(tmp_path / "calibration.json")
-    monitor = Monitor(scorer, Calibration.load(tmp_path / "calibration.json").limits)
-    readings = [monitor.watch(frame, record.timestamp_ms / 1000) for record, frame in Tub(folder).frames()]
+    monitor = Monitor(scorer, Calibration.load(tmp_path / "calibration.json").thresholds)
+    readings = [monitor.update(frame, record.timestamp_ms / 1000) for record, frame in Tub(folder).frames()]
     assert not any(reading.alarm.obscured for reading in readings)
     # The same scene through a smear: every place has lost its edges, and the scene still moves.
     dull = [(frame // 6 + 100).astype(np.uint8) for frame in clean_frames[:80]]
-    covered = [monitor.watch(frame, readings[-1].t_s + (i + 1) / HZ) for i, frame in enumerate(dull)]
+    covered = [monitor.update(frame, readings[-1].t_s + (i + 1) / HZ) for i, frame in enumerate(dull)]
     assert covered[-1].alarm.obscured
     assert covered[-1].evidence.coverage > 0.5
 
@@ -83,17 +84,17 @@ def test_a_clean_drive_becomes_a_calibration_under_which_it_is_clear(
 def test_the_papers_rule_needs_no_rate(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
     calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="paper")
     assert (calibration.rule, calibration.false_alarms_per_hour) == ("paper", None)
-    assert calibration.limits.pcc[2] == 1.0
-    assert calibration.limits.averaging_s == 0
+    assert calibration.thresholds.pcc[2] == 1.0
+    assert calibration.thresholds.averaging_s == 0
 
 
 def test_the_same_drive_gives_the_same_limits(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
     folder = make_tub(clean_frames, hz=HZ)
     first, again = (calibrate(scorer, folder) for _ in range(2))
-    assert first.limits.pcc == again.limits.pcc
-    assert first.limits.limit == again.limits.limit
-    assert np.array_equal(first.limits.ordinary, again.limits.ordinary)
-    assert np.array_equal(first.limits.reference, again.limits.reference)
+    assert first.thresholds.pcc == again.thresholds.pcc
+    assert first.thresholds.excess == again.thresholds.excess
+    assert np.array_equal(first.thresholds.baseline, again.thresholds.baseline)
+    assert np.array_equal(first.thresholds.reference, again.thresholds.reference)
 
 
 def test_a_few_unreadable_and_dark_frames_are_left_out(
@@ -152,9 +153,9 @@ def test_the_pcc_rule_has_limits_on_both_sides_and_none_of_the_places(
     scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
 ) -> None:
     calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="pcc")
-    low, centre, high = calibration.limits.pcc
+    low, centre, high = calibration.thresholds.pcc
     assert -1 < low < centre < high < 1
-    assert calibration.limits.limit == (np.inf, np.inf)
+    assert calibration.thresholds.excess == (np.inf, np.inf)
     assert (calibration.rule, calibration.false_alarms_per_hour) == ("pcc", 1.0)
 
 
@@ -174,12 +175,12 @@ def test_the_second_look_is_in_the_light_of_the_first(
     calibration = calibrate(scorer, folder)
     assert len(used) == 2 * COUNT
     assert all(reference is scorer.bundle.reference for reference in used[:COUNT])
-    assert all(reference is calibration.limits.reference for reference in used[COUNT:])
-    assert not np.array_equal(calibration.limits.reference, scorer.bundle.reference)
+    assert all(reference is calibration.thresholds.reference for reference in used[COUNT:])
+    assert not np.array_equal(calibration.thresholds.reference, scorer.bundle.reference)
     # On the drive that it is made of, the ordinary picture lies at the centre of the reference.
     scorer.restart()
     scores = [real(frame, i / HZ) for i, frame in enumerate(clean_frames)]
-    pictures = np.stack([each.pictures for each in scores if each.settled])
-    assert np.median(pictures, axis=0) == pytest.approx(calibration.limits.reference[0], abs=0.02)
-    assert len(calibrate(scorer, folder, rule="pcc").limits.reference) == 2
+    feature_maps = np.stack([each.feature_maps for each in scores if each.warmed_up])
+    assert np.median(feature_maps, axis=0) == pytest.approx(calibration.thresholds.reference[0], abs=0.02)
+    assert len(calibrate(scorer, folder, rule="pcc").thresholds.reference) == 2
     assert used[-1] is scorer.bundle.reference

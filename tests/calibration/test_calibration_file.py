@@ -12,20 +12,21 @@ import pytest
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.evidence import Limits
-from mle_uvad.edge.memory import PICTURES, Reference
+from mle_uvad.edge.evidence import Thresholds
+from mle_uvad.edge.graph import FEATURE_MAPS
+from mle_uvad.edge.reference import Reference
 
-REFERENCE: Reference = np.full((2, PICTURES, 10, 10), 0.5, np.float32)
+REFERENCE: Reference = np.full((2, FEATURE_MAPS, 10, 10), 0.5, np.float32)
 
 BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, {}, {}, REFERENCE)
 
 
 @pytest.fixture
 def calibration(rng: np.random.Generator) -> Calibration:
-    ordinary = rng.normal(-6, 2, (2, 20, 20)).astype(np.float32)
+    baseline = rng.normal(-6, 2, (2, 20, 20)).astype(np.float32)
     reference = rng.uniform(0.02, 1, REFERENCE.shape).astype(np.float32)
     return Calibration(
-        limits=Limits((0.8012345678901234, 0.9, 0.9512345678901234), ordinary, (1.7, 0.9), 0.5, reference),
+        thresholds=Thresholds((0.8012345678901234, 0.9, 0.9512345678901234), baseline, (1.7, 0.9), 0.5, reference),
         maxima=rng.gumbel(1.0, 0.2, (2, 30)).round(6),
         rule="clean",
         false_alarms_per_hour=0.5,
@@ -57,12 +58,12 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
     assert np.array_equal(loaded.maxima, calibration.maxima)
     for name in {field.name for field in fields(Calibration)} - {"limits", "maxima"}:
         assert getattr(loaded, name) == getattr(calibration, name)
-    assert loaded.limits.pcc == calibration.limits.pcc
+    assert loaded.thresholds.pcc == calibration.thresholds.pcc
     for name in ("ordinary", "reference"):
-        ours, theirs = getattr(calibration.limits, name), getattr(loaded.limits, name)
+        ours, theirs = getattr(calibration.thresholds, name), getattr(loaded.thresholds, name)
         assert (theirs.dtype, theirs.shape) == (np.float32, ours.shape)
         assert theirs == pytest.approx(ours, rel=1e-5)
-    assert (loaded.limits.limit, loaded.limits.averaging_s) == ((1.7, 0.9), 0.5)
+    assert (loaded.thresholds.excess, loaded.thresholds.averaging_s) == ((1.7, 0.9), 0.5)
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
     json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
@@ -71,8 +72,8 @@ def test_another_rate_makes_other_limits_of_the_same_drive(calibration: Calibrat
     assert calibration.at(0.5) is calibration
     strict, lax = calibration.at(0.1), calibration.at(20.0)
     assert strict.false_alarms_per_hour == 0.1
-    assert all(high > low for high, low in zip(strict.limits.limit, lax.limits.limit, strict=True))
-    assert strict.limits.ordinary is calibration.limits.ordinary
+    assert all(high > low for high, low in zip(strict.thresholds.excess, lax.thresholds.excess, strict=True))
+    assert strict.thresholds.baseline is calibration.thresholds.baseline
     with pytest.raises(InputError, match="false alarms per hour is 0"):
         calibration.at(0.0)
     with pytest.raises(InputError, match="by the rule pcc"):
@@ -82,12 +83,12 @@ def test_another_rate_makes_other_limits_of_the_same_drive(calibration: Calibrat
 
 
 def test_limits_that_are_never_reached_come_back(calibration: Calibration, tmp_path: Path) -> None:
-    limits = Limits((-1.0, 0.2, 1.0), calibration.limits.ordinary, (math.inf, math.inf), 0.0, REFERENCE)
-    replace(calibration, limits=limits, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
+    thresholds = Thresholds((-1.0, 0.2, 1.0), calibration.thresholds.baseline, (math.inf, math.inf), 0.0, REFERENCE)
+    replace(calibration, thresholds=thresholds, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
     loaded = Calibration.load(tmp_path / "c.json")
-    assert loaded.limits.pcc == (-1.0, 0.2, 1.0)
+    assert loaded.thresholds.pcc == (-1.0, 0.2, 1.0)
     assert loaded.false_alarms_per_hour is None
-    assert loaded.limits.limit == (math.inf, math.inf)
+    assert loaded.thresholds.excess == (math.inf, math.inf)
     assert json.loads((tmp_path / "c.json").read_text())["limit"] == [None, None]
 
 
@@ -108,23 +109,23 @@ def test_a_file_with_any_flipped_byte_loads_healthy_or_is_refused(
     path = tmp_path / "calibration.json"
     calibration.save(path)
     data = path.read_bytes()
-    for place in rng.integers(0, len(data), 400):
+    for cell in rng.integers(0, len(data), 400):
         damaged = bytearray(data)
-        damaged[place] = rng.integers(256)
+        damaged[cell] = rng.integers(256)
         path.write_bytes(damaged)
         try:
-            limits = Calibration.load(path).limits
+            thresholds = Calibration.load(path).thresholds
         except InputError:
             continue
-        low, centre, high = limits.pcc
+        low, centre, high = thresholds.pcc
         assert -1 <= low < centre < high <= 1
-        assert np.isfinite(limits.ordinary).all()
-        assert np.isfinite(limits.reference).all()
-        assert (limits.reference[1] > 0).all()
-        assert min(limits.limit) > 0
+        assert np.isfinite(thresholds.baseline).all()
+        assert np.isfinite(thresholds.reference).all()
+        assert (thresholds.reference[1] > 0).all()
+        assert min(thresholds.excess) > 0
 
 
-def places(value: Any, count: int = 800) -> list[Any]:
+def cells(value: Any, count: int = 800) -> list[Any]:
     """Places of which one is another value."""
     return [value, *[-6.0] * (count - 1)]
 
@@ -150,12 +151,12 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"pcc": None},
     {"pcc": [0.7, 0.8, 10**400]},
     {"ordinary": []},
-    {"ordinary": places(0.0, count=799)},
-    {"ordinary": places("nan")},
-    {"ordinary": places(None)},
-    {"ordinary": places(1e999)},
-    {"ordinary": places(10**400)},
-    {"ordinary": places([0.0])},
+    {"ordinary": cells(0.0, count=799)},
+    {"ordinary": cells("nan")},
+    {"ordinary": cells(None)},
+    {"ordinary": cells(1e999)},
+    {"ordinary": cells(10**400)},
+    {"ordinary": cells([0.0])},
     {"ordinary": 7},
     {"limit": 0},
     {"limit": -1.0},

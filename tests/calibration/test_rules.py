@@ -8,26 +8,28 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mle_uvad.calibration.blocks import BLOCK_S, Stretch, averaged, block_maxima
+from mle_uvad.calibration.blocks import BLOCK_S, Segment, averaged, block_maxima
 from mle_uvad.calibration.rules import (
     AVERAGING_S,
-    LIMIT_MIN,
-    ORDINARY_MIN,
+    BASELINE_MIN,
+    EXCESS_MIN,
     PCC_AVERAGING_S,
-    clean_limits,
-    paper_limits,
-    pcc_limits,
-    place_limits,
+    clean_thresholds,
+    excess_thresholds,
+    paper_thresholds,
+    pcc_thresholds,
 )
 from mle_uvad.edge.alarm import RAISE_AFTER_S, Alarm
+from mle_uvad.edge.ema import ExponentialAverage
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.evidence import Evidence, EvidenceState, Limits, TimeAverage, place_averages, worst_mean
-from mle_uvad.edge.memory import PICTURES, PLACES, Reference
+from mle_uvad.edge.evidence import Evidence, EvidenceState, Thresholds, cell_filters, mean_of_worst
+from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE
+from mle_uvad.edge.reference import Reference
 from mle_uvad.edge.scorer import FrameScore
 
 Array = NDArray[np.float64]
 HZ = 10.0
-REFERENCE: Reference = np.ones((2, PICTURES, 10, 10), np.float32)
+REFERENCE: Reference = np.ones((2, FEATURE_MAPS, 10, 10), np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, count: int, columns: int, correlation_s: float = 0.5) -> Array:
@@ -48,55 +50,55 @@ def drive(rng: np.random.Generator, seconds: float) -> tuple[Array, Array, Array
     return np.tanh(1.2 + 0.15 * noise[:, 0]), odds, np.arange(count) / HZ
 
 
-def clean(recording: tuple[Array, Array, Array], rate: float = 1.0) -> Limits:
-    return clean_limits(*recording, REFERENCE, rate)[0]
+def clean(recording: tuple[Array, Array, Array], rate: float = 1.0) -> Thresholds:
+    return clean_thresholds(*recording, REFERENCE, rate)[0]
 
 
-def by_pcc(recording: tuple[Array, Array, Array], rate: float = 1.0) -> Limits:
-    return pcc_limits(recording[0], recording[2], REFERENCE, rate)
+def by_pcc(recording: tuple[Array, Array, Array], rate: float = 1.0) -> Thresholds:
+    return pcc_thresholds(recording[0], recording[2], REFERENCE, rate)
 
 
-def values(limits: Limits, pccs: Array, logits: Array, times_s: Array) -> tuple[Array, NDArray[np.bool_]]:
+def values(thresholds: Thresholds, pccs: Array, logits: Array, times_s: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Evidence of each frame as the car would have it, and whether it was past the warm-up."""
-    evidence = Evidence(limits)
+    evidence = Evidence(thresholds)
     states = [
-        evidence.update(FrameScore("ok", float(pcc), odds.astype(np.float32), motion=1.0, settled=True), float(t_s))
+        evidence.update(FrameScore("ok", float(pcc), odds.astype(np.float32), motion=1.0, warmed_up=True), float(t_s))
         for pcc, odds, t_s in zip(pccs, logits, times_s, strict=True)
     ]
     return np.array([state.value for state in states]), np.array([state.status == "ok" for state in states])
 
 
-def alarms(limits: Limits, pccs: Array, logits: Array, times_s: Array) -> int:
+def alarms(thresholds: Thresholds, pccs: Array, logits: Array, times_s: Array) -> int:
     """How many events the car would raise."""
-    value, settled = values(limits, pccs, logits, times_s)
+    value, warmed_up = values(thresholds, pccs, logits, times_s)
     alarm, events = Alarm(), set()
     for number, t_s in enumerate(times_s):
-        state = EvidenceState("ok" if settled[number] else "warmup", float(value[number]))
+        state = EvidenceState("ok" if warmed_up[number] else "warmup", float(value[number]))
         events.add(alarm.update(state, float(t_s)).event_id)
     return len(events - {0})
 
 
 def test_the_papers_limit_is_half_a_deviation_below_the_mean(rng: np.random.Generator) -> None:
     pccs = rng.normal(0.8, 0.03, 5000)
-    limits = paper_limits(pccs, REFERENCE)
-    assert limits.pcc == (pytest.approx(pccs.mean() - 0.5 * pccs.std()), pytest.approx(pccs.mean()), 1.0)
-    assert (limits.averaging_s, limits.limit) == (0, (math.inf, math.inf))
-    assert limits.reference is REFERENCE
-    assert paper_limits(pccs, REFERENCE, kappa=2.0).pcc[0] == pytest.approx(pccs.mean() - 2 * pccs.std())
+    thresholds = paper_thresholds(pccs, REFERENCE)
+    assert thresholds.pcc == (pytest.approx(pccs.mean() - 0.5 * pccs.std()), pytest.approx(pccs.mean()), 1.0)
+    assert (thresholds.averaging_s, thresholds.excess) == (0, (math.inf, math.inf))
+    assert thresholds.reference is REFERENCE
+    assert paper_thresholds(pccs, REFERENCE, kappa=2.0).pcc[0] == pytest.approx(pccs.mean() - 2 * pccs.std())
 
 
 def test_the_papers_rule_flags_three_clean_frames_in_ten(rng: np.random.Generator) -> None:
     fresh = rng.normal(0.8, 0.03, 3000)
-    logits = rng.normal(-6, 3, (3000, PLACES, PLACES))  # no place has a limit
-    limits = paper_limits(rng.normal(0.8, 0.03, 5000), REFERENCE)
-    value, settled = values(limits, fresh, logits, np.arange(3000) / HZ)
-    assert settled.all()
+    logits = rng.normal(-6, 3, (3000, GRID_SIDE, GRID_SIDE))  # no place has a limit
+    thresholds = paper_thresholds(rng.normal(0.8, 0.03, 5000), REFERENCE)
+    value, warmed_up = values(thresholds, fresh, logits, np.arange(3000) / HZ)
+    assert warmed_up.all()
     assert (value >= 1).mean() == pytest.approx(0.3085, abs=0.03)  # of a Gaussian
     assert np.isfinite(value).all()
 
 
 def test_the_papers_limit_stays_in_the_range_of_a_pcc() -> None:
-    assert paper_limits(np.tile([1.0, -1.0], 200), REFERENCE, kappa=3.0).pcc == (-1.0, 0.0, 1.0)
+    assert paper_thresholds(np.tile([1.0, -1.0], 200), REFERENCE, kappa=3.0).pcc == (-1.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
@@ -104,9 +106,9 @@ def test_no_limit_lies_inside_what_the_drive_showed(rule: object, rng: np.random
     for _ in range(3):
         recording = drive(rng, 60)
         for rate in (1e-3, 1.0, 1e4):
-            limits = rule(recording, rate)  # type: ignore[operator]
-            above = replace(limits, limit=tuple(1.001 * each for each in limits.limit))  # kept as float32
-            low, centre, high = limits.pcc
+            thresholds = rule(recording, rate)  # type: ignore[operator]
+            above = replace(thresholds, excess=tuple(1.001 * each for each in thresholds.excess))  # kept as float32
+            low, centre, high = thresholds.pcc
             above = replace(above, pcc=(max(low - 1e-4, -1.0), centre, min(high + 1e-4, 1.0)))
             # The last, incomplete block of two seconds is not part of the calibration.
             assert alarms(above, *(part[: -round(BLOCK_S * HZ)] for part in recording)) == 0
@@ -114,27 +116,27 @@ def test_no_limit_lies_inside_what_the_drive_showed(rule: object, rng: np.random
 
 def test_the_clean_limit_is_at_least_the_worst_rise_and_the_least_there_is(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
-    limits = clean((pccs, logits, times_s), 1e4)
-    (stretch,) = averaged(logits.reshape(-1, 400), times_s, place_averages(AVERAGING_S))
-    ordinary = limits.ordinary.reshape(2, 400)
-    exceeded = np.quantile(stretch.values, 0.99, axis=0).reshape(2, PLACES, PLACES)
+    thresholds = clean((pccs, logits, times_s), 1e4)
+    (segment,) = averaged(logits.reshape(-1, 400), times_s, cell_filters(AVERAGING_S))
+    baseline = thresholds.baseline.reshape(2, 400)
+    exceeded = np.quantile(segment.values, 0.99, axis=0).reshape(2, GRID_SIDE, GRID_SIDE)
     for row, column in ((10, 10), (0, 0), (19, 7)):
         near = exceeded[:, max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
-        assert limits.ordinary[:, row, column] == pytest.approx(np.maximum(near.max((1, 2)), ORDINARY_MIN))
-    for number, limit in enumerate(limits.limit):
-        worst = block_maxima([Stretch(worst_mean(stretch.values - ordinary), stretch.times_s)], number)
+        assert thresholds.baseline[:, row, column] == pytest.approx(np.maximum(near.max((1, 2)), BASELINE_MIN))
+    for number, limit in enumerate(thresholds.excess):
+        worst = block_maxima([Segment(mean_of_worst(segment.values - baseline), segment.times_s)], number)
         assert limit >= worst.max() - 1e-6
-    assert limits.limit[1] < limits.limit[0], "what lasts is calmer"
-    assert clean((pccs, np.full_like(logits, -9.0), times_s)).limit == (LIMIT_MIN, LIMIT_MIN) == (2.0, 2.0)
-    assert (limits.averaging_s, limits.reference is REFERENCE) == (AVERAGING_S, True)
+    assert thresholds.excess[1] < thresholds.excess[0], "what lasts is calmer"
+    assert clean((pccs, np.full_like(logits, -9.0), times_s)).limit == (EXCESS_MIN, EXCESS_MIN) == (2.0, 2.0)
+    assert (thresholds.averaging_s, thresholds.reference is REFERENCE) == (AVERAGING_S, True)
 
 
 def test_fewer_false_alarms_make_wider_limits(rng: np.random.Generator) -> None:
     recording = drive(rng, 120)
     rates = (1000, 100, 10, 1, 0.1, 0.01)
-    for limits in zip(*(clean(recording, rate).limit for rate in rates), strict=True):
-        assert list(limits) == sorted(limits)
-        assert limits[-1] >= limits[0] > 0  # equal where one block towers above the others
+    for thresholds in zip(*(clean(recording, rate).limit for rate in rates), strict=True):
+        assert list(thresholds) == sorted(thresholds)
+        assert thresholds[-1] >= thresholds[0] > 0  # equal where one block towers above the others
     lows, centres, highs = zip(*(by_pcc(recording, rate).pcc for rate in rates), strict=True)
     assert list(lows) == sorted(lows, reverse=True)
     assert list(highs) == sorted(highs)
@@ -144,35 +146,35 @@ def test_fewer_false_alarms_make_wider_limits(rng: np.random.Generator) -> None:
 
 def test_under_the_clean_rule_no_pcc_raises_an_alarm(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
-    limits = clean((pccs, logits, times_s))
-    assert (limits.pcc[0], limits.pcc[2]) == (-1.0, 1.0)
-    expected, _ = values(limits, pccs, logits, times_s)
+    thresholds = clean((pccs, logits, times_s))
+    assert (thresholds.pcc[0], thresholds.pcc[2]) == (-1.0, 1.0)
+    expected, _ = values(thresholds, pccs, logits, times_s)
     for extreme in (-1.0, 0.5, 1.0):
-        value, _ = values(limits, extreme - np.sign(extreme) * 1e-9 * np.arange(len(pccs)), logits, times_s)
+        value, _ = values(thresholds, extreme - np.sign(extreme) * 1e-9 * np.arange(len(pccs)), logits, times_s)
         assert value == pytest.approx(expected)
 
 
 def test_the_pcc_rule_is_two_sided_and_deaf_to_places(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
-    limits = by_pcc((pccs, logits, times_s))
-    assert (limits.limit, limits.averaging_s) == ((math.inf, math.inf), PCC_AVERAGING_S)
+    thresholds = by_pcc((pccs, logits, times_s))
+    assert (thresholds.excess, thresholds.averaging_s) == ((math.inf, math.inf), PCC_AVERAGING_S)
     jitter = 1e-6 * np.arange(len(pccs))
     for sign in (-1, 1):  # dirt adds edges, water takes them away
-        moved = np.tanh(np.arctanh(pccs) + sign * 1.5) - jitter
-        assert values(limits, moved, logits, times_s)[0].max() > 1
-    assert values(limits, pccs, logits + 50, times_s)[0].max() <= 1 + 1e-6
+        distribution_shift = np.tanh(np.arctanh(pccs) + sign * 1.5) - jitter
+        assert values(thresholds, distribution_shift, logits, times_s)[0].max() > 1
+    assert values(thresholds, pccs, logits + 50, times_s)[0].max() <= 1 + 1e-6
 
 
 def test_odds_that_rise_at_eight_places_are_an_alarm_and_at_one_they_are_not(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     logits = -6 + (logits + 6) / 10  # so calm that the limit is the least there is
-    limits = clean((pccs, logits, times_s))
-    assert limits.limit == (LIMIT_MIN, LIMIT_MIN)
+    thresholds = clean((pccs, logits, times_s))
+    assert thresholds.excess == (EXCESS_MIN, EXCESS_MIN)
     for count, alarm in ((1, False), (8, True)):
         raised = logits.copy()
         raised[300:, 0, :count] += 9
-        assert bool(values(limits, pccs, raised, times_s)[0].max() >= 1) is alarm
-    assert values(limits, pccs, logits - 20, times_s)[0].max() == 0, "fewer odds than ordinary are no fault"
+        assert bool(values(thresholds, pccs, raised, times_s)[0].max() >= 1) is alarm
+    assert values(thresholds, pccs, logits - 20, times_s)[0].max() == 0, "fewer odds than ordinary are no fault"
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
@@ -191,9 +193,9 @@ def test_fresh_drives_raise_about_the_false_alarms_that_were_asked_for(rate: flo
 def test_blocks_are_whole_and_never_reach_across_a_gap() -> None:
     times_s = np.concatenate([np.arange(0, 30, 0.1), np.arange(50, 70, 0.1)])
     series = np.concatenate([np.zeros((300, 1)), np.ones((200, 1))])
-    stretches = averaged(series, times_s, TimeAverage((1.0,)))
-    assert [float(np.ptp(each.values)) for each in stretches] == [0.0, 0.0]
-    maxima = block_maxima(stretches)
+    segments = averaged(series, times_s, ExponentialAverage((1.0,)))
+    assert [float(np.ptp(each.values)) for each in segments] == [0.0, 0.0]
+    maxima = block_maxima(segments)
     # Of each stretch the first second is the warm-up; what follows the last whole block is left.
     assert maxima.tolist() == [0.0] * 14 + [1.0] * 9
 
@@ -203,14 +205,14 @@ def test_only_what_lasts_as_long_as_the_alarm_waits_counts() -> None:
     scores = np.zeros((800, 1))
     scores[100:103] = 9.0  # not long enough
     scores[200 : 200 + round(RAISE_AFTER_S / 0.05) + 1] = 5.0
-    assert block_maxima([Stretch(scores, times_s)]).max() == 5.0
+    assert block_maxima([Segment(scores, times_s)]).max() == 5.0
 
 
 def test_limits_of_another_rate_need_no_new_drive(rng: np.random.Generator) -> None:
     recording = drive(rng, 60)
-    _, maxima = clean_limits(*recording, REFERENCE, 1.0)
+    _, maxima = clean_thresholds(*recording, REFERENCE, 1.0)
     assert maxima.shape[0] == 2
-    assert place_limits(maxima, 30.0) == clean(recording, 30.0).limit != clean(recording, 1.0).limit
+    assert excess_thresholds(maxima, 30.0) == clean(recording, 30.0).limit != clean(recording, 1.0).limit
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
@@ -235,8 +237,8 @@ def test_a_drive_with_too_few_frames_is_refused_by_all_rules(rng: np.random.Gene
     pccs, logits, times_s = drive(rng, 29.9)
     assert refused((pccs, logits, times_s * 3)).startswith("299 frames")
     with pytest.raises(InputError, match="299 frames"):
-        paper_limits(pccs, REFERENCE)
-    assert paper_limits(drive(rng, 30.0)[0], REFERENCE).pcc[0] > -1
+        paper_thresholds(pccs, REFERENCE)
+    assert paper_thresholds(drive(rng, 30.0)[0], REFERENCE).pcc[0] > -1
 
 
 def test_many_frames_in_a_short_time_and_one_now_and_then_are_no_drive(rng: np.random.Generator) -> None:
@@ -262,5 +264,5 @@ def test_a_car_that_stood_still_is_refused(rng: np.random.Generator) -> None:
 def test_the_averages_are_those_of_the_car(rng: np.random.Generator) -> None:
     """One number per frame out of both, from the same code: what is calibrated is what is judged."""
     recording = pccs, _, times_s = drive(rng, 40)
-    highest = block_maxima(averaged(np.arctanh(pccs)[:, None], times_s, TimeAverage((PCC_AVERAGING_S,)))).max()
+    highest = block_maxima(averaged(np.arctanh(pccs)[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))).max()
     assert math.tanh(highest) <= by_pcc(recording).pcc[2]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from made_events import EVENT, ended, pictures
 
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.events import COLUMNS, read_events
+from mle_uvad.parts.events.event import COLUMNS, read_events
+from mle_uvad.parts.events.log import EventLog
 
 FIRST = ended(1, began_at="2026-01-02T03:04:05.678+00:00", cleared_by="wiped", frames=50)
 SECOND = ended(2, began_at="2026-01-03T00:00:00.000+00:00", worst_level="ERROR", worst_picture="", pcc=None)

@@ -10,8 +10,8 @@ pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,ex
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
 
 from mle_uvad.evaluation import evaluate
-from mle_uvad.evaluation.plan import QUICK, Plan
-from mle_uvad.evaluation.summary import Evaluated
+from mle_uvad.evaluation.protocols.plan import QUICK, Plan
+from mle_uvad.evaluation.protocols.summary import Evaluated
 from mle_uvad.optics import FAMILIES
 
 

@@ -39,7 +39,7 @@ def car(stand_in_car: Path, bundle_folder: Path) -> Path:
 
 
 @pytest.fixture
-def driven(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def driving_time(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     cfg = SimpleNamespace(CAR_PATH=str(car))
 
     def part(clock: Callable[[], float]) -> MLEAnomalyPart:
@@ -53,7 +53,7 @@ def driven(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch) -> It
     run.part.shutdown()
 
 
-def test_a_running_car_is_calibrated(run: Any, car: Path, driven: Running, bundle: Bundle) -> None:
+def test_a_running_car_is_calibrated(run: Any, car: Path, driving_time: Running, bundle: Bundle) -> None:
     done = run("calibrate", "--car", car)
     assert (done.code, done.err) == (0, "")
     path = car / "models" / "lens" / "calibration.json"
@@ -63,8 +63,8 @@ def test_a_running_car_is_calibrated(run: Any, car: Path, driven: Running, bundl
     assert figures == {"calibration": str(path), "state": "calibrated", "detail": ""}
 
 
-def test_a_refusal_is_one_line(run: Any, car: Path, driven: Running) -> None:
-    driven.frames = [np.zeros((120, 160, 3), np.uint8)]
+def test_a_refusal_is_one_line(run: Any, car: Path, driving_time: Running) -> None:
+    driving_time.frames = [np.zeros((120, 160, 3), np.uint8)]
     line = run("calibrate", "--car", car).error_line
     assert "not calibrated: the picture was dark for 90 s, at 0%; take the cap off the lens" in line
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mle_uvad.parts.manage_py import BACKUP
+from mle_uvad.parts.install.manage_py import BACKUP
 
 
 def test_install_check_and_undo(run: Any, stand_in_car: Path) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from fake_tensorrt import Machine
 
-from mle_uvad.edge import backend, verify
+from mle_uvad.edge import backends
 from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.device import verify
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +82,7 @@ def test_what_cannot_be_had_is_one_line(run: Any, bundle_folder: Path, make_tub:
 def test_a_drive_is_scored_without_tensorrt_and_the_reason_told(
     run: Any, jetson_bundle: Bundle, make_tub: Any, tmp_path: Path, caplog: Any
 ) -> None:
-    backend._announce.cache_clear()
+    backends._announce.cache_clear()
     outcome = run("score", make_tub(5), "--bundle", jetson_bundle.folder, "--out", tmp_path / "scores.csv")
     assert outcome.code == 0
     assert "runs on ONNX Runtime, not on TensorRT: Python 3" in caplog.text

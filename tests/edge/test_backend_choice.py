@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 from fake_tensorrt import ICudaEngine, Machine
 
-from mle_uvad.edge import cuda
-from mle_uvad.edge.backend import open_backend
+from mle_uvad.edge.backends import cuda, open_backend, open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.scorer import Scorer
 
 Jetson = Callable[..., Machine]
 
@@ -28,7 +26,7 @@ def refused(bundle: Bundle) -> str:
 @pytest.mark.parametrize("target", ["onnx", "pi"])
 def test_only_a_bundle_for_the_jetson_takes_tensorrt(jetson: Jetson, bundle: Bundle, target: str) -> None:
     machine = jetson()
-    assert Scorer(replace(bundle, target=target)).backend.name == "ort"
+    assert open_scorer(replace(bundle, target=target)).backend.name == "ort"
     assert not machine.cudart.calls
 
 
@@ -37,7 +35,7 @@ def test_without_the_module_onnx_runtime_takes_over_and_says_so_once(
 ) -> None:
     jetson()
     monkeypatch.setitem(sys.modules, "tensorrt", None)  # as if it were not installed
-    assert {Scorer(jetson_bundle).backend.name for _ in range(3)} == {"ort"}
+    assert {open_scorer(jetson_bundle).backend.name for _ in range(3)} == {"ort"}
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     line = record.getMessage()
@@ -81,7 +79,7 @@ def test_a_tensorrt_older_than_its_tensor_names_is_refused(
     monkeypatch.delattr(ICudaEngine, "num_io_tensors")
     jetson("8.2.1")
     assert "TensorRT 8.2.1 is too old, 8.5 is the least; install JetPack 6" in refused(jetson_bundle)
-    assert Scorer(jetson_bundle).backend.name == "ort"
+    assert open_scorer(jetson_bundle).backend.name == "ort"
 
 
 def test_an_unknown_backend_is_refused(bundle: Bundle) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mle_uvad.edge import bench, machine
-from mle_uvad.edge.bench import (
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.device import bench, machine
+from mle_uvad.edge.device.bench import (
     WARM_UP_FRAMES,
     Latency,
     Measured,
@@ -23,12 +25,10 @@ from mle_uvad.edge.bench import (
     fresh_start,
     latencies_ms,
     measure,
-    unreached_limits,
+    unreachable_thresholds,
 )
-from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.monitor import Monitor, Reading
-from mle_uvad.edge.scorer import Scorer
 
 
 class Time:
@@ -54,7 +54,7 @@ class Time:
 
 @pytest.fixture
 def monitor(bundle: Bundle) -> Monitor:
-    return Monitor(Scorer(bundle), unreached_limits(bundle))
+    return Monitor(open_scorer(bundle), unreachable_thresholds(bundle))
 
 
 def measured(monitor: Monitor, monkeypatch: pytest.MonkeyPatch, ms: Callable[[int], float]) -> tuple[Measured, Any]:
@@ -157,7 +157,7 @@ def test_busy_processes_end_when_the_work_fails(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_busy_processes_do_not_outlive_a_bench_that_is_killed() -> None:
-    program = "import os; from mle_uvad.edge.bench import *\nwith busy_processes(2): os._exit(7)"
+    program = "import os; from mle_uvad.edge.device.bench import *\nwith busy_processes(2): os._exit(7)"
     # They hold this pipe too: it ends when they do, or the time is up.
     ran = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, timeout=30, check=False)
     assert (ran.returncode, ran.stderr) == (7, b"")
@@ -182,7 +182,7 @@ def test_the_board_and_its_temperatures_are_told(
     (tmp_path / "thermal_zone2").mkdir()
     monkeypatch.setattr(machine, "BOARD_FILE", board)
     monkeypatch.setattr(machine, "THERMAL_FOLDER", tmp_path)
-    assert machine.describe(bundle, Scorer(bundle).backend)["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert machine.describe(bundle, open_scorer(bundle).backend)["board"] == "Raspberry Pi 4 Model B Rev 1.4"
     assert machine.temperatures() == {"cpu-thermal": 48.312}
     monkeypatch.setattr(machine, "THERMAL_FOLDER", tmp_path / "none")
     monkeypatch.setattr(machine, "STATUS_FILE", tmp_path / "none")
@@ -191,5 +191,5 @@ def test_the_board_and_its_temperatures_are_told(
 
 def test_the_limits_belong_to_the_bundle(bundle: Bundle) -> None:
     other = replace(bundle, reference=bundle.reference + 1)
-    np.testing.assert_array_equal(unreached_limits(other).reference, other.reference)
-    assert unreached_limits(bundle).by_place
+    np.testing.assert_array_equal(unreachable_thresholds(other).reference, other.reference)
+    assert unreachable_thresholds(bundle).judges_cells

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mle_uvad.edge.bundle import Bundle, read_reference, write_reference
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.scorer import Scorer
+from mle_uvad.edge.reference import read_reference, write_reference
 
 
 def refused(folder: Path, open_it: Callable[[Path], object] = Bundle.load) -> str:
@@ -37,9 +38,9 @@ def test_a_whole_bundle_loads(bundle: Bundle, bundle_folder: Path) -> None:
 def test_any_flipped_byte_of_the_model_is_found(bundle_folder: Path, rng: np.random.Generator) -> None:
     model_file = bundle_folder / "model.onnx"
     model = model_file.read_bytes()
-    for place in [0, 1, len(model) - 1, *rng.integers(0, len(model), 40)]:
+    for cell in [0, 1, len(model) - 1, *rng.integers(0, len(model), 40)]:
         damaged = bytearray(model)
-        damaged[place] ^= 1 << int(rng.integers(8))
+        damaged[cell] ^= 1 << int(rng.integers(8))
         model_file.write_bytes(damaged)
         assert "damaged" in refused(bundle_folder)
 
@@ -67,9 +68,9 @@ def test_a_bundle_json_cut_anywhere_is_found(bundle_folder: Path) -> None:
 def test_a_bundle_json_with_any_flipped_byte_loads_or_is_refused(bundle_folder: Path, rng: np.random.Generator) -> None:
     facts_file = bundle_folder / "bundle.json"
     facts = facts_file.read_bytes()
-    for place in rng.integers(0, len(facts), 300):
+    for cell in rng.integers(0, len(facts), 300):
         damaged = bytearray(facts)
-        damaged[place] = rng.integers(256)
+        damaged[cell] = rng.integers(256)
         facts_file.write_bytes(damaged)
         try:
             Bundle.load(bundle_folder)
@@ -172,7 +173,7 @@ def test_what_is_no_bundle_is_refused_with_what_to_type(bundle_folder: Path, tmp
 
 def test_a_model_that_onnx_runtime_refuses_is_an_input_error(bundle: Bundle) -> None:
     def opened(**fields: Any) -> Callable[[Path], object]:
-        return lambda _: Scorer(Bundle(**{**vars(bundle), **fields}))
+        return lambda _: open_scorer(Bundle(**{**vars(bundle), **fields}))
 
     for model in (b"", b"no model", bundle.model[:-100]):
         refused(bundle.folder, opened(model=model))

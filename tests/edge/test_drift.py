@@ -5,22 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mle_uvad.edge.drift import AVERAGED_S, MOVED_MAX, Drift, moved, telling
-from mle_uvad.edge.memory import PICTURES
+from mle_uvad.edge.drift import AVERAGED_S, SHIFT_MAX, Drift
+from mle_uvad.edge.graph import FEATURE_MAPS
+from mle_uvad.edge.reference import distribution_shift
 from mle_uvad.edge.scorer import FrameScore
 
 HZ = 10.0
-REFERENCE = np.stack([np.full((PICTURES, 10, 10), 0.5), np.full((PICTURES, 10, 10), 0.1)]).astype(np.float32)
+REFERENCE = np.stack([np.full((FEATURE_MAPS, 10, 10), 0.5), np.full((FEATURE_MAPS, 10, 10), 0.1)]).astype(np.float32)
 
 
-def score(pictures: float | np.ndarray = 0.5, **changes: object) -> FrameScore:
-    seen = np.broadcast_to(np.float32(pictures), (PICTURES, 10, 10))
+def score(feature_maps: float | np.ndarray = 0.5, **changes: object) -> FrameScore:
+    seen = np.broadcast_to(np.float32(feature_maps), (FEATURE_MAPS, 10, 10))
     return replace(FrameScore("ok", 0.8, np.zeros((20, 20), np.float32), seen, 0.1, True), **changes)
 
 
 def faulty(share: float) -> np.ndarray:
     """Pictures with so many columns far from the reference."""
-    seen = np.full((PICTURES, 10, 10), 0.5)
+    seen = np.full((FEATURE_MAPS, 10, 10), 0.5)
     seen[:, :, : round(share * 10)] = 2.0
     return seen
 
@@ -44,20 +45,20 @@ class Follower:
     ("seen", "told"),
     [
         (score(), True),
-        (score(settled=False), False),
+        (score(warmed_up=False), False),
         (score(motion=0.0), False),
         (FrameScore("dark"), False),
         (score(pcc=None), False),
     ],
 )
 def test_a_frame_tells_something_of_a_settled_memory_on_a_moving_car(seen: FrameScore, told: bool) -> None:
-    assert telling(seen) == told
+    assert (lambda score: score.is_informative)(seen) == told
 
 
 def test_what_three_of_four_places_exceed_counts() -> None:
-    assert moved(np.full((PICTURES, 10, 10), 0.57), REFERENCE) == pytest.approx(0.7, abs=1e-5)
-    assert moved(faulty(0.7), REFERENCE) == pytest.approx(0, abs=1e-6)
-    assert moved(faulty(0.8), REFERENCE) > 10
+    assert distribution_shift(np.full((FEATURE_MAPS, 10, 10), 0.57), REFERENCE) == pytest.approx(0.7, abs=1e-5)
+    assert distribution_shift(faulty(0.7), REFERENCE) == pytest.approx(0, abs=1e-6)
+    assert distribution_shift(faulty(0.8), REFERENCE) > 10
 
 
 def test_the_calibrated_world_never_drifts() -> None:
@@ -77,7 +78,7 @@ def test_a_world_that_changes_slowly_is_told_too() -> None:
     follower.drive(60, score())
     said = [follower.drive(1, score(0.5 + 0.001 * second))[-1] for second in range(120)]
     assert said[-1]
-    assert not any(said[: round(MOVED_MAX * 100) - 1]), "before the picture had moved that far"
+    assert not any(said[: round(SHIFT_MAX * 100) - 1]), "before the picture had moved that far"
 
 
 def test_a_fault_on_any_share_of_the_lens_is_no_drift_where_the_world_fitted_before() -> None:
@@ -113,7 +114,7 @@ def test_alarms_in_a_changed_world_do_not_hide_it() -> None:
 def test_standing_dark_and_torn_stretches_count_for_nothing() -> None:
     follower = Follower()
     follower.drive(20, score(0.7))
-    for seen in (score(0.7, motion=0.0), FrameScore("dark"), score(0.7, settled=False)):
+    for seen in (score(0.7, motion=0.0), FrameScore("dark"), score(0.7, warmed_up=False)):
         assert not any(follower.drive(60, seen))
     assert any(follower.drive(12, score(0.7))), "what was driven before is kept"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fake_tensorrt import Machine
 
-from mle_uvad.edge.backend import open_backend
+from mle_uvad.edge.backends import open_backend
+from mle_uvad.edge.backends.engine_file import ENGINE_FILE, SIDECAR_FILE
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.engine_file import ENGINE_FILE, SIDECAR_FILE
 from mle_uvad.edge.errors import InputError
 
 Jetson = Callable[..., Machine]

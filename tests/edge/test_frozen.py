@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mle_uvad.edge.evidence import FROZEN_AFTER_S, FROZEN_FRAMES, Evidence, EvidenceState, Limits
-from mle_uvad.edge.memory import PICTURES, PLACES, REFERENCE_SIDE
+from mle_uvad.edge.evidence import FROZEN_AFTER_S, FROZEN_FRAMES, Evidence, EvidenceState, Thresholds
+from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE, REFERENCE_SIDE
 from mle_uvad.edge.scorer import FrameScore
 
 # By the PCC alone: what is frozen is told by it, whatever the places say.
-REFERENCE = np.ones((2, PICTURES, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
-NOWHERE = np.zeros((PLACES, PLACES), np.float32)
-LIMITS = Limits(
-    (0.5, 0.7, 0.9), np.stack([NOWHERE, NOWHERE]), limit=(math.inf, math.inf), averaging_s=1.0, reference=REFERENCE
+REFERENCE = np.ones((2, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
+NOWHERE = np.zeros((GRID_SIDE, GRID_SIDE), np.float32)
+LIMITS = Thresholds(
+    (0.5, 0.7, 0.9), np.stack([NOWHERE, NOWHERE]), excess=(math.inf, math.inf), averaging_s=1.0, reference=REFERENCE
 )
 
 
@@ -81,7 +81,7 @@ def test_after_a_long_freeze_the_average_starts_afresh() -> None:
 
 
 def test_a_camera_that_freezes_on_a_standing_car_is_frozen_and_not_still() -> None:
-    evidence = Evidence(replace(LIMITS, limit=(1.0, 1.0)))
-    scores = [FrameScore("ok", 0.7, NOWHERE, motion=0.0, settled=True)] * 20
+    evidence = Evidence(replace(LIMITS, excess=(1.0, 1.0)))
+    scores = [FrameScore("ok", 0.7, NOWHERE, motion=0.0, warmed_up=True)] * 20
     states = [evidence.update(score, i / 20) for i, score in enumerate(scores)]
     assert [state.status for state in states] == ["still"] * 10 + ["frozen"] * 10

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.evidence import Limits, worst_mean
-from mle_uvad.edge.memory import make_reference
+from mle_uvad.edge.evidence import Thresholds, mean_of_worst
 from mle_uvad.edge.monitor import Monitor, Reading
+from mle_uvad.edge.reference import make_reference
 from mle_uvad.edge.scorer import Scorer
 
 Frame = NDArray[np.uint8]
@@ -20,7 +21,7 @@ HZ = 20.0
 
 @pytest.fixture
 def scorer(bundle: Bundle) -> Scorer:
-    return Scorer(bundle)
+    return open_scorer(bundle)
 
 
 @pytest.fixture
@@ -30,25 +31,25 @@ def frames(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> list[Fr
     return moving_frames(60)
 
 
-def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -> Limits:
+def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -> Thresholds:
     """Around what these frames score, by the PCC and by the places."""
     seen = [scorer.score(frame, i / HZ) for i, frame in enumerate(frames)]
-    reference = make_reference(np.stack([score.pictures for score in seen if score.pictures is not None]))
+    reference = make_reference(np.stack([score.feature_maps for score in seen if score.feature_maps is not None]))
     scorer.reference = reference
     scorer.restart()
     scores = [scorer.score(frame, i / HZ) for i, frame in enumerate(frames)]
     pccs = np.array([score.pcc for score in scores], np.float64)
-    logits = np.array([score.logits for score in scores if score.settled])
-    ordinary = np.median(logits, axis=0)
-    limit = float(worst_mean((logits - ordinary).reshape(len(logits), -1)).max()) + 0.5
+    logits = np.array([score.logits for score in scores if score.warmed_up])
+    baseline = np.median(logits, axis=0)
+    limit = float(mean_of_worst((logits - baseline).reshape(len(logits), -1)).max()) + 0.5
     pcc = (float(pccs.min()) - 0.01, float(pccs.mean()), float(pccs.max()) + 0.01)
     scorer.restart()
-    return Limits(pcc, np.stack([ordinary, ordinary]), (limit, limit), averaging_s, reference)
+    return Thresholds(pcc, np.stack([baseline, baseline]), (limit, limit), averaging_s, reference)
 
 
-def by_pcc(limits: Limits) -> Limits:
+def by_pcc(thresholds: Thresholds) -> Thresholds:
     """The places left out: the evidence then waits for no memory."""
-    return replace(limits, limit=(math.inf, math.inf))
+    return replace(thresholds, excess=(math.inf, math.inf))
 
 
 def smeared(frames: list[Frame]) -> list[Frame]:
@@ -57,7 +58,7 @@ def smeared(frames: list[Frame]) -> list[Frame]:
 
 
 def watch(monitor: Monitor, frames: list[Frame | None], start_s: float = 0.0) -> list[Reading]:
-    return [monitor.watch(frame, start_s + i / HZ) for i, frame in enumerate(frames)]
+    return [monitor.update(frame, start_s + i / HZ) for i, frame in enumerate(frames)]
 
 
 def test_a_clear_drive_raises_nothing_and_a_covered_lens_does(scorer: Scorer, frames: list[Frame]) -> None:
@@ -97,20 +98,20 @@ def spoil(monitor: Monitor, frames: list[Frame]) -> Reading:
 
 
 def test_no_frame_dark_and_bad_frames_are_published_and_forgotten(scorer: Scorer, frames: list[Frame]) -> None:
-    limits = wide_limits(scorer, frames)
-    assert spoil(Monitor(scorer, by_pcc(limits)), frames).alarm.status == "ok"
+    thresholds = wide_limits(scorer, frames)
+    assert spoil(Monitor(scorer, by_pcc(thresholds)), frames).alarm.status == "ok"
     scorer.restart()
-    assert spoil(Monitor(scorer, limits), frames).alarm.status == "warmup"  # the memory begins again
+    assert spoil(Monitor(scorer, thresholds), frames).alarm.status == "warmup"  # the memory begins again
 
 
 def test_the_reference_of_the_calibration_is_the_scorers(scorer: Scorer, frames: list[Frame]) -> None:
-    limits = wide_limits(scorer, frames)
-    assert not np.array_equal(limits.reference, scorer.bundle.reference)
+    thresholds = wide_limits(scorer, frames)
+    assert not np.array_equal(thresholds.reference, scorer.bundle.reference)
     scorer.reference = scorer.bundle.reference
     Monitor(scorer, None)
     assert scorer.reference is scorer.bundle.reference
-    Monitor(scorer, limits)
-    assert scorer.reference is limits.reference
+    Monitor(scorer, thresholds)
+    assert scorer.reference is thresholds.reference
 
 
 def test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not(
@@ -129,8 +130,8 @@ def test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not(
 
 
 def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Frame]) -> None:
-    limits = wide_limits(scorer, frames)
-    first, again = (watch(Monitor(scorer, limits), frames) for _ in range(2))
+    thresholds = wide_limits(scorer, frames)
+    first, again = (watch(Monitor(scorer, thresholds), frames) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         assert one.score.pcc == other.score.pcc
         assert one.evidence.value == other.evidence.value
@@ -157,5 +158,5 @@ def test_a_buffer_that_the_camera_fills_again_is_no_frozen_camera(scorer: Scorer
     statuses = []
     for i, frame in enumerate(frames):
         buffer[:] = frame
-        statuses.append(monitor.watch(buffer, i / HZ).alarm.status)
+        statuses.append(monitor.update(buffer, i / HZ).alarm.status)
     assert set(statuses) == {"uncalibrated"}

@@ -23,7 +23,7 @@ import fake_tensorrt
 import pytest
 from fake_cudart import FakeCudart
 
-from mle_uvad.edge import cuda
+from mle_uvad.edge.backends import cuda
 
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser", "nvparsers")
 FUNCTIONS = (
@@ -143,8 +143,8 @@ def test_our_code_uses_nothing_of_tensorrt_that_the_stand_in_lacks() -> None:
 
 def cuda_runtime(name: str) -> Path:
     spec = find_spec("nvidia")
-    places = [] if spec is None else list(spec.submodule_search_locations or [])
-    found = [path for place in places for path in Path(place).rglob(name)]
+    cells = [] if spec is None else list(spec.submodule_search_locations or [])
+    found = [path for cell in cells for path in Path(cell).rglob(name)]
     if not found:
         pytest.skip("no CUDA runtime: pip install nvidia-cuda-runtime")
     return found[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mle_uvad.edge.tub import Tub, read_image
+from mle_uvad.edge.tubs.tub import Tub, read_image
 
 
 @pytest.fixture

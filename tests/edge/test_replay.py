@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mle_uvad.edge.replay import FRAMES_AHEAD, drive_again
-from mle_uvad.edge.tub import Record, Tub
+from mle_uvad.edge.tubs.replay import FRAMES_AHEAD, drive_again
+from mle_uvad.edge.tubs.tub import Record, Tub
 
 MakeTub = Callable[..., Path]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
@@ -12,7 +13,7 @@ Frame = NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def opened(bundle: Bundle) -> Scorer:
-    return Scorer(bundle)
+    return open_scorer(bundle)
 
 
 @pytest.fixture
@@ -31,11 +32,11 @@ def frame(bundle: Bundle, rng: np.random.Generator) -> Frame:
 def same(first: FrameScore, second: FrameScore) -> bool:
     for score in (first, second):
         assert score.logits is not None
-        assert score.pictures is not None
+        assert score.feature_maps is not None
     return (
         (first.pcc, first.motion) == (second.pcc, second.motion)
         and np.array_equal(first.logits, second.logits)  # type: ignore[arg-type]
-        and np.array_equal(first.pictures, second.pictures)  # type: ignore[arg-type]
+        and np.array_equal(first.feature_maps, second.feature_maps)  # type: ignore[arg-type]
     )
 
 
@@ -50,14 +51,14 @@ def test_a_good_frame_has_a_pcc_and_log_odds(scorer: Scorer, frame: Frame) -> No
     assert score.status == "ok"
     assert type(score.pcc) is float
     assert -1 <= score.pcc <= 1
-    for part, shape in ((score.logits, (20, 20)), (score.pictures, (20, 10, 10))):
+    for part, shape in ((score.logits, (20, 20)), (score.feature_maps, (20, 10, 10))):
         assert part is not None
         assert part.dtype == np.float32
         assert part.shape == shape
         assert np.isfinite(part).all()
     assert type(score.motion) is float
     assert score.motion == pytest.approx(0, abs=1e-3)  # nothing has changed yet
-    assert not score.settled
+    assert not score.warmed_up
     assert score.infer_ms > 0
     assert score.detail == ""
 

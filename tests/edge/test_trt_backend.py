@@ -12,9 +12,10 @@ import pytest
 from fake_tensorrt import Crash, Machine
 from numpy.typing import NDArray
 
-from mle_uvad.edge.backend import open_backend
+from mle_uvad.edge.backends import open_backend, open_scorer
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.memory import MEMORY_SIZE, enlarge
+from mle_uvad.edge.graph import RUNNING_MEANS_SIZE
+from mle_uvad.edge.reference import enlarge
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
@@ -40,7 +41,7 @@ def test_it_says_what_onnx_runtime_says(
     jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]], version: str
 ) -> None:
     jetson(version)
-    trt, ort = Scorer(jetson_bundle), Scorer(jetson_bundle, open_backend(jetson_bundle, "ort"))
+    trt, ort = open_scorer(jetson_bundle), Scorer(jetson_bundle, open_backend(jetson_bundle, "ort"))
     assert (trt.backend.name, ort.backend.name) == ("trt", "ort")
     assert trt.backend.about == f"TensorRT {version}, fp32, sm_87, 8 processors"
     frames = moving_frames(12)
@@ -56,7 +57,7 @@ def test_a_frame_takes_four_copies_at_most_and_no_memory(
     jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
 ) -> None:
     cudart = jetson().cudart
-    scorer, frames = Scorer(jetson_bundle), moving_frames(6)
+    scorer, frames = open_scorer(jetson_bundle), moving_frames(6)
 
     def calls_of(frame: Frame, t_s: float) -> dict[str, int]:
         before = dict(cudart.calls)
@@ -73,21 +74,21 @@ def test_a_score_outlives_the_frames_behind_it(
     jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
 ) -> None:
     jetson()
-    scorer, frames = Scorer(jetson_bundle), moving_frames(5)
+    scorer, frames = open_scorer(jetson_bundle), moving_frames(5)
     kept = scorer.score(frames[0], 0.0)
     assert kept.logits is not None
-    assert kept.pictures is not None
-    logits, pictures = kept.logits.copy(), kept.pictures.copy()
+    assert kept.feature_maps is not None
+    logits, feature_maps = kept.logits.copy(), kept.feature_maps.copy()
     drive(scorer, frames[1:], 0.05)
     assert np.array_equal(kept.logits, logits)
-    assert np.array_equal(kept.pictures, pictures)
+    assert np.array_equal(kept.feature_maps, feature_maps)
 
 
 def test_all_memory_is_given_back(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
     cudart = jetson().cudart
-    scorer = Scorer(jetson_bundle)
+    scorer = open_scorer(jetson_bundle)
     drive(scorer, moving_frames(3))
-    answer_memory = scorer._memory  # pinned: a view of it keeps it alive
+    answer_memory = scorer._running_means  # pinned: a view of it keeps it alive
     gone = weakref.ref(scorer.backend)
     assert (len(cudart.device), len(cudart.host)) == (4, 4)
     del scorer
@@ -102,10 +103,10 @@ def test_all_memory_is_given_back(jetson: Jetson, jetson_bundle: Bundle, moving_
 
 def test_the_memory_it_hands_out_cannot_be_written(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
     jetson()
-    scorer = Scorer(jetson_bundle)
+    scorer = open_scorer(jetson_bundle)
     drive(scorer, moving_frames(1))
     with pytest.raises(ValueError, match="read-only"):
-        scorer._memory[0, 0] = 1
+        scorer._running_means[0, 0] = 1
 
 
 def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
@@ -116,7 +117,7 @@ def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
     [frame] = moving_frames(1)
     good: dict[str, NDArray[Any]] = {
         "frame": frame,
-        "memory": np.zeros((2, MEMORY_SIZE), np.float32),
+        "memory": np.zeros((2, RUNNING_MEANS_SIZE), np.float32),
         "shares": np.ones(2, np.float32),
         "reference": enlarge(jetson_bundle.reference),
     }
@@ -126,16 +127,16 @@ def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
                 backend.run(**{**good, name: wrong})
     mirrored = frame[:, ::-1]
     assert not mirrored.flags.c_contiguous
-    answers = [one.run(**{**good, "frame": mirrored}) for one in (backend, ort)]
-    assert answers[0].pcc == pytest.approx(answers[1].pcc, abs=1e-6)
-    assert answers[0].pcc != pytest.approx(ort.run(**good).pcc, abs=1e-6)
+    golden_values = [one.run(**{**good, "frame": mirrored}) for one in (backend, ort)]
+    assert golden_values[0].pcc == pytest.approx(golden_values[1].pcc, abs=1e-6)
+    assert golden_values[0].pcc != pytest.approx(ort.run(**good).pcc, abs=1e-6)
 
 
 def test_a_gpu_that_fails_is_a_status_and_the_next_frame_begins_anew(
     jetson: Jetson, jetson_bundle: Bundle, moving_frames: Callable[..., list[Frame]]
 ) -> None:
     cudart = jetson().cudart
-    trt, ort = Scorer(jetson_bundle), Scorer(jetson_bundle, open_backend(jetson_bundle, "ort"))
+    trt, ort = open_scorer(jetson_bundle), Scorer(jetson_bundle, open_backend(jetson_bundle, "ort"))
     frames = moving_frames(6)
     drive(trt, frames[:3])
     for call in ("cudaMemcpyAsync", "cudaStreamSynchronize"):
@@ -157,7 +158,7 @@ def test_tf32_is_switched_off(jetson: Jetson, jetson_bundle: Bundle) -> None:
 def test_the_stand_in_refuses_what_tensorrt_refuses(jetson: Jetson, jetson_bundle: Bundle) -> None:
     machine = jetson()
     backend: Any = open_backend(jetson_bundle, "trt")
-    trt_engine = sys.modules["mle_uvad.edge.trt_engine"]  # of this stand-in
+    trt_engine = sys.modules["mle_uvad.edge.backends.trt_engine"]  # of this stand-in
     context, stream = backend._context, backend._cuda.stream
     address = context.addresses["frame"]
     assert not context.set_tensor_address("no such", address)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.tubs.tub import Tub
 
 MakeTub = Callable[..., Path]
 TORN = "catalog line is torn"

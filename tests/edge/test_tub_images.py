@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mle_uvad.edge.tub import BadImageError, Tub, read_image
+from mle_uvad.edge.tubs.tub import BadImageError, Tub, read_image
 
 MakeTub = Callable[..., Path]
 MovingFrames = Callable[..., list[NDArray[np.uint8]]]
@@ -52,8 +52,8 @@ def test_whatever_stands_in_an_image_nothing_but_its_own_error_is_raised(
         data = encode(moving_frames(1)[0], format)
         for _ in range(300):
             damaged = bytearray(data)
-            for place in rng.integers(0, rng.choice([700, len(data)]), 3):  # headers as often as the rest
-                damaged[place] = rng.integers(256)
+            for cell in rng.integers(0, rng.choice([700, len(data)]), 3):  # headers as often as the rest
+                damaged[cell] = rng.integers(256)
             path.write_bytes(damaged)
             try:
                 decoded += read_image(path).ndim == 3
@@ -83,8 +83,8 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_header(width: int, height: int, jpeg: bytes) -> bytes:
-    place = jpeg.index(b"\xff\xc0") + 5  # start of frame: length and precision come before the size
-    return jpeg[:place] + struct.pack(">HH", height, width) + jpeg[place + 4 :]
+    cell = jpeg.index(b"\xff\xc0") + 5  # start of frame: length and precision come before the size
+    return jpeg[:cell] + struct.pack(">HH", height, width) + jpeg[cell + 4 :]
 
 
 @pytest.mark.filterwarnings("ignore:Image size")  # as in production: a warning there is no error

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.tubs.tub import Tub
 
 Frames = Callable[..., list[NDArray[np.uint8]]]
 MakeTub = Callable[..., Path]

@@ -11,14 +11,14 @@ import pytest
 from fake_tensorrt import Machine
 from numpy.typing import NDArray
 
-from mle_uvad.edge import parity, verify
-from mle_uvad.edge.backend import open_backend
+from mle_uvad.edge.backends import open_backend, open_scorer, parity
+from mle_uvad.edge.backends.parity import Parity, compare, compare_golden_values
+from mle_uvad.edge.backends.synthetic_frames import COUNT, synthetic_frames
 from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.device import verify
+from mle_uvad.edge.device.verify import Verification
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.made_up import COUNT, made_up_frames
-from mle_uvad.edge.parity import Differences, compare, compare_answers
 from mle_uvad.edge.scorer import Scorer
-from mle_uvad.edge.verify import Verification
 
 DIGEST = "10c026f81cfff5ef522692f52678f28440fd944883c46b41cb9b39362c321d53"  # of the made-up frames of 160×120
 Frame = NDArray[np.uint8]
@@ -46,22 +46,22 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Verification]:
 
 
 def test_the_made_up_frames_are_the_same_on_every_machine() -> None:
-    frames = made_up_frames(120, 160)
+    frames = synthetic_frames(120, 160)
     assert {(frame.shape, frame.dtype.name) for frame in frames} == {((120, 160, 3), "uint8")}
     digest = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
     assert digest == DIGEST
     assert len(frames) == COUNT
-    moved = [np.abs(one.astype(int) - two).mean() for one, two in pairwise(frames)]
-    assert min(moved) > 5
+    distribution_shift = [np.abs(one.astype(int) - two).mean() for one, two in pairwise(frames)]
+    assert min(distribution_shift) > 5
     drop = [frame[30:60, 40:80].std((0, 1)).max() for frame in frames]
     assert min(drop[: COUNT // 2]) > 5
     assert max(drop[COUNT // 2 :]) == 0
-    assert made_up_frames(97, 131)[-1].shape == (97, 131, 3)
+    assert synthetic_frames(97, 131)[-1].shape == (97, 131, 3)
 
 
 def test_the_export_notes_what_the_made_up_frames_give(bundle: Bundle) -> None:
-    assert len(bundle.answers) == COUNT
-    assert compare_answers(Scorer(bundle)) == Differences(COUNT, 0.0, pytest.approx(0, abs=1e-6), 0.0)
+    assert len(bundle.golden_values) == COUNT
+    assert compare_golden_values(open_scorer(bundle)) == Parity(COUNT, 0.0, pytest.approx(0, abs=1e-6), 0.0)
 
 
 def test_onnx_runtime_passes_and_tells_the_machine(bundle: Bundle, verified: Callable[..., Verification]) -> None:
@@ -81,7 +81,7 @@ def test_the_paced_frames_keep_the_pace(
     bundle: Bundle, moving_frames: Callable[..., list[Frame]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "TIMED", 5)
-    scorer, times, now = Scorer(bundle), [], [0.0]
+    scorer, times, now = open_scorer(bundle), [], [0.0]
     score = scorer.score
     monkeypatch.setattr(scorer, "score", lambda frame, t_s: (times.append((now[0], t_s)), score(frame, t_s))[1])
 
@@ -108,25 +108,25 @@ def test_tensorrt_is_held_against_the_desktop_and_against_onnx_runtime(
 def test_a_device_that_answers_otherwise_than_the_desktop_fails(
     bundle: Bundle, verified: Callable[..., Verification]
 ) -> None:
-    for place, by, told in ((0, 2e-3, "PCC by 2.0e-03"), (1, 0.1, "log odds by 1.0e-01"), (2, 0.1, "log odds by")):
-        answers = [list(row) for row in bundle.answers]
-        answers[7][place] += by
-        assert told in verified(replace(bundle, answers=answers), "ort").problem
-    assert "the desktop 23" in verified(replace(bundle, answers=bundle.answers[:-1]), "ort").problem
+    for cell, by, told in ((0, 2e-3, "PCC by 2.0e-03"), (1, 0.1, "log odds by 1.0e-01"), (2, 0.1, "log odds by")):
+        golden_values = [list(row) for row in bundle.golden_values]
+        golden_values[7][cell] += by
+        assert told in verified(replace(bundle, golden_values=golden_values), "ort").problem
+    assert "the desktop 23" in verified(replace(bundle, golden_values=bundle.golden_values[:-1]), "ort").problem
 
 
 def test_a_bundle_without_answers_is_refused(bundle: Bundle, verified: Callable[..., Verification]) -> None:
     with pytest.raises(InputError, match="has no answers to verify; export it again"):
-        verified(replace(bundle, answers=[]), "ort")
+        verified(replace(bundle, golden_values=[]), "ort")
 
 
 def test_a_difference_that_is_no_number_is_a_problem() -> None:
-    assert "PCC by nan" in Differences(5, float("nan"), 0.0, 0.0).problem
-    assert "pictures by 1.0e-02" in Differences(5, 0.0, 0.0, 1e-2).problem
-    assert Differences(5, parity.PCC_TOLERANCE, parity.LOGITS_TOLERANCE, parity.PICTURES_TOLERANCE).problem == ""
+    assert "PCC by nan" in Parity(5, float("nan"), 0.0, 0.0).problem
+    assert "pictures by 1.0e-02" in Parity(5, 0.0, 0.0, 1e-2).problem
+    assert Parity(5, parity.PCC_TOLERANCE, parity.LOGITS_TOLERANCE, parity.FEATURE_MAPS_TOLERANCE).problem == ""
 
 
 def test_frames_that_say_nothing_are_a_problem(bundle: Bundle) -> None:
-    one, other = Scorer(bundle), Scorer(bundle, open_backend(bundle, "ort"))
+    one, other = open_scorer(bundle), Scorer(bundle, open_backend(bundle, "ort"))
     assert "no frame can be scored" in compare(one, other, [np.zeros((120, 160, 3), np.uint8)] * 3).problem
     assert "no frame can be scored" in compare(one, other, []).problem

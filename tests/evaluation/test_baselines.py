@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mle_uvad.edge.tub import Tub
-from mle_uvad.evaluation.baselines import COMPONENTS, NAMES, Baselines, fit_baselines, score_baselines
-from mle_uvad.evaluation.metrics import auc
+from mle_uvad.edge.tubs.tub import Tub
+from mle_uvad.evaluation.protocols.baselines import COMPONENTS, NAMES, Baselines, fit_baselines, score_baselines
+from mle_uvad.evaluation.protocols.metrics import auc
 
 
 @pytest.fixture(scope="module")

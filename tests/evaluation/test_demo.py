@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mle_uvad.edge import InputError
-from mle_uvad.evaluation.lens import Episode
+from mle_uvad.evaluation.simulation.episodes import Episode
 
 NEEDED = ("torch", "onnx", "matplotlib", "donkeycar")
 if any(find_spec(name) is None for name in NEEDED):

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.evaluation import tub_writer
-from mle_uvad.evaluation.drives import write_drive
-from mle_uvad.evaluation.labels import read_labels
-from mle_uvad.evaluation.lens import Episode
-from mle_uvad.evaluation.track import Pose, Track
+from mle_uvad.evaluation.simulation import tub_writer
+from mle_uvad.evaluation.simulation.drives import write_drive
+from mle_uvad.evaluation.simulation.episodes import Episode
+from mle_uvad.evaluation.simulation.labels import read_labels
+from mle_uvad.evaluation.simulation.track import Pose, Track
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def track() -> Track:
     return Track(np.random.default_rng(0))
 
 
-def pictures(folder: Path) -> list[np.ndarray]:
+def plots(folder: Path) -> list[np.ndarray]:
     images = folder / "images"
     names = [f"{i}_cam_image_array_.jpg" for i in range(len(list(images.iterdir())))]
     return [np.asarray(Image.open(images / name)).astype(int) for name in names]
@@ -58,7 +58,7 @@ def test_wet_and_clean_drive_differ_by_the_episode_alone(track: Track, tmp_path:
     episode = Episode(1.0, 1.5, 0.3)
     wet = write_drive(tmp_path / "wet", track, seed=5, seconds=2.0, episodes=[episode])
     clean = write_drive(tmp_path / "clean", track, seed=5, seconds=2.0)
-    apart = [np.abs(a - b).mean() for a, b in zip(pictures(wet), pictures(clean), strict=True)]
+    apart = [np.abs(a - b).mean() for a, b in zip(plots(wet), plots(clean), strict=True)]
     assert max(apart[:20]) == 0
     assert min(apart[21:30]) > 0
     assert apart[20] < 0.5 * np.mean(apart[28:30])  # it comes gradually

@@ -16,11 +16,11 @@ pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,ex
 pytest.importorskip("onnx", reason="needs onnx: pip install 'mle_uvad[export]'")
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
 
-from mle_uvad.evaluation import metrics
 from mle_uvad.evaluation.evaluate import PROTOCOLS, run_evaluation
-from mle_uvad.evaluation.figures import EVIDENCE
-from mle_uvad.evaluation.plan import QUICK
-from mle_uvad.evaluation.product_page import SCORES
+from mle_uvad.evaluation.protocols import metrics
+from mle_uvad.evaluation.protocols.figures import EVIDENCE
+from mle_uvad.evaluation.protocols.plan import QUICK
+from mle_uvad.evaluation.report.product_page import SCORES
 
 PLAN = replace(QUICK, epochs=1, windows=480, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
 

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from mle_uvad.evaluation.figures import EVIDENCE, PCC, Watched, episode_figures, pass_figures
-from mle_uvad.evaluation.labels import Label
-from mle_uvad.evaluation.observed import Observed
+from mle_uvad.evaluation.protocols.figures import EVIDENCE, PCC, ScoredDrive, episode_figures, pass_figures
+from mle_uvad.evaluation.protocols.predictions import Predictions
+from mle_uvad.evaluation.simulation.labels import Label
 
 LEFT = tuple(([1.0] * 10 + [0.0] * 10) * 20)
 LABELS = [Label("film", 100, 200, 0.5, LEFT), Label("film", 300, 400, 0.5, LEFT)]
 
 
-def observed(evidence: np.ndarray, obscured: np.ndarray | None = None) -> Observed:
+def predictions(evidence: np.ndarray, obscured: np.ndarray | None = None) -> Predictions:
     count = len(evidence)
     maps = np.zeros((count, 10, 10), np.uint8)
     maps[:, :, :5] = 255
-    return Observed(
+    return Predictions(
         times_s=np.arange(count) / 20,
         statuses=np.where(np.isfinite(evidence), "ok", "still"),
         pccs=np.full(count, 0.5),
@@ -29,14 +29,17 @@ def test_settled_frames_are_judged_apart_from_all() -> None:
     evidence = np.zeros(500)
     evidence[110:210] = 2.0  # half a second late on both sides
     evidence[300:400] = 2.0
-    wet, clean = Watched("film-0", LABELS, observed(evidence), {}), Watched("clean", [], observed(np.zeros(200)), {})
+    wet, clean = (
+        ScoredDrive("film-0", LABELS, predictions(evidence), {}),
+        ScoredDrive("clean", [], predictions(np.zeros(200)), {}),
+    )
     first, second = episode_figures([wet], clean, held_out=True)
     assert (first.frames, first.frames_all) == (80, 100)
     assert first.auc[EVIDENCE] == 1
     assert first.auc_all[EVIDENCE] == pytest.approx(0.9 * (1 - 5 / 500) + 0.1 * 0.5 * (1 - 10 / 500))
     assert second.auc_all[EVIDENCE] == pytest.approx(1 - 5 / 500)  # ten of 500 clear frames tie with it
     assert first.auc[PCC] == 0.5
-    assert (first.place_auc, first.place_overlap) == (1, 1)
+    assert (first.cell_auc, first.cell_iou) == (1, 1)
     assert first.held_out
     assert (first.passed, second.number, first.delay_s) == ("film-0", 1, None)
 
@@ -48,10 +51,10 @@ def test_frames_without_evidence_of_their_own_are_counted_and_judged_by_what_the
     obscured[310:405] = True
     obscured[480:490] = True
     scores = {"random": np.linspace(0, 1, 500)}
-    wet = Watched("film-0", LABELS, observed(evidence, obscured), scores)
-    clean = Watched("clean", [], observed(np.zeros(200)), {"random": np.zeros(200)})
+    wet = ScoredDrive("film-0", LABELS, predictions(evidence, obscured), scores)
+    clean = ScoredDrive("clean", [], predictions(np.zeros(200)), {"random": np.zeros(200)})
     first, second = episode_figures([wet], clean, held_out=False)
-    assert (first.frames, first.auc, first.place_auc) == (0, {}, None)
+    assert (first.frames, first.auc, first.cell_auc) == (0, {}, None)
     assert (second.frames, second.frames_all, second.delay_s) == (0, 20, pytest.approx(0.5))
     # Baselines are judged on the same frames as the evidence.
     assert set(second.auc_all) == {EVIDENCE, PCC, "PCC over 1 s", "random", "random over 1 s"}

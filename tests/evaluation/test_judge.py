@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from mle_uvad.evaluation.judge import judge, lasting_s, moments
-from mle_uvad.evaluation.labels import Label
+from mle_uvad.evaluation.protocols.judge import judge, lasting_s, moments
+from mle_uvad.evaluation.simulation.labels import Label
 
 TIMES_S = np.arange(500) / 20
 LABELS = [Label("front_drop", 100, 200, 0.3), Label("front_drop", 300, 400, 0.2)]
 
 
-def said(*stretches: tuple[int, int]) -> np.ndarray:
+def said(*segments: tuple[int, int]) -> np.ndarray:
     obscured = np.zeros(500, bool)
-    for start, end in stretches:
+    for start, end in segments:
         obscured[start:end] = True
     return obscured
 

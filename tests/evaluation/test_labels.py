@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.evaluation.labels import Label, read_labels, shrunk, write_labels
+from mle_uvad.evaluation.simulation.labels import Label, read_labels, shrunk, write_labels
 
 MASK = tuple([0.0] * 390 + [0.5] * 10)
 

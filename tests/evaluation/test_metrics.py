@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from mle_uvad.evaluation.metrics import (
+from mle_uvad.evaluation.protocols.metrics import (
     auc,
     averaged,
     bootstrap,
-    place_auc,
-    place_overlap,
-    rate_bound,
+    cell_auc,
+    cell_iou,
+    pairwise_win_rates,
+    poisson_upper_bound,
     sign_free,
     weighted_mean,
-    wins,
 )
 
 
@@ -29,7 +29,7 @@ def test_auc_counts_pairs_and_ties() -> None:
 def test_the_weighted_mean_of_the_episodes_is_the_auc_of_all_their_frames(rng: np.random.Generator) -> None:
     negatives = rng.normal(size=50)
     episodes = [rng.normal(1, 1, size) for size in (3, 20, 7)]
-    rows = np.array([[wins(episode, negatives).mean(), len(episode)] for episode in episodes])
+    rows = np.array([[pairwise_win_rates(episode, negatives).mean(), len(episode)] for episode in episodes])
     assert weighted_mean(rows) == pytest.approx(auc(np.concatenate(episodes), negatives))
     assert math.isnan(weighted_mean(rows[:0]))
 
@@ -44,12 +44,12 @@ def test_a_map_that_is_the_mask_is_right_everywhere_and_its_opposite_nowhere() -
     mask[4:8, 6:14] = 1
     for side in (10, 20):  # a coarser map sees the same places
         right = mask[:: 20 // side, :: 20 // side]
-        assert place_auc(right, mask) == 1
-        assert place_auc(1 - right, mask) == 0
-        assert place_overlap(right, mask) == 1
-        assert place_overlap(1 - right, mask) == 0
-    assert place_auc(np.full((10, 10), 0.3, np.float32), mask) == 0.5
-    assert place_overlap(np.ones((10, 10), np.float32), mask) == pytest.approx(32 / 400)
+        assert cell_auc(right, mask) == 1
+        assert cell_auc(1 - right, mask) == 0
+        assert cell_iou(right, mask) == 1
+        assert cell_iou(1 - right, mask) == 0
+    assert cell_auc(np.full((10, 10), 0.3, np.float32), mask) == 0.5
+    assert cell_iou(np.ones((10, 10), np.float32), mask) == pytest.approx(32 / 400)
 
 
 def test_a_place_half_obscured_counts_half() -> None:
@@ -58,9 +58,9 @@ def test_a_place_half_obscured_counts_half() -> None:
     evidence = np.zeros((10, 10), np.float32)
     evidence[0, 0] = 1
     # Its clear three quarters tie with the obscured quarter: half of their pairs are won.
-    assert place_auc(evidence, mask) == pytest.approx((99 + 0.5 * 0.75) / 99.75)
-    assert math.isnan(place_overlap(evidence, mask))  # nowhere half obscured
-    assert math.isnan(place_auc(evidence, np.ones((20, 20), np.float32)))
+    assert cell_auc(evidence, mask) == pytest.approx((99 + 0.5 * 0.75) / 99.75)
+    assert math.isnan(cell_iou(evidence, mask))  # nowhere half obscured
+    assert math.isnan(cell_auc(evidence, np.ones((20, 20), np.float32)))
 
 
 def test_averages_follow_the_cars_and_pass_over_what_is_undefined() -> None:
@@ -90,7 +90,7 @@ def test_the_bootstrap_draws_episodes_and_drives(rng: np.random.Generator) -> No
 
 
 def test_no_false_alarm_in_three_hours_bounds_the_rate_at_one() -> None:
-    assert rate_bound(0, 3.0) == pytest.approx(-math.log(0.05) / 3, rel=1e-6)
-    assert rate_bound(1, 1.0) == pytest.approx(4.744, abs=1e-3)  # of a Poisson table
-    assert rate_bound(10, 2.0) == pytest.approx(16.962 / 2, abs=1e-3)
-    assert math.isinf(rate_bound(0, 0.0))
+    assert poisson_upper_bound(0, 3.0) == pytest.approx(-math.log(0.05) / 3, rel=1e-6)
+    assert poisson_upper_bound(1, 1.0) == pytest.approx(4.744, abs=1e-3)  # of a Poisson table
+    assert poisson_upper_bound(10, 2.0) == pytest.approx(16.962 / 2, abs=1e-3)
+    assert math.isinf(poisson_upper_bound(0, 0.0))

@@ -10,11 +10,11 @@ import pytest
 pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train]'")
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.tub import Record
-from mle_uvad.evaluation.lab import driven_s
-from mle_uvad.evaluation.lens import check_episodes
-from mle_uvad.evaluation.plan import BANDS, LEAD_S, QUICK, Plan, band, cut, judged_passes, training_episodes
-from mle_uvad.optics import COURSES, FAMILIES
+from mle_uvad.edge.tubs.tub import Record
+from mle_uvad.evaluation.protocols.plan import BANDS, LEAD_S, QUICK, Plan, band, cut, judged_passes, training_episodes
+from mle_uvad.evaluation.simulation.episodes import check_episodes
+from mle_uvad.evaluation.simulation.rerendered_drive import driving_s
+from mle_uvad.optics import FAMILIES, TIME_PROFILES
 
 
 def drive(seconds: float) -> list[Record]:
@@ -26,14 +26,14 @@ def test_the_parts_follow_one_another_and_leave_nothing_out(seconds: float, cali
     records = drive(seconds)
     parts = cut(records, Plan())
     assert [*parts.train, *parts.calibrate, *parts.judge] == records
-    assert driven_s(parts.calibrate)[-1] == pytest.approx(calibrate_s, abs=0.2)
+    assert driving_s(parts.calibrate)[-1] == pytest.approx(calibrate_s, abs=0.2)
     assert len(parts.train) > 0.8 * len(parts.judge)
 
 
 def test_pauses_make_the_calibration_part_longer() -> None:
     whole = drive(140)
     paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 140 * 60_000) for record in whole]
-    long, longer = (driven_s(cut(records, Plan()).calibrate)[-1] for records in (whole, paused))
+    long, longer = (driving_s(cut(records, Plan()).calibrate)[-1] for records in (whole, paused))
     assert long < 50 < 100 < longer  # of every seven seconds, four go to settling and two make a block
 
 
@@ -52,7 +52,7 @@ def test_every_band_gets_its_episodes_within_the_judged_part(seconds: float) -> 
             assert episodes[0].start_s >= LEAD_S
         together = [episode for episodes in passes for episode in episodes]
         assert {episode.kind for episode in together} == {family}
-        assert {episode.course for episode in together} == set(COURSES)
+        assert {episode.time_profile for episode in together} == set(TIME_PROFILES)
         assert Counter(band(episode.coverage) for episode in together) == dict.fromkeys(range(5), plan.per_band)
 
 

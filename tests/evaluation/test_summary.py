@@ -8,23 +8,23 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train]'")
 
-from mle_uvad.evaluation.figures import EVIDENCE, PCC, EpisodeFigures, PassFigures
-from mle_uvad.evaluation.paper import PaperEpisode, PaperFigures
-from mle_uvad.evaluation.plan import QUICK
-from mle_uvad.evaluation.product import Product
-from mle_uvad.evaluation.product_page import SCORES, Pictures
-from mle_uvad.evaluation.report import write_report
-from mle_uvad.evaluation.summary import (
+from mle_uvad.evaluation.protocols.figures import EVIDENCE, PCC, EpisodeFigures, PassFigures
+from mle_uvad.evaluation.protocols.paper import PaperEpisode, PaperFigures
+from mle_uvad.evaluation.protocols.plan import QUICK
+from mle_uvad.evaluation.protocols.product import Product
+from mle_uvad.evaluation.protocols.summary import (
     Evaluated,
     area_of,
-    calm,
-    catch,
     caught_from,
+    detection_stats,
     episodes_of,
+    false_alarm_stats,
     headline,
     paper_area,
     place,
 )
+from mle_uvad.evaluation.report.page import write_report
+from mle_uvad.evaluation.report.product_page import SCORES, Plots
 
 
 def episode(
@@ -70,7 +70,7 @@ def test_areas_weigh_by_frames_and_pool_the_drives() -> None:
 
 
 def test_catches_delays_places() -> None:
-    found = catch(episodes_of([OFFICE, LAB], False))
+    found = detection_stats(episodes_of([OFFICE, LAB], False))
     assert (found.episodes, found.recall.value, found.median_s.value) == (4, 0.75, 1.0)
     assert found.late_s.value == pytest.approx(np.quantile([0.5, 1.0, 1.5], 0.9))
     assert found.recall.low < 0.75 < found.recall.high
@@ -83,10 +83,10 @@ def test_catches_delays_places() -> None:
 def test_calm_is_counted_on_the_clean_pass_and_between_episodes_apart() -> None:
     assert OFFICE.product
     everything = [row for row in OFFICE.product.passes if not row.held_out]
-    quiet = calm(everything, wet=False)
+    quiet = false_alarm_stats(everything, wet=False)
     assert (quiet.false_alarms, quiet.hours, quiet.held) == (1, 0.5, pytest.approx(0.1))
-    assert calm(everything, wet=True).hours == 0.25
-    assert calm([], wet=True).false_alarms == 0
+    assert false_alarm_stats(everything, wet=True).hours == 0.25
+    assert false_alarm_stats([], wet=True).false_alarms == 0
 
 
 def test_the_paper_protocol_pools_its_seeds() -> None:
@@ -105,7 +105,7 @@ def test_the_headline_has_no_figure_that_json_has_not() -> None:
 
 def test_the_page_tells_every_figure(tmp_path: Path) -> None:
     page = tmp_path / "docs" / "page.md"
-    write_report(page, [OFFICE, LAB], QUICK, "1.2.3", Pictures("auc.png", "caught.png", (("lab", "lab.png"),), ""))
+    write_report(page, [OFFICE, LAB], QUICK, "1.2.3", Plots("auc.png", "caught.png", (("lab", "lab.png"),), ""))
     text = page.read_text()
     figures = ("0.900", "1 in 30.0 min", "10 still of 200", "1.2.3", "2 dead", "0.375 (0.250–0.500)")
     names = (
@@ -128,6 +128,6 @@ def test_the_page_tells_every_figure(tmp_path: Path) -> None:
 
 def test_a_page_of_one_protocol_leaves_the_other_out(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    write_report(page, [LAB], QUICK, "1.2.3", Pictures())
+    write_report(page, [LAB], QUICK, "1.2.3", Plots())
     assert "paper protocol" not in page.read_text()
     assert "| all |" not in page.read_text()

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mle_uvad.edge import Limits
-from mle_uvad.edge.memory import PICTURES
-from mle_uvad.evaluation.labels import Label
+from mle_uvad.edge import Thresholds
+from mle_uvad.edge.graph import FEATURE_MAPS
+from mle_uvad.evaluation.simulation.labels import Label
 
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
 
 
 def draw(path: Path, labels: list[Label], obscured: np.ndarray) -> np.ndarray:
-    from mle_uvad.evaluation.timeline import draw_timeline
+    from mle_uvad.evaluation.report.timeline import draw_timeline
 
-    reference = np.ones((2, PICTURES, 10, 10), np.float32)
-    limits = Limits((0.7, 0.8, 1.0), np.zeros((2, 20, 20), np.float32), (1.0, 1.0), 1.0, reference)
+    reference = np.ones((2, FEATURE_MAPS, 10, 10), np.float32)
+    thresholds = Thresholds((0.7, 0.8, 1.0), np.zeros((2, 20, 20), np.float32), (1.0, 1.0), 1.0, reference)
     pccs = np.linspace(0.8, 0.9, 200)
     pccs[50:60] = math.nan
-    draw_timeline(path, labels, limits, pccs, pccs, obscured, 20.0)
+    draw_timeline(path, labels, thresholds, pccs, pccs, obscured, 20.0)
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 

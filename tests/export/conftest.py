@@ -13,8 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mle_uvad.edge.bundle import GRAPH_INPUTS, GRAPH_OUTPUTS
-from mle_uvad.edge.memory import HALF, MEMORY_SIZE, PICTURES, SPANS_S
+from mle_uvad.edge.graph import (
+    FEATURE_MAPS,
+    FEATURE_SIDE,
+    GRAPH_INPUTS,
+    GRAPH_OUTPUTS,
+    RUNNING_MEANS_SIZE,
+    TIME_CONSTANTS_S,
+)
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import Autoencoder
 from mle_uvad.training.obscuration import ObscurationNet
@@ -65,9 +71,9 @@ def to_onnx() -> Callable[..., bytes]:
     ) -> bytes:
         example = (
             torch.zeros(height, width, 3, dtype=torch.uint8),
-            torch.zeros(len(SPANS_S), MEMORY_SIZE),
-            torch.ones(len(SPANS_S)),
-            torch.ones(2, PICTURES, HALF, HALF),
+            torch.zeros(len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE),
+            torch.ones(len(TIME_CONSTANTS_S)),
+            torch.ones(2, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
         )
         buffer, names = io.BytesIO(), {"input_names": list(inputs), "output_names": list(outputs)}
         with warnings.catch_warnings():

@@ -8,8 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from mle_uvad.edge.bundle import GRAPH_INPUTS
-from mle_uvad.edge.memory import MEMORY_SIZE
+from mle_uvad.edge.graph import GRAPH_INPUTS, RUNNING_MEANS_SIZE
 from mle_uvad.export.graph import FrameGraph
 
 MULTIPLYING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -24,10 +23,10 @@ def multiply_adds(model: bytes) -> dict[str, int]:
     del proto.graph.output[:]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in asked)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    memory, shares = np.zeros((2, MEMORY_SIZE), np.float32), np.ones(2, np.float32)
-    given = (np.zeros((120, 160, 3), np.uint8), memory, shares, np.ones((2, 20, 40, 40), np.float32))
-    answers = session.run(asked, dict(zip(GRAPH_INPUTS, given, strict=True)))
-    shapes |= {name: answer.shape for name, answer in zip(asked, answers, strict=True)}
+    running_means, ema_weights = np.zeros((2, RUNNING_MEANS_SIZE), np.float32), np.ones(2, np.float32)
+    given = (np.zeros((120, 160, 3), np.uint8), running_means, ema_weights, np.ones((2, 20, 40, 40), np.float32))
+    golden_values = session.run(asked, dict(zip(GRAPH_INPUTS, given, strict=True)))
+    shapes |= {name: head.shape for name, head in zip(asked, golden_values, strict=True)}
 
     def count(node: onnx.NodeProto) -> int:
         source, kernel, target = (shapes[name] for name in (*node.input[:2], node.output[0]))

@@ -12,10 +12,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mle_uvad.edge.bundle import GRAPH_OUTPUTS, Bundle
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.memory import MEMORY_SIZE
-from mle_uvad.edge.scorer import Scorer
+from mle_uvad.edge.graph import GRAPH_OUTPUTS, RUNNING_MEANS_SIZE
 from mle_uvad.export import bundle as bundle_module
 from mle_uvad.export.bundle import export_bundle
 from mle_uvad.export.graph import FrameGraph
@@ -57,7 +57,7 @@ def test_the_bundle_takes_the_size_of_the_camera(
     frames = [frame[:97, :131] for frame in moving_frames(3)]
     bundle = export_bundle(make_run(frames=frames).folder, tmp_path / "lens", "onnx")
     assert (bundle.height, bundle.width) == (97, 131)
-    assert Scorer(bundle).score(frames[0], 0.0).status == "ok"
+    assert open_scorer(bundle).score(frames[0], 0.0).status == "ok"
 
 
 def test_the_model_is_opset_17_with_static_shapes(make_run: MakeRun, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_onnx_runtime_reads_origin_and_settings(make_run: MakeRun, tmp_path: Pat
     assert properties["mle_uvad"]
     assert [(given.name, given.shape, given.type) for given in session.get_inputs()] == [
         ("frame", [120, 160, 3], "tensor(uint8)"),
-        ("memory", [2, MEMORY_SIZE], "tensor(float)"),
+        ("memory", [2, RUNNING_MEANS_SIZE], "tensor(float)"),
         ("shares", [2], "tensor(float)"),
         ("reference", [2, 20, 40, 40], "tensor(float)"),
     ]
@@ -177,7 +177,7 @@ def test_the_reference_of_the_run_stands_in_for_a_calibration(make_run: MakeRun,
     run.finish_obscuration(net, reference, [])
     bundle = export_bundle(run.folder, tmp_path / "lens", "onnx")
     assert bundle.reference == pytest.approx(reference.numpy(), rel=1e-5)
-    assert np.array_equal(Scorer(bundle).reference, bundle.reference)
+    assert np.array_equal(open_scorer(bundle).reference, bundle.reference)
 
 
 def test_a_run_that_ended_in_nan_is_refused_as_such(make_run: MakeRun, tmp_path: Path) -> None:

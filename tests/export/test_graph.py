@@ -11,11 +11,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mle_uvad.edge.frame import area_matrix, grey, to_grey80
+from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE, REFERENCE_SIDE, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 from mle_uvad.edge.measures import pearson
-from mle_uvad.edge.memory import MEMORY_SIZE, PICTURES, PLACES, REFERENCE_SIDE, SPANS_S, enlarge
+from mle_uvad.edge.reference import enlarge
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import WIDTHS, Autoencoder
-from mle_uvad.training.obscuration import ObscurationNet, coarse, pictures, statistics
+from mle_uvad.training.obscuration import ObscurationNet, coarse_maps, feature_maps, frame_moments
 
 Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -93,23 +94,23 @@ def test_all_outputs_are_the_reference(
     picture = resized(frame, height, width)
     small = to_grey80(picture)
     image = torch.from_numpy(small)[None, None]
-    before = statistics(image.flip(-1)).expand(len(SPANS_S), -1)  # [2, 17600]
-    shares, reference = torch.tensor([0.3, 0.1]), some_reference()
+    before = frame_moments(image.flip(-1)).expand(len(TIME_CONSTANTS_S), -1)  # [2, 17600]
+    ema_weights, reference = torch.tensor([0.3, 0.1]), some_reference()
     with torch.no_grad():
         reconstruction = model(image)[0, 0].numpy()
-        memory = before + shares[:, None] * (statistics(image) - before)
-        shown = pictures(memory[None])
+        running_means = before + ema_weights[:, None] * (frame_moments(image) - before)
+        shown = feature_maps(running_means[None])
         logits = net(shown, reference[None])[0].numpy()
     run = session_of(FrameGraph(deepcopy(model), net, height, width), height, width)
-    seen = run(picture, before.numpy(), shares.numpy(), reference.numpy())
+    seen = run(picture, before.numpy(), ema_weights.numpy(), reference.numpy())
     assert {name: value.shape for name, value in seen.items()} == {
         "pcc": (),
         "brightness": (),
         "contrast": (),
         "motion": (),
-        "logits": (PLACES, PLACES),
-        "pictures": (PICTURES, REFERENCE_SIDE, REFERENCE_SIDE),
-        "memory_out": (len(SPANS_S), MEMORY_SIZE),
+        "logits": (GRID_SIDE, GRID_SIDE),
+        "pictures": (FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE),
+        "memory_out": (len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE),
     }
     assert all(value.dtype == np.float32 for value in seen.values())
     assert float(seen["pcc"]) == pytest.approx(pearson(small, reconstruction), abs=1e-5)
@@ -117,24 +118,28 @@ def test_all_outputs_are_the_reference(
     assert float(seen["contrast"]) == pytest.approx(float(small.std()), abs=1e-6)
     assert logits.std() > 0.1  # else anything would agree
     assert np.abs(seen["logits"] - logits).max() < 1e-2
-    assert np.abs(seen["pictures"] - coarse(shown)[0].numpy()).max() < 1e-4
-    assert np.abs(seen["memory_out"] - memory.numpy()).max() < 1e-6
+    assert np.abs(seen["pictures"] - coarse_maps(shown)[0].numpy()).max() < 1e-4
+    assert np.abs(seen["memory_out"] - running_means.numpy()).max() < 1e-6
 
 
 def some_reference() -> Tensor:
     """[2, 20, 40, 40], uneven."""
     random = torch.Generator().manual_seed(3)
-    size = (PICTURES, REFERENCE_SIDE, REFERENCE_SIDE)
-    coarse = torch.stack([torch.rand(size, generator=random), 0.05 + 0.2 * torch.rand(size, generator=random)])
-    return torch.from_numpy(enlarge(coarse.numpy()))
+    size = (FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE)
+    coarse_maps = torch.stack([torch.rand(size, generator=random), 0.05 + 0.2 * torch.rand(size, generator=random)])
+    return torch.from_numpy(enlarge(coarse_maps.numpy()))
 
 
 def test_a_picture_of_one_colour_gives_finite_figures(
     graph: FrameGraph, session_of: Callable[..., Callable[..., dict[str, Floats]]]
 ) -> None:
-    run, memory, shares = session_of(graph, 120, 160), np.zeros((2, MEMORY_SIZE), np.float32), np.ones(2, np.float32)
+    run, running_means, ema_weights = (
+        session_of(graph, 120, 160),
+        np.zeros((2, RUNNING_MEANS_SIZE), np.float32),
+        np.ones(2, np.float32),
+    )
     for level in (0, 128, 255):
-        seen = run(np.full((120, 160, 3), level, np.uint8), memory, shares, some_reference().numpy())
+        seen = run(np.full((120, 160, 3), level, np.uint8), running_means, ema_weights, some_reference().numpy())
         assert all(np.isfinite(value).all() for value in seen.values())
         assert float(seen["contrast"]) < 1e-3
         assert float(seen["brightness"]) == pytest.approx(level / 255, abs=1e-6)

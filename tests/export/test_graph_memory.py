@@ -9,14 +9,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mle_uvad.edge.ema import EmaWeights
 from mle_uvad.edge.frame import to_grey80
-from mle_uvad.edge.memory import MEMORY_SIZE, SPANS_S, MemoryClock
+from mle_uvad.edge.graph import RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 from mle_uvad.export.graph import FrameGraph
-from mle_uvad.training.obscuration import statistics
+from mle_uvad.training.obscuration import frame_moments
 
 Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-EMPTY = np.zeros((len(SPANS_S), MEMORY_SIZE), np.float32)
+EMPTY = np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32)
 REFERENCE = np.full((2, 20, 40, 40), 0.5, np.float32)
 
 
@@ -27,32 +28,32 @@ def run(graph: FrameGraph, session_of: Callable[..., Any]) -> Callable[..., dict
 
 def remember(run: Callable[..., dict[str, Floats]], frames: list[Frame], times_s: list[float]) -> dict[str, Floats]:
     """What the graph says of the last of these frames."""
-    clock, seen = MemoryClock(), {"memory_out": EMPTY}
+    clock, seen = EmaWeights(), {"memory_out": EMPTY}
     for frame, t_s in zip(frames, times_s, strict=True):
-        seen = run(frame, seen["memory_out"], clock.shares(t_s), REFERENCE)
+        seen = run(frame, seen["memory_out"], clock.ema_weights(t_s), REFERENCE)
     return seen
 
 
 def measured(frames: list[Frame]) -> Floats:
     """The statistics of each frame, [N, 17600]."""
-    return statistics(torch.from_numpy(np.stack([to_grey80(frame) for frame in frames])).unsqueeze(1)).numpy()
+    return frame_moments(torch.from_numpy(np.stack([to_grey80(frame) for frame in frames])).unsqueeze(1)).numpy()
 
 
 def test_the_first_frames_count_alike(run: Any, moving_frames: Callable[..., list[Frame]]) -> None:
     frames = moving_frames(6)
-    memory = remember(run, frames, [0.05 * number for number in range(6)])["memory_out"]
-    assert memory == pytest.approx(np.broadcast_to(measured(frames).mean(0), memory.shape), abs=1e-5)
+    running_means = remember(run, frames, [0.05 * number for number in range(6)])["memory_out"]
+    assert running_means == pytest.approx(np.broadcast_to(measured(frames).mean(0), running_means.shape), abs=1e-5)
 
 
 def test_later_frames_fade_with_their_span(run: Any, moving_frames: Callable[..., list[Frame]]) -> None:
     frames, step_s = moving_frames(60), 0.25
     each = measured(frames).astype(np.float64)
-    for span, span_s in enumerate(SPANS_S):
-        expected, share = each[0], 1 - math.exp(-step_s / span_s)
+    for span, time_constant_s in enumerate(TIME_CONSTANTS_S):
+        expected, share = each[0], 1 - math.exp(-step_s / time_constant_s)
         for number, one in enumerate(each[1:], start=2):
             expected = expected + max(share, 1 / number) * (one - expected)
-        memory = remember(run, frames, [step_s * number for number in range(60)])["memory_out"]
-        assert np.abs(memory[span] - expected).max() < 1e-5
+        running_means = remember(run, frames, [step_s * number for number in range(60)])["memory_out"]
+        assert np.abs(running_means[span] - expected).max() < 1e-5
 
 
 def test_the_graph_itself_holds_nothing(run: Any, moving_frames: Callable[..., list[Frame]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.scorer import Scorer
 from mle_uvad.export.bundle import check_parity, export_bundle
@@ -23,7 +24,7 @@ def exported(make_run: Any, tmp_path: Path) -> Networks:
     """Both networks of a run, and the scorer of its bundle."""
     run = make_run()
     net, _ = run.load_obscuration()
-    return run.load_model(), net, Scorer(export_bundle(run.folder, tmp_path / "lens", "onnx"))
+    return run.load_model(), net, open_scorer(export_bundle(run.folder, tmp_path / "lens", "onnx"))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mle_uvad.export.graph import FrameGraph
 from mle_uvad.export.tensorrt_support import SUPPORTED, check_tensorrt
 from mle_uvad.training.run import RunFolder
 
-FLOAT, UINT8, HALF, DOUBLE, INT64 = (
+FLOAT, UINT8, FEATURE_SIDE, DOUBLE, INT64 = (
     TensorProto.FLOAT,
     TensorProto.UINT8,
     TensorProto.FLOAT16,
@@ -95,7 +95,7 @@ REFUSED = {
         "AveragePool here: kernel_shape is [1]",
     ),
     "half precision": (
-        graph_of(node("Cast", to=HALF), output=(HALF, [1, 1, 4, 4])),
+        graph_of(node("Cast", to=FEATURE_SIDE), output=(FEATURE_SIDE, [1, 1, 4, 4])),
         "Cast here: casts to FLOAT16",
     ),
     "double precision": (
@@ -156,5 +156,5 @@ def test_the_targets_differ_in_their_name_alone(make_run: Callable[..., RunFolde
     bundles = [export_bundle(run, tmp_path / target, target) for target in bundle_module.TARGETS]
     assert [bundle.target for bundle in bundles] == ["onnx", "pi", "jetson"]
     assert len({bundle.sha256 for bundle in bundles}) == 1
-    assert bundles[0].answers == bundles[1].answers == bundles[2].answers
-    assert len(bundles[0].answers) == 24
+    assert bundles[0].golden_values == bundles[1].golden_values == bundles[2].golden_values
+    assert len(bundles[0].golden_values) == 24

@@ -10,7 +10,8 @@ import pytest
 from small_disk import Disk
 from wet_drive import HZ, Clock, clear_frames, clock, drive, make_part, wet_frames
 
-from mle_uvad.parts import MLEAnomalyPart, event_log
+from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.events import log as event_log
 
 __all__ = ["clear_frames", "clock", "drive", "make_part", "wet_frames"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mle_uvad.parts import anomaly
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 LOG = Path("logs", "lens.db")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)

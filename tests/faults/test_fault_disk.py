@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mle_uvad.edge import InputError
-from mle_uvad.parts import MLEAnomalyPart, event_log
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.events import log as event_log
+from mle_uvad.parts.events.event import read_events
 
 LOG = Path("logs", "lens.db")
 # A limit on the size of files stands in for a full disk where nobody is root: every write beyond it fails.
@@ -21,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from made_events import EVENT, pictures
-from mle_uvad.parts import event_log
+from mle_uvad.parts.events import log as event_log
 event_log.RETRY_AFTER_S, event_log.CLOSE_WITHIN_S = 0.01, 60.0
 log = event_log.EventLog(Path({path!r}))
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -165,7 +166,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from made_events import ended
-from mle_uvad.parts.event_log import EventLog
+from mle_uvad.parts.events.log import EventLog
 log = EventLog(Path({path!r}))
 print("holds it", flush=True)
 for line in sys.stdin:

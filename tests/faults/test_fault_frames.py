@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mle_uvad.parts.anomaly import STALE_AFTER_S
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 LOG = Path("logs", "lens.db")
 SHAPE = (120, 160, 3)

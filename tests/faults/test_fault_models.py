@@ -36,8 +36,8 @@ def identity(name: str = "w") -> Any:
 
 def sparse() -> Any:
     values = onnx.helper.make_tensor("w", FLOAT, [1], [1.0])
-    places = onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
-    return onnx.helper.make_sparse_tensor(values, places, [4])
+    cells = onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
+    return onnx.helper.make_sparse_tensor(values, cells, [4])
 
 
 def looping() -> Any:
@@ -97,8 +97,8 @@ def test_fault_31_whatever_the_bytes_only_one_error_is_raised(
     damaged = 0
     for _ in range(300):
         data = bytearray(bundle.model)
-        for place in rng.integers(0, 4000, 3):  # where the nodes are
-            data[place] = rng.integers(256)
+        for cell in rng.integers(0, 4000, 3):  # where the nodes are
+            data[cell] = rng.integers(256)
         for made_up in (data, data[: rng.integers(len(data))], rng.bytes(200)):
             try:
                 check_graph(bytes(made_up))

@@ -14,9 +14,10 @@ import pytest
 from made_events import ended
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge import Bundle, InputError, Tub
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.events import Event, read_events
+from mle_uvad.edge import Bundle, InputError
+from mle_uvad.edge.tubs.tub import Tub
+from mle_uvad.parts.events.event import Event, read_events
+from mle_uvad.parts.events.log import EventLog
 
 ROWS = 8
 WAL_STEP, WAL_START_STEP = 53, 2003  # bytes between two cuts that are read, that a car is started on
@@ -164,7 +165,7 @@ def test_fault_16_a_tub_cut_at_every_byte_keeps_its_whole_lines(name: str, make_
 CALIBRATE = """
 import os, sys
 from pathlib import Path
-from mle_uvad.edge.whole_file import replacing
+from mle_uvad.edge.atomic_write import replacing
 calls, last = [0], int(sys.argv[2])
 def dying(real):
     def call(*arguments, **named):

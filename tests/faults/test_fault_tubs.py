@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mle_uvad.edge import Tub
+from mle_uvad.edge.tubs.tub import Tub
 
 RECORDS = 100_000
 PER_CATALOG = 1000

@@ -55,8 +55,8 @@ def test_outside_the_mask_nothing_changes_and_inside_it_blurs() -> None:
 def test_water_bends_the_scene() -> None:
     made = drop(4, 0.4)
     ramp = np.broadcast_to(np.arange(160, dtype=np.uint8)[None, :, None], (120, 160, 3))
-    moved = np.abs(made.render(ramp).astype(int) - ramp)[..., 0]
-    assert moved[made.mask > 0.9].max() > 3
+    distribution_shift = np.abs(made.render(ramp).astype(int) - ramp)[..., 0]
+    assert distribution_shift[made.mask > 0.9].max() > 3
 
 
 def test_strength_fades_in() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mle_uvad.edge import Bundle, InputError, Scorer
+from mle_uvad.edge import Bundle, InputError
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.parts import MLEAnomalyPart
 from mle_uvad.parts.anomaly import STALE_AFTER_S
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 BAD_FRAMES = {
     "none": (None, "no_frame"),
@@ -141,7 +142,7 @@ def test_whatever_goes_wrong_inside_is_a_status_and_one_line(
 
 
 def test_the_worker_answers_and_leaves(make_part: Any, clear_frames: Any, clock: Any, bundle: Bundle) -> None:
-    expected = {Scorer(bundle).score(frame, 0.0).pcc for frame in clear_frames[:2]}
+    expected = {open_scorer(bundle).score(frame, 0.0).pcc for frame in clear_frames[:2]}
     part = make_part()
     assert part.run_threaded(None)[4] == "warmup"
     worker = threading.Thread(target=part.update)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
 from mle_uvad.calibration.blocks import BLOCKS_MIN
-from mle_uvad.calibration.calibrator import IDLE_MAX_S, LISTEN_S, LOOK_S
-from mle_uvad.edge import Bundle, InputError, Tub
+from mle_uvad.calibration.session import IDLE_MAX_S, LISTEN_S, LOOK_S
+from mle_uvad.edge import Bundle, InputError
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.asking import ANSWER_FILE, ANSWER_WITHIN_S, READ_EVERY_S, REQUEST_FILE, ask
+from mle_uvad.parts.calibration_request import ANSWER_FILE, ANSWER_WITHIN_S, READ_EVERY_S, REQUEST_FILE, ask
 
 Frame = NDArray[np.uint8]
 HZ = 6.0
@@ -129,7 +130,7 @@ def test_the_drive_in_a_vehicle(
     assert made.mismatch(bundle, "ort") == ""
     assert made.duration_s == pytest.approx(DRIVE_S, abs=0.3)
     assert made.frames == pytest.approx(DRIVE_S * HZ, abs=3)
-    assert made.limits.by_place
+    assert made.thresholds.judges_cells
     assert made.maxima.shape[1] >= BLOCKS_MIN, "another rate needs no new drive"
 
 

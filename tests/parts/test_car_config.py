@@ -8,7 +8,7 @@ import pytest
 
 from mle_uvad.edge import InputError
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.car_config import read_car_config, tub_refuses
+from mle_uvad.parts.install.car_config import read_car_config, tub_refuses
 
 
 @pytest.fixture

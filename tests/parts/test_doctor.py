@@ -14,10 +14,11 @@ import pytest
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge import InputError
 from mle_uvad.edge.scorer import FrameScore, Scorer
-from mle_uvad.parts import MLEAnomalyPart, doctor
-from mle_uvad.parts.doctor import Finding, examine
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.manage_py import ManagePy
+from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.events.log import EventLog
+from mle_uvad.parts.install import doctor
+from mle_uvad.parts.install.doctor import Finding, examine
+from mle_uvad.parts.install.manage_py import ManagePy
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
 CHECKS = ["manage.py", "tub", "settings", "bundle", "calibration", "camera", "speed", "disk", "event log", "clock"]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_events import ended, pictures
+from made_events import ended, snapshot
 
 from mle_uvad.edge import InputError
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.events import SCHEMA, read_events
+from mle_uvad.parts.events.event import SCHEMA, read_events
+from mle_uvad.parts.events.log import EventLog
 
 SCHEMA_1 = """
 CREATE TABLE events (
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     """A log of forty events, the last of which has pictures."""
     path = tmp_path / "logs" / "lens_events.db"
     log = EventLog(path)
-    log.write(ended(40), pictures(40))
+    log.write(ended(40), snapshot(40))
     for number in range(1, 40):
         log.write(ended(number))
     log.close()
@@ -164,7 +164,7 @@ def test_a_log_of_a_later_version_is_refused_to_readers_in_one_line(path: Path) 
 
 
 def test_a_full_or_forbidden_disk_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mle_uvad.parts import event_database
+    from mle_uvad.parts.events import database as event_database
 
     def full(*_: object, **__: object) -> sqlite3.Connection:
         raise sqlite3.OperationalError("database or disk is full")

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
+from mle_uvad.parts.events.log import EventLog
 
 ROWS = (1, 2, 3, 4, 5, 8, 13, 21)  # before the kill
 CAR = """
@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from made_events import ended, pictures
-from mle_uvad.parts.event_log import EventLog
+from mle_uvad.parts.events.log import EventLog
 
 class Telling(EventLog):
     def _write_row(self, event):

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_events import EVENT, ended, pictures
+from made_events import EVENT, ended, snapshot
 
 from mle_uvad.edge import InputError
-from mle_uvad.parts.event_log import QUEUE_EVENTS, QUEUE_WITH_PICTURES, EventLog
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
+from mle_uvad.parts.events.log import QUEUE_EVENTS, QUEUE_WITH_PICTURES, EventLog
 
 KILLED = """
 import sys, os, signal
@@ -23,8 +23,8 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from made_events import EVENT
 from dataclasses import replace
-from mle_uvad.parts.event_log import EventLog
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.log import EventLog
+from mle_uvad.parts.events.event import read_events
 path = Path({path!r})
 log = EventLog(path)
 for number in (1, 2, 3):
@@ -78,7 +78,7 @@ def test_a_reader_is_welcome_while_the_log_is_open(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fails_for_a_while_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mle_uvad.parts import event_log
+    from mle_uvad.parts.events import log as event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
     real, failures = event_log.open_database, [0]
@@ -102,7 +102,7 @@ def test_a_disk_that_fails_for_a_while_loses_nothing(tmp_path: Path, monkeypatch
 
 
 def test_a_stuck_disk_never_holds_up_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mle_uvad.parts import event_log
+    from mle_uvad.parts.events import log as event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
     monkeypatch.setattr(event_log, "CLOSE_WITHIN_S", 0.01)
@@ -119,7 +119,7 @@ def test_a_stuck_disk_never_holds_up_the_writer(tmp_path: Path, monkeypatch: pyt
 
 
 def test_pictures_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mle_uvad.parts import event_log
+    from mle_uvad.parts.events import log as event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
     stuck, real = threading.Event(), event_log.open_database
@@ -131,7 +131,7 @@ def test_pictures_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(event_log, "open_database", waiting)
     for number in range(1, 41):
-        log.write(ended(number), pictures(number))
+        log.write(ended(number), snapshot(number))
     stuck.set()
     log.close()
     assert len(read_events(tmp_path / "lens.db")) == 40
@@ -140,13 +140,13 @@ def test_pictures_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeyp
 
 
 def test_a_full_disk_for_pictures_keeps_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mle_uvad.parts import event_log
+    from mle_uvad.parts.events import log as event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
     path = tmp_path / "lens.db"
     log = EventLog(path)
     (tmp_path / "lens_events").write_text("in the way")
-    log.write(EVENT, pictures(1))
+    log.write(EVENT, snapshot(1))
     later = replace(EVENT, id=2, state="ended")
     log.write(later)
     log.close()

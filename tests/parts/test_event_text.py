@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_events import places
 
-from mle_uvad.parts.event_text import advice, cause
+from mle_uvad.parts.events.text import advice, cause
 
 ALL = slice(0, 20)
 LOW, MIDDLE, HIGH = slice(0, 6), slice(7, 13), slice(14, 20)

@@ -21,11 +21,12 @@ from fake_picamera2 import Scene
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.calibration.calibrator import LISTEN_S, LOOK_S
-from mle_uvad.edge import Bundle, InputError, Scorer
+from mle_uvad.calibration.session import LISTEN_S, LOOK_S
+from mle_uvad.edge import Bundle, InputError
+from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.frame import grey
 from mle_uvad.parts import LumaCamera, MLEAnomalyPart
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 Frame = NDArray[np.uint8]
 PAGE = Path(__file__).parents[2] / "docs" / "camera.md"
@@ -138,7 +139,7 @@ def test_in_a_vehicle_as_the_page_says(
     vehicle.start(rate_hz=10_000, max_loop_count=30)
     assert len(notebook.said) == 30
     assert {said[6] for said in notebook.said} <= {"uncalibrated", "frozen"}  # the loop is faster than the camera
-    scorer = Scorer(bundle)
+    scorer = open_scorer(bundle)
     for rgb, luma, pcc, *_ in notebook.said:
         assert luma.shape == (120, 160)
         assert np.abs(luma.astype(int) - grey(rgb)).max() <= 1, "of one moment"
@@ -209,7 +210,7 @@ def lap(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> list[Frame
 
 def test_luma_and_rgb_score_alike(bundle: Bundle, clear_frames: list[Frame], wet_frames: list[Frame]) -> None:
     """Full range differs in rounding alone, by one grey level at most and seldom; limited range is another picture."""
-    by_rgb, by_luma, limited = Scorer(bundle), Scorer(bundle), Scorer(bundle)
+    by_rgb, by_luma, limited = open_scorer(bundle), open_scorer(bundle), open_scorer(bundle)
     apart, far_apart = [], []
     for number, frame in enumerate([*clear_frames, *wet_frames]):
         luma = fake_picamera2.full_range_luma(frame)

@@ -8,8 +8,8 @@ import pytest
 
 from mle_uvad.edge import InputError
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.manage_py import BACKUP, BACKUP_OF_EDITED, ManagePy, advice
-from mle_uvad.parts.templates import BEGIN, END, TEMPLATES, TUB_FIELDS, lines_by_hand
+from mle_uvad.parts.install.manage_py import BACKUP, BACKUP_OF_EDITED, ManagePy, advice
+from mle_uvad.parts.install.templates import BEGIN, END, TEMPLATES, TUB_FIELDS, lines_by_hand
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mle_uvad import __version__
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.events import read_events
+from mle_uvad.parts.events.event import read_events
 
 LOG = Path("logs", "lens.db")
 
@@ -96,7 +96,7 @@ def test_the_cars_settings_reach_the_event(
     part = MLEAnomalyPart.from_config(settings)
     now_s = iter(np.arange(0, 100, 0.05))
     part._clock = lambda: float(next(now_s))
-    assert part._log._pictures._budget == 7e6
+    assert part._log._snapshots._budget == 7e6
     for frame in 2 * clear_frames + 2 * wet_frames:
         part.run(frame)
     part.shutdown()

@@ -13,10 +13,10 @@ import pytest
 
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge import InputError
-from mle_uvad.edge.tub import read_image
+from mle_uvad.edge.tubs.tub import read_image
 from mle_uvad.evaluation.car import configure, create_car
-from mle_uvad.parts.events import read_events
-from mle_uvad.parts.manage_py import BACKUP, ManagePy
+from mle_uvad.parts.events.event import read_events
+from mle_uvad.parts.install.manage_py import BACKUP, ManagePy
 
 if find_spec("donkeycar") is None:
     pytest.skip("needs donkeycar: pip install 'mle_uvad[donkeycar]'", allow_module_level=True)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge import Bundle, Monitor, Scorer, Tub
-from mle_uvad.edge.replay import replay
+from mle_uvad.edge import Bundle, Monitor, Tub
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.tubs.replay import replay
 from mle_uvad.evaluation.car import configure, create_car, drive
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.events import read_events
-from mle_uvad.parts.manage_py import ManagePy
+from mle_uvad.parts.events.event import read_events
+from mle_uvad.parts.install.manage_py import ManagePy
 
 if find_spec("donkeycar") is None:
     pytest.skip("needs donkeycar: pip install 'mle_uvad[donkeycar]'", allow_module_level=True)
@@ -78,7 +79,7 @@ def test_the_part_and_the_replay_say_the_same_to_the_last_bit(
     part = MLEAnomalyPart(bundle.folder, tmp_path / "calibration.json", tmp_path / "lens.db", clock=clock)
     said = run_vehicle(part, [frame for _, frame in tub.frames()])
     kept = Calibration.load(tmp_path / "calibration.json")
-    replayed = [reading for _, reading in replay(tub, Monitor(Scorer(bundle), kept.limits))]
+    replayed = [reading for _, reading in replay(tub, Monitor(open_scorer(bundle), kept.thresholds))]
     assert said == [
         (one.score.pcc, one.alarm.obscured, one.evidence.coverage, one.alarm.event_id, one.alarm.status, "")
         for one in replayed

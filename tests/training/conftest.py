@@ -130,11 +130,11 @@ def run_training(tmp_path: Path, cache: FrameCache) -> Callable[..., RunFolder]:
     """`run_training(settings, …)`: start or go on in a folder, as the command line does, but on the cache."""
 
     def run(
-        settings: TrainSettings, *, name: str = "run", frames: FrameCache = cache, watcher: Recorder | None = None
+        settings: TrainSettings, *, name: str = "run", frames: FrameCache = cache, callback: Recorder | None = None
     ) -> RunFolder:
         folder = RunFolder(tmp_path / name)
         folder.start(settings, frames, ["tub"])
-        train(frames, settings, folder.folder, "cpu", watcher or Recorder())
+        train(frames, settings, folder.folder, "cpu", callback or Recorder())
         return folder
 
     return run

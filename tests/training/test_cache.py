@@ -12,7 +12,7 @@ import pytest
 
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.frame import to_grey80
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training import cache as cache_module
 from mle_uvad.training.cache import FRAMES_MIN, SAMPLE_FRAMES, FrameCache, build_cache
 
@@ -200,10 +200,10 @@ def test_samples_are_whole_pictures_spread_over_the_drive(make_tub: MakeTub, tmp
     samples = build_cache([tub], tmp_path / "cache", Calls()).samples
     assert samples.shape == (SAMPLE_FRAMES, 120, 160, 3)
     frames = [frame for _, frame in tub.frames()]
-    places = [next(i for i, frame in enumerate(frames) if np.array_equal(frame, sample)) for sample in samples]
-    assert places[0] == 0
-    assert places[-1] > 90
-    assert places == sorted(set(places))
+    cells = [next(i for i, frame in enumerate(frames) if np.array_equal(frame, sample)) for sample in samples]
+    assert cells[0] == 0
+    assert cells[-1] > 90
+    assert cells == sorted(set(cells))
 
 
 def test_frames_are_taken_as_copies_in_any_number(make_tub: MakeTub, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mle_uvad.edge.memory import GAP_S
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.driving import GAP_S
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training.cache import FrameCache, build_cache
 
 MakeTub = Callable[..., Path]

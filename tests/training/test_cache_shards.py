@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mle_uvad.edge.driving import GAP_S
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.frame import to_grey80
-from mle_uvad.edge.memory import GAP_S
-from mle_uvad.edge.tub import Tub
-from mle_uvad.evaluation.drives import write_drive
-from mle_uvad.evaluation.track import Track
+from mle_uvad.edge.tubs.tub import Tub
+from mle_uvad.evaluation.simulation.drives import write_drive
+from mle_uvad.evaluation.simulation.track import Track
 from mle_uvad.training import cache as cache_module
 from mle_uvad.training.cache import FrameCache, build_cache
 
@@ -25,7 +25,7 @@ MakeTub = Callable[..., Path]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training import cache
 
 def progress(done, total):
@@ -85,8 +85,8 @@ def test_the_drives_of_two_cars_follow_one_another(tmp_path: Path, calls: Calls)
     cache = build_cache(tubs, tmp_path / "cache", calls)
     assert calls == [(40, 80), (80, 80)]
     assert [shard.stat().st_size for shard in cache.shards] == [40 * 6400, 40 * 6400]
-    pictures = [picture for tub in tubs for _, picture in tub.frames()]
-    assert np.array_equal(frames_of(cache), [np.rint(to_grey80(picture) * 255) for picture in pictures])
+    feature_maps = [picture for tub in tubs for _, picture in tub.frames()]
+    assert np.array_equal(frames_of(cache), [np.rint(to_grey80(picture) * 255) for picture in feature_maps])
     assert cache.starts.tolist() == [0] * 40 + [40] * 40
     steps_s = np.diff(cache.clock_s)
     assert steps_s[39] == pytest.approx(GAP_S)
@@ -140,11 +140,11 @@ def test_the_length_of_the_shards_changes_nothing(
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_tub_without_any_readable_picture_is_passed_over(make_tub: MakeTub, tmp_path: Path, place: int) -> None:
+def test_a_tub_without_any_readable_picture_is_passed_over(make_tub: MakeTub, tmp_path: Path, cell: int) -> None:
     tubs = [make_tub(40, name="first"), make_tub(30, name="second")]
     expected = frames_of(build(tmp_path / "cache", Calls(), *tubs))
-    tubs.insert(place, make_tub(10, name="torn"))
-    lose_pictures(tubs[place], *range(10))
+    tubs.insert(cell, make_tub(10, name="torn"))
+    lose_pictures(tubs[cell], *range(10))
     for _ in range(2):
         cache = build(tmp_path / "cache", Calls(), *tubs)
         assert np.array_equal(frames_of(cache), expected)

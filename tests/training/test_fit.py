@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.memory import PICTURES, PLACES, enlarge, make_reference
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE
+from mle_uvad.edge.reference import enlarge, make_reference
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training import fit as fit_module
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.faults import KINDS
@@ -45,15 +46,15 @@ def tensors(net: torch.nn.Module) -> list[torch.Tensor]:
 
 
 def test_faults_that_were_never_seen_are_told_from_none(small: Small, drive: FrameCache, recorder: Any) -> None:
-    watcher = recorder()
-    net, reference, passes = fit_obscuration(drive, small(windows=1152, passes=8), "cpu", watcher)
-    assert passes == watcher.passes
+    callback = recorder()
+    net, reference, passes = fit_obscuration(drive, small(windows=1152, passes=8), "cpu", callback)
+    assert passes == callback.passes
     assert [line.epoch for line in passes] == list(range(1, 9))
     assert passes[-1].loss < 0.6 * passes[0].loss
     assert passes[-1].auc > 0.7
-    assert watcher.renderings[-1] == (1152 + fit_module.HELD_BACK,) * 2
-    assert watcher.fittings[-1] == (8 * 1152,) * 2
-    assert reference.shape == (2, PICTURES, 10, 10)
+    assert callback.renderings[-1] == (1152 + fit_module.HELD_BACK,) * 2
+    assert callback.fittings[-1] == (8 * 1152,) * 2
+    assert reference.shape == (2, FEATURE_MAPS, 10, 10)
     assert (reference[1] > 0).all()
     assert not net.training
 
@@ -69,12 +70,12 @@ def test_the_same_seed_gives_the_same_network(small: Small, drive: FrameCache, r
 
 @pytest.mark.usefixtures("few")
 def test_without_windows_it_says_nothing_and_renders_nothing(small: Small, drive: FrameCache, recorder: Any) -> None:
-    watcher = recorder()
-    net, reference, passes = fit_obscuration(drive, small(windows=0), "cpu", watcher)
-    assert (passes, watcher.renderings, watcher.fittings) == ([], [], [])
+    callback = recorder()
+    net, reference, passes = fit_obscuration(drive, small(windows=0), "cpu", callback)
+    assert (passes, callback.renderings, callback.fittings) == ([], [], [])
     with torch.no_grad():
-        logits = net(torch.rand(2, PICTURES, 40, 40), torch.from_numpy(enlarge(reference.numpy())).unsqueeze(0))
-    assert torch.equal(logits, torch.zeros(2, PLACES, PLACES))
+        logits = net(torch.rand(2, FEATURE_MAPS, 40, 40), torch.from_numpy(enlarge(reference.numpy())).unsqueeze(0))
+    assert torch.equal(logits, torch.zeros(2, GRID_SIDE, GRID_SIDE))
 
 
 @pytest.mark.usefixtures("few")
@@ -132,7 +133,7 @@ def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
     assert (again.decodings, again.batches) == ([], []), "nothing is decoded or trained twice"
     assert run.weights_file.read_bytes() == weights
     assert [json.loads(line)["epoch"] for line in run.passes_file.read_text().splitlines()] == [1, 2]
-    assert export_bundle(run.folder, tmp_path / "lens", "onnx").reference.shape == (2, PICTURES, 10, 10)
+    assert export_bundle(run.folder, tmp_path / "lens", "onnx").reference.shape == (2, FEATURE_MAPS, 10, 10)
 
     finished, third = run.obscuration_file.read_bytes(), recorder()
     train_tubs([tub], settings, run.folder, "cpu", third)
@@ -145,7 +146,7 @@ def test_the_network_meets_references_that_its_windows_do_not_belong_to(make_cac
     sampler = WindowSampler(make_cache(levels), KINDS, 0)
     seen = _as_recorded(sampler, 400)
     whole, shown = make_reference(seen), _references(seen, seed=0)
-    assert shown.shape == (1 + PARTS, 2, PICTURES, 40, 40)
+    assert shown.shape == (1 + PARTS, 2, FEATURE_MAPS, 40, 40)
     assert torch.equal(shown[0], torch.from_numpy(enlarge(whole)))
     centres, spreads = shown[1:, :, 0, 0, 0].T
     assert centres.min() < whole[0, 0, 0, 0] - 0.1, "of a dark part"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.tub import Tub
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
@@ -42,7 +42,7 @@ def test_a_run_that_was_cut_ends_in_the_same_bytes(
     settings = small(preset, epochs=3, learning_rate=3e-3)
     whole = run_training(settings, name="whole")
     with pytest.raises(power_cut):
-        run_training(settings, name="cut", watcher=recorder(**cut))
+        run_training(settings, name="cut", callback=recorder(**cut))
     resumed = run_training(settings, name="cut")
     assert resumed.weights_file.read_bytes() == whole.weights_file.read_bytes()
     lines = [json.loads(line) for line in resumed.metrics_file.read_text().splitlines()]
@@ -58,7 +58,7 @@ def test_a_cut_between_state_and_metrics_leaves_a_line_for_each_epoch(
 ) -> None:
     settings = small(epochs=3)
     with pytest.raises(power_cut):
-        run_training(settings, watcher=recorder(stop_after_epoch=1))
+        run_training(settings, callback=recorder(stop_after_epoch=1))
     run = run_training(settings, name="other")
     halfway = RunFolder(run.folder.with_name("run"))
     second_epoch = run.metrics_file.read_text().splitlines(keepends=True)[1]
@@ -138,7 +138,7 @@ def test_an_unfinished_run_has_no_model(
     small: Small, run_training: RunTraining, recorder: Callable[..., object], power_cut: type[Exception], tmp_path: Path
 ) -> None:
     with pytest.raises(power_cut):
-        run_training(small(), watcher=recorder(stop_after_epoch=1))
+        run_training(small(), callback=recorder(stop_after_epoch=1))
     assert "not finished" in refused(RunFolder(tmp_path / "run").load_model)
     assert "run.json is missing" in refused(RunFolder(tmp_path / "nowhere").load_model)
 
@@ -195,7 +195,7 @@ def test_metrics_that_were_deleted_do_not_stop_a_run(
     small: Small, run_training: RunTraining, recorder: Callable[..., object], power_cut: type[Exception], tmp_path: Path
 ) -> None:
     with pytest.raises(power_cut):
-        run_training(small(), watcher=recorder(stop_after_epoch=1))
+        run_training(small(), callback=recorder(stop_after_epoch=1))
     (tmp_path / "run" / "metrics.jsonl").unlink()
     run = run_training(small())
     assert [json.loads(line)["epoch"] for line in run.metrics_file.read_text().splitlines()] == [2]
@@ -204,13 +204,13 @@ def test_metrics_that_were_deleted_do_not_stop_a_run(
 def test_a_tub_becomes_a_run_and_its_frames_lie_beside_it(
     small: Small, make_tub: Callable[..., Path], recorder: Callable[..., object], tmp_path: Path
 ) -> None:
-    tub, watcher = make_tub(70), recorder()
-    cache = train_tubs([Tub(tub)], small(epochs=1), tmp_path / "runs" / "first", "cpu", watcher)  # type: ignore[arg-type]
+    tub, callback = make_tub(70), recorder()
+    cache = train_tubs([Tub(tub)], small(epochs=1), tmp_path / "runs" / "first", "cpu", callback)  # type: ignore[arg-type]
     run = RunFolder(tmp_path / "runs" / "first")
     assert run.facts()["tubs"] == [str(tub)]
     assert run.facts()["data_fingerprint"] == cache.fingerprint
     assert (tmp_path / "runs" / CACHE_FOLDER / f"{cache.fingerprint}.u8").stat().st_size == 70 * 6400
-    assert watcher.decodings == [(70, 70)]  # type: ignore[attr-defined]
+    assert callback.decodings == [(70, 70)]  # type: ignore[attr-defined]
     net, reference = run.load_obscuration()
     assert not net.training
     assert (reference[1] > 0).all()

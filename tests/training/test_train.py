@@ -49,10 +49,10 @@ def test_each_epoch_writes_one_line_with_all_its_figures(small: Small, run_train
 def test_the_watcher_sees_every_step_and_every_epoch(
     small: Small, run_training: RunTraining, recorder: Callable[..., object]
 ) -> None:
-    watcher = recorder()
-    run = run_training(small(), watcher=watcher)
-    assert watcher.batches == [(epoch, done, 110) for epoch in (1, 2) for done in (48, 96, 110)]  # type: ignore[attr-defined]
-    assert watcher.epochs == metrics_of(run)  # type: ignore[attr-defined]
+    callback = recorder()
+    run = run_training(small(), callback=callback)
+    assert callback.batches == [(epoch, done, 110) for epoch in (1, 2) for done in (48, 96, 110)]  # type: ignore[attr-defined]
+    assert callback.epochs == metrics_of(run)  # type: ignore[attr-defined]
 
 
 def test_easy_frames_are_learned_beyond_their_mean(small: Small, run_training: RunTraining) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mle_uvad.edge.memory import PICTURES, PLACES, SPANS_S
+from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE, TIME_CONSTANTS_S
 from mle_uvad.training import windows as windows_module
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.faults import KINDS, Faults
@@ -36,9 +36,9 @@ def test_a_window_runs_from_its_newest_frame_into_the_past(ramp: FrameCache) -> 
     assert (ages[:, 0] == 0).all()
     assert (ages.diff(dim=1) >= 0).all()
     assert (levels.diff(dim=1) <= 0).all()
-    assert weights.shape == (len(SPANS_S), 200, FRAMES)
+    assert weights.shape == (len(TIME_CONSTANTS_S), 200, FRAMES)
     assert (weights > 0).all()
-    assert torch.allclose(weights.sum(-1), torch.ones(len(SPANS_S), 200), atol=1e-5)
+    assert torch.allclose(weights.sum(-1), torch.ones(len(TIME_CONSTANTS_S), 200), atol=1e-5)
 
 
 def test_the_weighted_mean_is_about_the_cars_average_over_time(
@@ -47,12 +47,12 @@ def test_the_weighted_mean_is_about_the_cars_average_over_time(
     monkeypatch.setattr(windows_module, "STOOD_SHARE", 0.0)
     levels, _, weights = window(ramp, 600)
     whole = levels[:, 0] > 8 * HZ  # before, the drive is younger than the window
-    for span_s, weight in zip(SPANS_S, weights, strict=True):
+    for time_constant_s, weight in zip(TIME_CONSTANTS_S, weights, strict=True):
         # An exponential average of a ramp lags it by the time constant.
         lag_s = (levels[:, 0] - (levels * weight).sum(1))[whole] / HZ
         # A window is younger than the average: the newest frame is always in it, in place of the oldest.
-        assert 0.85 * span_s < float(lag_s.mean()) < 1.05 * span_s
-        assert float(lag_s.std()) < 0.5 * span_s
+        assert 0.85 * time_constant_s < float(lag_s.mean()) < 1.05 * time_constant_s
+        assert float(lag_s.std()) < 0.5 * time_constant_s
 
 
 def test_no_window_crosses_a_gap(make_cache: Callable[..., FrameCache]) -> None:
@@ -98,13 +98,13 @@ def test_the_target_is_the_mask_of_what_is_there_and_nothing_else(
     monkeypatch.setattr(windows_module, "WIPED_SHARE", 0.0)
     drawn = WindowSampler(ramp, KINDS, 0).rendered(24)
     faulty = round(24 * FAULT_SHARE)
-    assert drawn.target.shape == (24, PLACES, PLACES)
+    assert drawn.target.shape == (24, GRID_SIDE, GRID_SIDE)
     assert (drawn.target[faulty:] == 0).all()
-    masks = F.avg_pool2d(spy.faults[0].mask, 80 // PLACES)
+    masks = F.avg_pool2d(spy.faults[0].mask, 80 // GRID_SIDE)
     assert torch.equal(drawn.target[:faulty], masks)
-    assert drawn.pictures.shape == (24, PICTURES, 40, 40)
-    assert drawn.pictures.min() >= 0
-    assert drawn.pictures.max() < 1.25
+    assert drawn.feature_maps.shape == (24, FEATURE_MAPS, 40, 40)
+    assert drawn.feature_maps.min() >= 0
+    assert drawn.feature_maps.max() < 1.25
 
 
 def test_a_fault_that_was_wiped_off_is_no_target(ramp: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,14 +132,14 @@ def test_kinds_that_are_not_named_are_never_drawn(ramp: FrameCache, spy: Spy) ->
 
 def test_the_same_seed_draws_the_same_windows(ramp: FrameCache) -> None:
     one, again, other = (WindowSampler(ramp, KINDS, seed).rendered(12) for seed in (3, 3, 4))
-    assert torch.equal(one.pictures, again.pictures)
+    assert torch.equal(one.feature_maps, again.feature_maps)
     assert torch.equal(one.target, again.target)
-    assert not torch.equal(one.pictures, other.pictures)
+    assert not torch.equal(one.feature_maps, other.feature_maps)
 
 
 def test_windows_as_recorded_have_no_fault_and_no_disturbance(ramp: FrameCache, spy: Spy) -> None:
     plain = WindowSampler(ramp, KINDS, 0).plain(np.arange(100, 220, 10))
-    assert plain.shape == (12, PICTURES, 40, 40)
+    assert plain.shape == (12, FEATURE_MAPS, 40, 40)
     assert spy.faults == []
     assert (plain == plain[:, :, :1, :1]).all(), "frames of one level have no edge anywhere"
     assert (plain[:, 0, 0, 0].diff() > 0).all(), "each ends with the frame that was asked for"

@@ -73,7 +73,7 @@ def run_variant(name: str, frames: Path, folder: Path, processes: Processes) -> 
     starts, samples = np.zeros(count, np.intp), np.zeros((1, 8, 8, 3), np.uint8)
     cache = FrameCache([frames], starts[:1], samples, "x", [], np.arange(count) / 20, starts)
     run = RunFolder(folder / name)
-    with processes.first_goes_ahead():
+    with processes.rank_zero_first():
         run.start(settings, cache, [])
     train(cache, settings, run.folder, "cpu", Silent(), kind(processes.number, processes.count))
 

@@ -1,0 +1,132 @@
+"""Scoring drives as the car would have: one, or many at a time with all cores."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from ..edge import strict_json
+from ..edge.atomic_write import atomic_write
+from ..edge.backends import open_scorer
+from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
+from ..edge.errors import InputError
+from ..edge.monitor import Monitor
+from ..edge.scorer import Scorer
+from ..edge.tubs.replay import write_scores
+from ..edge.tubs.tub import Tub
+from .calibration import Calibration
+
+Progress = Callable[[int, int], None]
+
+
+def score_drive(
+    drive: Tub, bundle: Path, calibration: Path | None, out: Path, progress: Progress, kept: Path | None = None
+) -> dict[str, Any]:
+    """Write the scores of a drive to `out` and return its figures.
+
+    `kept` is a file for these figures and what they rest on: where it says that `out` was made of the same, nothing is
+    done again. Raises InputError for a bundle or calibration of no use, and when no frame can be scored.
+    """
+    scorer, made = _opened(bundle, calibration)
+    last = drive.records[-1]
+    rests_on = {
+        "tub": str(drive.folder.resolve()),
+        "last": [len(drive.records), last.index, last.timestamp_ms, last.session_id],
+        "model_sha256": scorer.bundle.sha256,
+        "calibrated_at": None if made is None else made.created_at,
+        "false_alarms_per_hour": None if made is None else made.false_alarms_per_hour,
+    }
+    if kept is not None and out.is_file() and (figures := _kept(kept, rests_on)):
+        return figures
+    readings = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
+    pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
+    details = [reading.score.detail for reading in readings if reading.score.detail]
+    if not pccs and details:
+        raise InputError(f"no frame of {drive.folder} can be scored: {details[0]}; give a drive of this camera")
+    figures = {
+        "scores": str(out),
+        "records": len(readings),
+        "scored": len(pccs),
+        "mean_pcc": sum(pccs) / len(pccs) if pccs else None,
+        "events": max((reading.alarm.event_id for reading in readings), default=0),
+        "status": dict(Counter(reading.alarm.status for reading in readings)),
+        "deleted": drive.deleted,
+        "images_without_record": drive.uncatalogued,
+        "skipped": drive.skipped_counts(),
+    }
+    if kept is not None:  # last: the sign that the scores are whole
+        with atomic_write(kept) as draft:
+            draft.write_text(json.dumps({"rests_on": rests_on, "figures": figures}, indent=2))
+    return figures
+
+
+def score_drives(
+    tubs: Sequence[Path], bundle: Path, calibration: Path | None, folder: Path, jobs: int | None, progress: Progress
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Score drives into a folder, each in a process: figures in the order of the tubs, and why others have none.
+
+    What an earlier call scored whole, of the same records with the same bundle and calibration, is left as it is.
+    Raises InputError for two drives of one name and for a bundle or calibration of no use.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs is {jobs}; give 1 or more")
+    outs: dict[Path, Path] = {}
+    for tub in tubs:
+        out = folder / f"{'-'.join(tub.resolve().parts[-2:]).strip('/')}.csv"
+        if out in outs:
+            raise InputError(f"{tub} and {outs[out]} would both be {out.name}; score them into two folders")
+        outs[require_new(out, tub, bundle)] = tub
+    _opened(bundle, calibration)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures: dict[Path, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    # Not forked: the runtime may have threads by now, which a fork would lose.
+    workers = min(jobs or os.cpu_count() or 1, len(outs))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        tasks = {pool.submit(_score_one, tub, bundle, calibration, out): out for out, tub in outs.items()}
+        try:
+            for done, task in enumerate(as_completed(tasks), start=1):
+                out = tasks[task]
+                try:
+                    figures[out] = task.result()
+                except InputError as error:
+                    failed[str(outs[out])] = str(error)
+                progress(done, len(tasks))
+        except BaseException:  # an interrupt: what has begun is finished, nothing else begins
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [figures[out] for out in outs if out in figures], failed
+
+
+def require_new(out: Path, tub: Path | None, bundle: Path) -> Path:
+    """`out` itself. Raises InputError, before any work, where writing it would destroy what is read."""
+    if not out.name or out.is_dir():
+        raise InputError(f"{out} is a folder; give the path of a file to --out")
+    target = out.resolve()
+    ours = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
+    if target in ours or (tub is not None and target.is_relative_to(tub.resolve())):
+        raise InputError(f"{out} belongs to what is read; give another --out")
+    return out
+
+
+def _opened(bundle: Path, calibration: Path | None) -> tuple[Scorer, Calibration | None]:
+    scorer, path = open_scorer(Bundle.load(bundle)), calibration or bundle / CALIBRATION_FILE
+    if calibration is None and not path.exists():
+        return scorer, None
+    return scorer, Calibration.load_for(path, scorer.bundle, scorer.backend.name, "rgb")
+
+
+def _score_one(tub: Path, bundle: Path, calibration: Path | None, out: Path) -> dict[str, Any]:
+    return score_drive(Tub(tub), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json"))
+
+
+def _kept(path: Path, rests_on: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        kept = strict_json.parse(path.read_bytes())
+        return dict(kept["figures"]) if kept["rests_on"] == rests_on else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,49 @@
+"""ONNX Runtime on one thread, without spinning: the backend that works everywhere."""
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ..bundle import Bundle
+from ..errors import InputError, first_line
+from ..graph import GRAPH_INPUTS, GRAPH_OUTPUTS, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S, Floats, GraphOutputs
+from ..reference import enlarge
+
+WARM_UP_RUNS = 2  # the first run allocates: not on the first frame of a drive
+
+
+class OrtBackend:
+    """Runs the model of a bundle. Raises InputError for a model that is not one of ours."""
+
+    name = "ort"
+    about = f"ONNX Runtime {onnxruntime.__version__}, one thread"
+
+    def __init__(self, bundle: Bundle) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        # Spinning burns most of a core between two frames and makes none of them faster.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        frame = np.zeros((bundle.height, bundle.width, 3), np.uint8)
+        running_means, ema_weights = (
+            np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32),
+            np.ones(len(TIME_CONSTANTS_S), np.float32),
+        )
+        reference = enlarge(bundle.reference)
+        try:
+            self._session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+            for _ in range(WARM_UP_RUNS):
+                self.run(frame, running_means, ema_weights, reference)
+        except Exception as error:  # noqa: BLE001 onnxruntime has no base class of its errors
+            reason = first_line(error)
+            raise InputError(f"ONNX Runtime refuses {bundle.folder}: {reason}; export the bundle again") from None
+
+    def run(
+        self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats
+    ) -> GraphOutputs:
+        """RGB uint8 [H, W, 3], the memory [2, 17600], the frame's weights [2] in it and the enlarged reference
+        [2, 20, 40, 40], to what the graph says."""
+        inputs = dict(zip(GRAPH_INPUTS, (frame, running_means, ema_weights, reference), strict=True))
+        pcc, brightness, contrast, motion, *rest = self._session.run(GRAPH_OUTPUTS, inputs)
+        return GraphOutputs(float(pcc), float(brightness), float(contrast), float(motion), *rest)

@@ -1,0 +1,78 @@
+"""Runs the monitor over a recorded drive, as the car would have, and writes what it says."""
+
+import csv
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atomic_write import atomic_write
+from ..monitor import Monitor, Reading
+from .tub import Record, Tub
+
+COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "obscured", "event_id")
+FRAMES_AHEAD = 4
+
+
+def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
+    """One reading a record, in order, on the clock of the recording. An unreadable image is no frame."""
+    for record, frame in drive_again(tub, monitor.restart):
+        yield record, monitor.update(frame, record.timestamp_ms / 1000)
+
+
+def drive_again(tub: Tub, restart: Callable[[], None]) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
+    """Each record with its frame, None where that cannot be read; `restart` is called where another drive begins."""
+    session_id = None
+    for record, frame in _read_ahead(tub):
+        if record.session_id != session_id:  # nothing carries over
+            session_id = record.session_id
+            restart()
+        yield record, frame
+
+
+def _read_ahead(tub: Tub) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
+    """Each record with its frame, in order; a few are decoded in a thread while the caller works on one."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting: deque[tuple[Record, Future[NDArray[np.uint8] | None]]] = deque()
+        for record in tub.records:
+            waiting.append((record, reader.submit(tub.frame, record)))
+            if len(waiting) > FRAMES_AHEAD:
+                record, frame = waiting.popleft()
+                yield record, frame.result()
+        for record, frame in waiting:
+            yield record, frame.result()
+
+
+def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> list[Reading]:
+    """Replay a tub into scores.csv, whole or not at all, and return the readings.
+
+    One row a record; empty where undefined; PCC with the nine digits that keep a float32 exactly.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    readings = []
+    with atomic_write(path) as draft, draft.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for done, (record, reading) in enumerate(replay(tub, monitor), start=1):
+            writer.writerow(_row(record, reading))
+            readings.append(reading)
+            progress(done, len(tub.records))
+    return readings
+
+
+def _row(record: Record, reading: Reading) -> tuple[object, ...]:
+    pcc, evidence, alarm = reading.score.pcc, reading.evidence, reading.alarm
+    judged = evidence.status in ("ok", "warmup")
+    return (
+        record.index,
+        record.timestamp_ms,
+        alarm.status,
+        "" if pcc is None else f"{pcc:.9g}",
+        f"{evidence.value:.6g}" if judged else "",
+        f"{evidence.coverage:.6g}" if judged else "",
+        int(alarm.obscured),
+        alarm.event_id,
+    )

@@ -1,0 +1,165 @@
+"""What an evaluation does: how long the parts of a drive are, which episodes fall where, what is trained."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, pairwise
+
+import numpy as np
+
+from ...calibration.blocks import BLOCK_S, BLOCKS_MIN
+from ...edge.driving import GAP_S
+from ...edge.errors import InputError
+from ...edge.evidence import SLOW_RISE_S
+from ...edge.graph import TIME_CONSTANTS_S
+from ...edge.tubs.tub import Record
+from ...optics import FAMILIES, TIME_PROFILES
+from ...training.settings import PRESETS, TrainSettings
+from ..simulation.episodes import Episode, scattered_episodes
+from ..simulation.rerendered_drive import driven_s, stretch
+
+BANDS = (0.02, 0.05, 0.10, 0.20, 0.40, 0.60)  # edges of the coverages judged
+BAND_NAMES = ("2–5 %", "5–10 %", "10–20 %", "20–40 %", "40–60 %")
+LEAD_S = 3.0  # at the start of a judged pass the averages settle
+EPISODE_S, CLEAR_S = 8.0, 7.0  # of a judged pass: a fault, then time to clear and to be clean
+EPISODE_LEAST_S = 3.0
+CALIBRATE_LEAST_S, CALIBRATE_SHARE = 36.0, 1 / 3  # what calibration needs at least; of the drive
+JUDGE_SHARE = 0.5  # of what calibration leaves
+
+PAPER_PRESETS = {**PRESETS, "vanilla": replace(PRESETS["paper"], objective="mse")}
+
+
+def settings_without(family: str | None, width: str, epochs: int, windows: int, seed: int) -> TrainSettings:
+    """The detector's settings; nothing of `family`, when given, is rendered during training.
+
+    The autoencoder has no part in the evidence: where a family is held out, it is trained for one epoch only.
+    """
+    epochs = 1 if family else epochs
+    return replace(PRESETS["robust"], width=width, epochs=epochs, windows=windows, seed=seed, held_out=family or "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One evaluation. The defaults are the full one; `QUICK` shows that it works."""
+
+    width: str = "medium"
+    epochs: int = 70
+    windows: int = PRESETS["robust"].windows  # rendered for each obscuration network
+    families: tuple[str, ...] = tuple(FAMILIES)  # judged
+    held_out: tuple[str, ...] = tuple(FAMILIES)  # each kept out of everything fitted, once
+    time_profiles: tuple[str, ...] = ("sudden", "sudden", "sudden", "growth", "slide", "drying")  # taken in turn
+    per_band: int = 4  # episodes of each family and coverage band
+    calibrate_s: float = 120.0  # of clean driving, at most
+    false_alarms_per_hour: float = 1.0  # promised
+    paper_seeds: int = 3
+    paper_s: float = 3600.0  # of a drive, at most
+    generated_s: float = 420.0  # length of a generated drive
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that no training or drive can have."""
+        for name, given, known in (
+            ("fault family to hold out", self.held_out, self.families),
+            ("course of a fault", self.time_profiles, TIME_PROFILES),
+        ):
+            if unknown := [each for each in given if each not in known]:
+                raise InputError(f"no {name} is called {unknown[0]!r}; choose from {', '.join(known)}")
+        if not (self.time_profiles and self.paper_seeds >= 1 and self.per_band >= 1 and self.paper_s > 0):
+            raise InputError("an evaluation needs a course, a seed, an episode and a second of driving at least")
+        self.settings()
+
+    def settings(self, held_out: str | None = None) -> TrainSettings:
+        """How the detector is trained; with a family, on rendered faults without it."""
+        return settings_without(held_out, self.width, self.epochs, self.windows, self.seed)
+
+    def rng_seed(self, *names: str) -> int:
+        """A seed for what these names say; no two drives, parts or passes share their noise and faults."""
+        return zlib.crc32("/".join((str(self.seed), *names)).encode())
+
+    def paper_settings(self, preset: str, seed: int) -> TrainSettings:
+        """How the paper protocol trains: `paper`, `robust`, or `vanilla`, the squared error alone."""
+        return replace(PAPER_PRESETS[preset], width=self.width, epochs=self.epochs, seed=seed, windows=0)
+
+
+QUICK = Plan(
+    width="narrow",
+    epochs=4,
+    windows=960,
+    held_out=("mud",),
+    per_band=1,
+    calibrate_s=60.0,
+    paper_seeds=1,
+    generated_s=110.0,
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three parts of a drive, one after the other."""
+
+    train: list[Record]
+    calibrate: list[Record]
+    judge: list[Record]
+
+
+def cut(records: Sequence[Record], plan: Plan) -> Parts:
+    """Cut a drive into training, calibration and judged part; where it has many pauses, calibration gets more of it.
+
+    Raises InputError for a drive that is too short.
+    """
+    total_s = float(driven_s(records)[-1])
+    first_s = min(plan.calibrate_s, max(CALIBRATE_LEAST_S, CALIBRATE_SHARE * total_s))
+    for calibrate_s in np.arange(first_s, plan.calibrate_s + 1e-6, 2 * BLOCK_S):
+        judge_s = JUDGE_SHARE * (total_s - calibrate_s)
+        if judge_s < LEAD_S + EPISODE_LEAST_S:
+            break
+        train_s = total_s - calibrate_s - judge_s
+        calibrate = stretch(records, train_s, train_s + calibrate_s)
+        if _blocks(calibrate) >= BLOCKS_MIN:
+            judge = stretch(records, train_s + calibrate_s, np.inf)
+            return Parts(stretch(records, 0.0, train_s), calibrate, judge)
+    raise InputError(
+        f"a drive of {total_s:.0f} s is too short to train, calibrate and judge on; give one of 50 s or more"
+        " without pauses"
+    )
+
+
+def _blocks(records: Sequence[Record]) -> int:
+    """How many blocks calibration finds at most: after every pause its averages have to settle again."""
+    times_s = np.array([record.timestamp_ms / 1000 for record in records])
+    steps_s = np.diff(times_s)
+    runs = np.split(times_s, np.flatnonzero((steps_s < 0) | (steps_s > GAP_S)) + 1)
+    return sum(max(0, int((run[-1] - run[0] - SLOW_RISE_S - max(TIME_CONSTANTS_S)) // BLOCK_S)) for run in runs)
+
+
+def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.random.Generator) -> list[Episode]:
+    """One eighth of the training part, all families but the one held out."""
+    kinds = [family for family in plan.families if family != held_out]
+    return scattered_episodes(seconds, rng, kinds, plan.time_profiles)
+
+
+def judged_passes(seconds: float, family: str, plan: Plan, rng: np.random.Generator) -> list[list[Episode]]:
+    """The episodes of a family, as many of each band, spread over passes of the judged part of so many seconds."""
+    coverages = rng.permutation([rng.uniform(*edges) for edges in pairwise(BANDS) for _ in range(plan.per_band)])
+    lasts_s = min(EPISODE_S, seconds - LEAD_S)
+    room = max(1, int((seconds - LEAD_S + CLEAR_S) // (EPISODE_S + CLEAR_S)))
+    time_profiles = cycle(plan.time_profiles)  # the coverages come in no order: each course meets all
+    passes = []
+    for chosen in np.array_split(coverages, -(-len(coverages) // room)):
+        every_s = np.arange(len(chosen)) * (lasts_s + CLEAR_S)
+        spare_s = max(0.0, seconds - LEAD_S - lasts_s - every_s[-1])
+        starts_s = LEAD_S + every_s + np.sort(rng.uniform(0, spare_s, len(chosen)))
+        passes.append(
+            [
+                Episode(start_s, start_s + lasts_s, coverage, family, next(time_profiles))
+                for start_s, coverage in zip(starts_s.tolist(), chosen.tolist(), strict=True)
+            ]
+        )
+    return passes
+
+
+def band(coverage: float) -> int:
+    """The number of the band of a coverage; what lies outside all goes to the nearest."""
+    return int(np.digitize(coverage, BANDS[1:-1]))

@@ -1,0 +1,72 @@
+"""What a detector said of each frame of a drive, kept as one file of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...edge.atomic_write import atomic_write
+from ...edge.monitor import Monitor
+from ...edge.tubs.replay import replay
+from ...edge.tubs.tub import Tub
+from ..simulation.rerendered_drive import driven_s
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The readings of a drive's frames, in order."""
+
+    times_s: Floats  # [N] seconds of driving
+    statuses: NDArray[np.str_]  # [N] of the evidence
+    pccs: Floats  # [N], NaN where undefined
+    evidence: Floats  # [N], NaN where a frame has none of its own
+    obscured: NDArray[np.bool_]  # [N]
+    maps: NDArray[np.uint8]  # [N, h, w] the evidence by place, 255 is 1
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all."""
+        save_arrays(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Predictions:
+        """Read what `save` wrote."""
+        return cls(**load_arrays(path))
+
+
+def observe(tub: Tub, monitor: Monitor, progress: Callable[[int, int], None]) -> Predictions:
+    """Replay a drive as the car would have seen it."""
+    readings = []
+    for done, (_, reading) in enumerate(replay(tub, monitor), start=1):
+        readings.append(reading)
+        progress(done, len(tub.records))
+    evidence = [reading.evidence for reading in readings]
+    shape = next((state.map.shape for state in evidence if state.map is not None), (1, 1))
+    nothing = np.zeros(shape, np.float32)
+    maps = [nothing if state.map is None else state.map for state in evidence]
+    return Predictions(
+        times_s=driven_s(tub.records),
+        statuses=np.array([state.status for state in evidence]),
+        pccs=np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings]),
+        evidence=np.array([state.value if state.status == "ok" else np.nan for state in evidence]),
+        obscured=np.array([reading.alarm.obscured for reading in readings]),
+        maps=np.rint(np.stack(maps).clip(0, 1) * 255).astype(np.uint8),
+    )
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:
+    """Write arrays under their names, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load_arrays(path: Path) -> dict[str, NDArray]:
+    """Read what `save_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)

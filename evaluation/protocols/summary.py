@@ -1,0 +1,165 @@
+"""Sums up rows of episodes and passes over drives; all intervals are bootstraps over episodes and drives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .figures import EVIDENCE, PCC, EpisodeFigures, PassFigures
+from .metrics import Array, Interval, bootstrap, weighted_mean
+from .paper import PaperFigures
+from .plan import BANDS, band
+from .product import Product
+
+EpisodesByDrive = Mapping[str, Sequence[EpisodeFigures]]
+Which = Callable[[EpisodeFigures], bool]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All that was found on one drive."""
+
+    name: str
+    generated: bool
+    seconds: float  # of driving
+    records: int
+    product: Product | None  # None: not asked for, or the drive is too short
+    paper: list[PaperFigures]
+
+
+@dataclass(frozen=True)
+class DetectionStats:
+    """How well episodes are caught."""
+
+    episodes: int
+    recall: Interval
+    median_s: Interval  # delay from the onset, of those caught
+    late_s: Interval  # 90th percentile
+
+
+def of_family(family: str | None) -> Which:
+    """Chooses the episodes of a family; of all for None."""
+    return lambda episode: family in (None, episode.family)
+
+
+def of_course(time_profile: str) -> Which:
+    """Chooses the episodes in which the fault developed so."""
+    return lambda episode: episode.time_profile == time_profile
+
+
+EVERY = of_family(None)
+
+
+def of_band(number: int) -> Which:
+    """Chooses the episodes of a band of coverage."""
+    return lambda episode: band(episode.coverage) == number
+
+
+def episodes_of(drives: Sequence[Evaluated], held_out: bool, which: Which = EVERY) -> dict[str, list[EpisodeFigures]]:
+    """The episodes by drive that were judged with their family met, or held out."""
+    return {
+        drive.name: [row for row in drive.product.episodes if row.held_out == held_out and which(row)]
+        for drive in drives
+        if drive.product
+    }
+
+
+def area_of(episodes: EpisodesByDrive, score: str, settled: bool = True) -> Interval:
+    """AUC of a score over episodes of one or several drives, each against the clean frames of its own drive."""
+    rows = [
+        _rows((row.auc[score], row.frames) if settled else (row.auc_all[score], row.frames_all)
+              for row in mine if score in (row.auc if settled else row.auc_all))
+        for mine in episodes.values()
+    ]  # fmt: skip
+    return bootstrap(rows, weighted_mean)
+
+
+def detection_stats(episodes: EpisodesByDrive) -> DetectionStats:
+    """Recall and delays."""
+    delays = [
+        np.array([[math.nan if row.delay_s is None else row.delay_s] for row in mine]).reshape(-1, 1)
+        for mine in episodes.values()
+    ]
+    return DetectionStats(
+        sum(map(len, delays)),
+        bootstrap(delays, lambda rows: float(np.isfinite(rows).mean())),
+        bootstrap(delays, lambda rows: _quantile(rows, 0.5)),
+        bootstrap(delays, lambda rows: _quantile(rows, 0.9)),
+    )
+
+
+def place(episodes: EpisodesByDrive) -> tuple[Interval, Interval]:
+    """AUC of the map by place, and its overlap with the mask: means over episodes."""
+    found = []
+    for field in ("place_auc", "place_overlap"):
+        values = [[getattr(row, field) for row in mine] for mine in episodes.values()]
+        found.append(bootstrap([_rows((v, 1.0) for v in mine if v is not None) for mine in values], weighted_mean))
+    return found[0], found[1]
+
+
+def caught_from(episodes: EpisodesByDrive) -> tuple[float, float]:
+    """The smallest coverage caught and the largest missed; NaN when there is none."""
+    rows = [row for mine in episodes.values() for row in mine]
+    caught = [row.coverage for row in rows if row.delay_s is not None]
+    missed = [row.coverage for row in rows if row.delay_s is None]
+    return min(caught, default=math.nan), max(missed, default=math.nan)
+
+
+@dataclass(frozen=True)
+class FalseAlarmStats:
+    """How a detector keeps calm on clean frames."""
+
+    false_alarms: int
+    hours: float
+    held: float  # share of the time that the lens was held obscured
+
+
+def false_alarm_stats(passes: Sequence[PassFigures], wet: bool) -> FalseAlarmStats:
+    """Of the passes without an episode, or between the episodes of those with some."""
+    chosen = [row for row in passes if bool(row.family) == wet]
+    clean_s = sum(row.clean_s for row in chosen)
+    held_s = sum(row.held_s for row in chosen)
+    return FalseAlarmStats(sum(row.false_alarms for row in chosen), clean_s / 3600, held_s / max(clean_s, 1e-9))
+
+
+def paper_area(runs: Sequence[PaperFigures], family: str | None = None) -> Interval:
+    """AUC of the PCC over the seeds of one preset on one drive, of all families or one; a bootstrap over episodes."""
+    rows = _rows(
+        (episode.auc, episode.frames) for run in runs for episode in run.episodes if family in (None, episode.family)
+    )
+    return bootstrap([rows], weighted_mean)
+
+
+def headline(drive: Evaluated) -> dict[str, float | int | None]:
+    """What a drive amounts to, in a few figures; None where there is nothing to say."""
+    figures: dict[str, float] = {}
+    if drive.product:
+        large = episodes_of([drive], False, lambda episode: episode.coverage >= BANDS[1])
+        found = detection_stats(large)
+        quiet = false_alarm_stats([row for row in drive.product.passes if not row.held_out], wet=False)
+        figures = {
+            "evidence_auc": area_of(episodes_of([drive], False), EVIDENCE).value,
+            "evidence_auc_held_out": area_of(episodes_of([drive], True), EVIDENCE).value,
+            "pcc_auc": area_of(episodes_of([drive], False), PCC).value,
+            "caught_from_5_percent": found.recall.value,
+            "median_delay_s": found.median_s.value,
+            "false_alarms": quiet.false_alarms,
+            "clean_minutes": quiet.hours * 60,
+        }
+    for preset in dict.fromkeys(run.preset for run in drive.paper):
+        figures[f"paper_protocol_auc_{preset.replace(' ', '_')}"] = paper_area(
+            [run for run in drive.paper if run.preset == preset]
+        ).value
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def _rows(pairs: Iterable[tuple[float, float]]) -> Array:
+    return np.array(list(pairs), np.float64).reshape(-1, 2)
+
+
+def _quantile(rows: Array, share: float) -> float:
+    finite = rows[np.isfinite(rows)]
+    return float(np.quantile(finite, share)) if len(finite) else math.nan

@@ -1,0 +1,159 @@
+"""The rows of the event log, and reading them."""
+
+import json
+import platform
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ... import __version__
+from ...edge.errors import InputError
+
+OK, WARN, ERROR = "OK", "WARN", "ERROR"  # as ROS names them; its fourth, STALE, is the part's status `stale`
+STATES = ("open", "ended", "interrupted")
+SCHEMA = 2
+CREATE = """
+CREATE TABLE events (
+    id             INTEGER PRIMARY KEY,
+    state          TEXT NOT NULL CHECK (state IN ('open', 'ended', 'interrupted')),
+    level          TEXT NOT NULL,  -- WARN or ERROR, the last known; OK once the lens was clear again
+    worst_level    TEXT NOT NULL,  -- WARN or ERROR
+    began_at       TEXT NOT NULL,  -- ISO 8601 in UTC; a car without a clock may be wrong
+    duration_s     REAL,           -- by the monotonic clock; NULL while open or when interrupted
+    pcc            REAL,           -- at onset
+    peak_evidence  REAL NOT NULL,  -- 1.0 is the alarm limit
+    coverage       REAL NOT NULL,  -- 0…1 of the lens, the last known
+    peak_coverage  REAL NOT NULL,
+    frames         INTEGER NOT NULL,
+    cause          TEXT NOT NULL,  -- what the matter was, at the largest coverage
+    advice         TEXT NOT NULL,  -- what to do
+    picture        TEXT NOT NULL,  -- clean frame at onset, a file beside the log; these four are empty once purged
+    heat_map       TEXT NOT NULL,  -- where the evidence lay, likewise
+    worst_picture  TEXT NOT NULL,  -- at the worst moment; empty while that is the onset
+    worst_heat_map TEXT NOT NULL,
+    cleared_by     TEXT NOT NULL,  -- wiped, faded, returned; empty when unknown
+    drive          TEXT NOT NULL,  -- one run of the car's program
+    model_sha256   TEXT NOT NULL,
+    calibrated_at  TEXT NOT NULL,
+    versions       TEXT NOT NULL   -- of the software, JSON
+)
+"""
+FROM_SCHEMA_1 = """
+ALTER TABLE events RENAME COLUMN version TO versions;
+UPDATE events SET versions = '{"mle_uvad": "' || versions || '"}';
+ALTER TABLE events ADD COLUMN level TEXT NOT NULL DEFAULT 'WARN';
+ALTER TABLE events ADD COLUMN worst_level TEXT NOT NULL DEFAULT 'WARN';
+ALTER TABLE events ADD COLUMN coverage REAL NOT NULL DEFAULT 0;
+UPDATE events SET coverage = peak_coverage;
+ALTER TABLE events ADD COLUMN cause TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN advice TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN worst_picture TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN worst_heat_map TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN cleared_by TEXT NOT NULL DEFAULT ''
+"""
+UPGRADES = {0: CREATE, 1: FROM_SCHEMA_1, SCHEMA: ""}  # from the schema that is found
+
+
+@dataclass(frozen=True)
+class Event:
+    """One obscured-lens event; the columns of the table, in order."""
+
+    id: int
+    state: str
+    level: str
+    worst_level: str
+    began_at: str
+    duration_s: float | None
+    pcc: float | None
+    peak_evidence: float
+    coverage: float
+    peak_coverage: float
+    frames: int
+    cause: str
+    advice: str
+    picture: str
+    heat_map: str
+    worst_picture: str
+    worst_heat_map: str
+    cleared_by: str
+    drive: str
+    model_sha256: str
+    calibrated_at: str
+    versions: str
+
+
+COLUMNS = tuple(field.name for field in fields(Event))
+
+
+def software_versions() -> str:
+    """What this process runs on, as JSON: of what has been imported, so that it asks for nothing that is not used."""
+    runtimes = [name for name in ("numpy", "onnxruntime", "tensorrt") if name in sys.modules]
+    versions = {"mle_uvad": __version__, "python": platform.python_version()}
+    return json.dumps(versions | {name: sys.modules[name].__version__ for name in runtimes})
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """Make an empty database a log, or bring one of schema 1 up to date; at once or not at all.
+
+    Raises sqlite3.DatabaseError for a database that is no log, or that of a later version.
+    """
+    (schema,) = database.execute("PRAGMA user_version").fetchone()
+    if schema not in UPGRADES:
+        raise sqlite3.DatabaseError(f"schema {schema}, this version writes {SCHEMA}")
+    if schema == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+        raise sqlite3.DatabaseError("it holds other tables")
+    if schema != SCHEMA:
+        with database:
+            database.execute("BEGIN")
+            for statement in UPGRADES[schema].split(";\n"):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {SCHEMA}")
+    found = {name for _, name, *_ in database.execute("PRAGMA table_info(events)")}
+    if not found.issuperset(COLUMNS):
+        raise sqlite3.DatabaseError("its table is not that of this version")
+
+
+def readable(text: bytes) -> str:
+    """A text of the log: one byte that is damaged must not keep all other events from being read."""
+    return text.decode(errors="replace")
+
+
+def read_events(path: Path) -> list[Event]:
+    """All events of a log, oldest first, also while the car writes it and of schema 1. Changes nothing.
+
+    Raises InputError for what is no log.
+    """
+    if not path.is_file():
+        raise InputError(f"no event log at {path}; give the car's logs/lens_events.db")
+    try:
+        try:
+            return _read(path)
+        except sqlite3.OperationalError:
+            # A card mounted read-only: SQLite wants to write beside the log, so it reads a copy.
+            with TemporaryDirectory() as folder:
+                for name in (path.name, f"{path.name}-wal"):
+                    if (path.parent / name).is_file():
+                        shutil.copy(path.parent / name, folder)
+                return _read(Path(folder) / path.name)
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # sqlite3 fails at a message that quotes the damage
+        raise InputError(f"{path} is no event log ({error}); give the car's logs/lens_events.db") from None
+
+
+def _read(path: Path) -> list[Event]:
+    with (
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database,
+        closing(sqlite3.connect(":memory:")) as copy,
+    ):
+        database.text_factory = copy.text_factory = readable
+        (schema,) = database.execute("PRAGMA user_version").fetchone()
+        if schema not in (1, SCHEMA):
+            raise InputError(f"{path} is no event log of this version (schema {schema}, not {SCHEMA})")
+        if schema == 1:
+            database.backup(copy)
+            prepare(copy)
+        rows = (copy if schema == 1 else database).execute(f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY id")
+        return [Event(*row) for row in rows]

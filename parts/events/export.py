@@ -1,0 +1,77 @@
+"""What is taken out of an event log: a choice of events, a CSV file, the pictures."""
+
+import csv
+import shutil
+from collections.abc import Sequence
+from dataclasses import astuple
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ...edge.atomic_write import atomic_write
+from ...edge.errors import InputError
+from ...edge.tubs.tub import Skipped
+from .event import COLUMNS, ERROR, STATES, WARN, Event
+from .snapshots import FOLDER, NAME
+
+
+def select(
+    events: Sequence[Event], *, since: str | None = None, level: str | None = None, state: str | None = None
+) -> list[Event]:
+    """The events from a time on, whose worst level is `level`, in a state. Raises InputError for what is none."""
+    if level not in (None, WARN, ERROR):
+        raise InputError(f"--level is {level}; give {WARN} or {ERROR}")
+    if state not in (None, *STATES):
+        raise InputError(f"--state is {state}; give one of {', '.join(STATES)}")
+    began = _as_written(since) if since else ""
+    return [
+        event
+        for event in events
+        if event.began_at >= began and level in (None, event.worst_level) and state in (None, event.state)
+    ]
+
+
+def _as_written(since: str) -> str:
+    """A time as the log writes it; UTC, as the listing shows it, unless it says otherwise."""
+    try:
+        time = datetime.fromisoformat(since.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    except ValueError:
+        raise InputError(
+            f"--since is {since}; give a date in UTC, for example 2026-05-31 or 2026-05-31T14:30"
+        ) from None
+    aware = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return aware.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
+    """One row an event, all columns, empty where undefined. Raises InputError where `out` cannot be written."""
+    if not out.name or out.is_dir():
+        raise InputError(f"{out} is a folder; give the path of a file to --csv")
+    target = out.resolve()
+    if target.parent == log.resolve().parent and target.name.startswith(log.resolve().name):
+        raise InputError(f"{out} belongs to the log; give another --csv")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(event) for event in events)
+
+
+def copy_pictures(events: Sequence[Event], log: Path, folder: Path) -> tuple[int, list[Skipped]]:
+    """Copy the pictures of these events into a new folder; how many, and those that are not there.
+
+    Raises InputError for a folder that holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; give a new folder to --pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    copied, skipped = 0, []
+    for event in events:
+        for name in filter(None, (event.picture, event.heat_map, event.worst_picture, event.worst_heat_map)):
+            # Names are rows of a file that may come from anyone: no path but into the pictures' own folder.
+            source = log.parent / FOLDER / Path(name).name
+            if not NAME.fullmatch(source.name) or not source.is_file():
+                skipped.append(Skipped("picture is not beside the log", name))
+                continue
+            shutil.copyfile(source, folder / source.name)
+            copied += 1
+    return copied, skipped

@@ -1,0 +1,202 @@
+"""Looks a car over before it drives: what would keep the lens monitor from working, and what to do about it."""
+
+import itertools
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from ...calibration import Calibration
+from ...edge.backends import open_scorer
+from ...edge.bundle import Bundle
+from ...edge.device.bench import latencies_ms
+from ...edge.errors import InputError
+from ...edge.scorer import FrameScore, Scorer
+from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
+from ..config import LensConfig
+from ..events.event import read_events
+from .car_config import CarConfig, read_car_config, tub_refuses
+from .manage_py import ManagePy, advice
+
+PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
+FREE_MB_LITTLE, FREE_MB_NONE = 256, 16  # an event with its pictures takes some 30 kB
+YEAR_MIN, YEAR_MAX = 2025, 2100  # a board without a battery wakes in 1970, or where it was switched off
+FRAMES_TIMED, FRAMES_BEFORE = 50, 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one check."""
+
+    check: str
+    verdict: str  # PASS, WARN or FAIL
+    reason: str
+    fix: str = ""  # what to do or type; empty where all is well
+
+
+def examine(car: Path, now: datetime) -> list[Finding]:
+    """All checks of a car, in the order in which to mend it. Reads only, apart from a file that it removes again.
+
+    Raises InputError when this is no car at all: no folder, or no config.py that can be read.
+    """
+    config = read_car_config(car)
+    findings = [_tried("manage.py", _check_manage_py, car), _tried("tub", _check_tub, config)]
+    try:
+        lens = LensConfig.read(config.as_cfg())
+    except InputError as error:
+        return [*findings, _failed("settings", error)]
+    findings.append(_check_settings(config, lens))
+    try:
+        scorer = open_scorer(Bundle.load(lens.bundle))
+    except InputError as error:
+        findings.append(_failed("bundle", error, "" if lens.bundle.exists() else f"copy the bundle to {lens.bundle}"))
+    else:
+        findings += [
+            _check_bundle(scorer.bundle),
+            _tried("calibration", _check_calibration, lens.calibration, scorer),
+            _check_camera(config, scorer.bundle),
+            _check_speed(scorer, _hz(config)),
+        ]
+    return [
+        *findings,
+        _tried("disk", _check_disk, lens.event_log.parent),
+        _tried("event log", _check_event_log, lens.event_log),
+        _check_clock(now),
+    ]
+
+
+def _check_manage_py(car: Path) -> Finding:
+    manage = ManagePy.read(car)
+    reason, _, fix = advice(manage).partition("; ")
+    if manage.state == "installed":
+        return Finding("manage.py", PASS, reason)
+    return Finding("manage.py", FAIL if manage.state == "absent" else WARN, reason, fix)
+
+
+def _check_tub(config: CarConfig) -> Finding:
+    wanted = ManagePy.read(config.car).state != "absent"
+    if problem := tub_refuses(config, MLEAnomalyPart.recorded, wanted=wanted):
+        raise InputError(problem)
+    return Finding("tub", PASS, f"{config.tub} can take the records")
+
+
+def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:
+    keys = ("IMAGE_W", "IMAGE_H", "DATA_PATH", "DRIVE_LOOP_HZ", "AUTO_CREATE_NEW_TUB")
+    unseen = sorted(name for name in config.computed if name.startswith("LENS_") or name in keys)
+    if unseen:
+        reason = f"what {', '.join(unseen)} will be is known only when the car runs; the default is taken here"
+        return Finding("settings", WARN, reason, "set it to a plain value in myconfig.py")
+    return Finding("settings", PASS, f"the LENS_ keys are known; an obscured lens means {lens.action}")
+
+
+def _check_bundle(bundle: Bundle) -> Finding:
+    megabytes = len(bundle.model) / 1e6
+    return Finding("bundle", PASS, f"{bundle.folder} opens: {megabytes:.2f} MB, model {bundle.sha256[:12]}")
+
+
+def _check_calibration(path: Path, scorer: Scorer) -> Finding:
+    if not path.exists():
+        fix = f"mle-uvad calibrate {scorer.bundle.folder} --tub TUB"
+        return Finding("calibration", WARN, f"no calibration at {path}: no event will be raised", fix)
+    made = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
+    return Finding(
+        "calibration",
+        PASS,
+        f"fits the bundle and {made.camera} frames; made {made.created_at} from {made.duration_s / 60:.1f} min",
+    )
+
+
+def _check_camera(config: CarConfig, bundle: Bundle) -> Finding:
+    width, height = config.get("IMAGE_W"), config.get("IMAGE_H")
+    wanted = f"{bundle.width}x{bundle.height}"
+    if (width, height) == (bundle.width, bundle.height):
+        return Finding("camera", PASS, f"gives {wanted} as the bundle wants it")
+    if width is None or height is None:
+        return Finding("camera", WARN, "IMAGE_W and IMAGE_H are not plain numbers", f"see that it gives {wanted}")
+    return Finding(
+        "camera",
+        FAIL,
+        f"the car takes pictures of {width}x{height}, the bundle wants {wanted}",
+        f"set IMAGE_W = {bundle.width} and IMAGE_H = {bundle.height} in myconfig.py, or train on drives of this camera",
+    )
+
+
+def _check_speed(scorer: Scorer, hz: float) -> Finding:
+    bundle, rng, numbers = scorer.bundle, np.random.default_rng(0), itertools.count()
+    frame = rng.integers(0, 256, (bundle.height, bundle.width, 3), np.uint8)
+
+    def score() -> FrameScore:
+        return scorer.score(frame, next(numbers) / hz)
+
+    first = score()
+    if first.status != "ok":
+        return Finding("speed", FAIL, f"no frame can be scored: {first.detail or first.status}", "export it again")
+    times = latencies_ms(score, 0.0, time.perf_counter, time.sleep)
+    times_ms = list(itertools.islice(times, FRAMES_BEFORE + FRAMES_TIMED))
+    median_ms, slow_ms = np.quantile(times_ms[FRAMES_BEFORE:], (0.5, 0.95))
+    reason = f"{median_ms:.2f} ms a frame, 95 % within {slow_ms:.2f} ms; the loop gives {1000 / hz:.0f} ms"
+    fix = "train with --width narrow, or end other programs"
+    if slow_ms <= 1000 / hz:
+        return Finding("speed", PASS, reason)
+    # Threaded, the loop does not wait: frames go unseen.
+    return Finding("speed", WARN if median_ms < STALE_AFTER_S * 1000 else FAIL, f"{reason}; frames go unseen", fix)
+
+
+def _hz(config: CarConfig) -> float:
+    hz = config.get("DRIVE_LOOP_HZ")
+    return hz if isinstance(hz, int | float) and hz > 0 else 20.0
+
+
+def _check_disk(folder: Path) -> Finding:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    with tempfile.TemporaryFile(dir=there) as probe:
+        probe.write(bytes(4096))
+    free_mb = shutil.disk_usage(there).free / 1e6
+    verdict = FAIL if free_mb < FREE_MB_NONE else WARN if free_mb < FREE_MB_LITTLE else PASS
+    fix = "" if verdict == PASS else "delete old tubs, or set LENS_EVENT_LOG to another disk"
+    return Finding("disk", verdict, f"{there} can be written, {free_mb:.0f} MB free", fix)
+
+
+def _check_event_log(path: Path) -> Finding:
+    if not path.exists():
+        return Finding("event log", PASS, f"{path} will be begun with the first drive")
+    try:
+        events = read_events(path)
+    except InputError as error:
+        if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+            raise
+        reason, _, _ = str(error).partition("; ")
+        fix = f"none: the next drive moves it aside, as {path.name}.damaged-1 or so, and begins a new one"
+        return Finding("event log", WARN, reason, fix)
+    return Finding("event log", PASS, f"{path} can be read: {len(events)} events")
+
+
+def _check_clock(now: datetime) -> Finding:
+    said = now.astimezone(timezone.utc).isoformat(timespec="seconds")
+    if YEAR_MIN <= now.year < YEAR_MAX:
+        return Finding("clock", PASS, f"says {said}")
+    reason = f"says {said}: events will bear wrong dates; their durations will be right"
+    return Finding("clock", WARN, reason, "give the car a network for a minute, or: sudo date -s 'YYYY-MM-DD HH:MM'")
+
+
+def _tried(check: str, function: Callable[..., Finding], *arguments: object) -> Finding:
+    try:
+        return function(*arguments)
+    except (InputError, OSError, sqlite3.Error) as error:
+        return _failed(check, error)
+
+
+def _failed(check: str, error: Exception, fix: str = "") -> Finding:
+    if isinstance(error, OSError):
+        reason = f"{error.filename or check}: {error.strerror or error}"
+        told = "see that the car's user may read and write there"
+    else:
+        reason, _, told = str(error).partition("; ")
+    return Finding(check, FAIL, reason, fix or told)

@@ -1,0 +1,128 @@
+"""What the scorer makes of a backend's answers, whatever they are: a stand-in gives them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.ema import EmaWeights
+from mle_uvad.edge.graph import RUNNING_MEANS_SIZE, GraphOutputs
+from mle_uvad.edge.scorer import FrameScore, Scorer
+
+Frame = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+class StandInBackend:
+    """Answers what it is told to, or raises it."""
+
+    name = "stand-in"
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.frames: list[Frame] = []
+
+    def run(self, frame: Frame, *_: Any) -> Any:
+        self.frames.append(frame)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def stand_in() -> Any:
+    """`stand_in(answer)`: a scorer of frames [120, 160, 3] with a backend that needs no model."""
+
+    def make(answer: Any) -> Scorer:
+        scorer = object.__new__(Scorer)  # its constructor opens a real backend
+        scorer.reference = np.ones((2, 20, 10, 10), np.float32)
+        scorer.bundle = Bundle(Path(), b"", "", 120, 160, {}, {}, scorer.reference)
+        scorer.backend = StandInBackend(answer)  # type: ignore[assignment]
+        scorer._clock = EmaWeights()
+        scorer.restart()
+        return scorer
+
+    return make
+
+
+def test_bad_frames_get_a_status_and_never_reach_the_model(stand_in: Any) -> None:
+    scorer = stand_in(AssertionError("the model was run"))
+    statuses = {
+        "no_frame": [None, np.asarray(None), [], "text", 1.0],
+        "error": [
+            np.zeros((120, 160, 4), np.uint8),
+            np.zeros((60, 80, 3), np.uint8),
+            np.zeros((120, 160, 3), np.float64),
+            np.zeros((120, 160), bool),
+        ],
+    }
+    for status, frames in statuses.items():
+        for frame in frames:
+            score = scorer.score(frame, 0.0)
+            assert score == FrameScore(status, detail=score.detail)
+            assert score.detail
+    assert scorer.backend.frames == []
+
+
+def test_whatever_a_backend_throws_becomes_a_status_with_its_reason(stand_in: Any) -> None:
+    for error in (RuntimeError("device lost"), MemoryError(), ValueError("shape"), OSError(5, "I/O")):
+        score = stand_in(error).score(np.zeros((120, 160, 3), np.uint8), 0.0)
+        assert score == FrameScore("error", detail=score.detail)
+        assert type(error).__name__ in score.detail
+
+
+NAN, INFINITE = float("nan"), float("inf")
+GOOD = GraphOutputs(
+    pcc=0.9,
+    brightness=0.5,
+    contrast=0.2,
+    motion=0.1,
+    logits=np.ones((20, 20), np.float32),
+    feature_maps=np.ones((20, 10, 10), np.float32),
+    running_means=np.ones((2, RUNNING_MEANS_SIZE), np.float32),
+)
+
+
+def spoilt(array: Floats) -> Floats:
+    """With one number that is none."""
+    return np.where(np.arange(array.size).reshape(array.shape) == 77, np.nan, array).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ({}, "ok"),
+        ({"pcc": NAN}, "error"),
+        ({"pcc": INFINITE}, "error"),
+        ({"motion": NAN}, "error"),
+        ({"logits": spoilt(GOOD.logits)}, "error"),
+        ({"logits": np.full((20, 20), -np.inf, np.float32)}, "error"),
+        ({"memory": spoilt(GOOD.running_means)}, "error"),
+        ({"logits": np.where(np.eye(20) > 0, np.inf, -np.inf).astype(np.float32)}, "error"),
+        ({"pcc": NAN, "brightness": NAN, "contrast": NAN}, "error"),
+        ({"brightness": 10.1 / 255, "contrast": 2.1 / 255}, "ok"),
+        ({"brightness": 9.9 / 255}, "dark"),
+        ({"brightness": 9.9 / 255, "contrast": 1.9 / 255}, "dark"),
+        ({"contrast": 1.9 / 255}, "flat"),
+        ({"pcc": NAN, "contrast": 0.0}, "flat"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "+".join(value) or "good",
+)
+def test_what_the_model_answers_decides_the_status(stand_in: Any, answer: dict[str, Any], status: str) -> None:
+    score = stand_in(GOOD._replace(**answer)).score(np.zeros((120, 160, 3), np.uint8), 0.0)
+    assert score.status == status
+    assert (score.pcc is None) == (score.logits is None) == (score.feature_maps is None) == (status != "ok")
+    assert bool(score.detail) == (status == "error")
+
+
+def test_the_backend_sees_rgb_whatever_the_camera_gives(stand_in: Any, rng: np.random.Generator) -> None:
+    luma = rng.integers(0, 256, (120, 160), dtype=np.uint8)
+    for given in (luma, luma[..., None], np.stack([luma] * 3, axis=2)):
+        scorer = stand_in(GOOD)
+        scorer.score(given, 0.0)
+        [seen] = scorer.backend.frames
+        assert seen.shape == (120, 160, 3)
+        assert all(np.array_equal(seen[..., channel], luma) for channel in range(3))

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files that are either complete or absent."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from .errors import InputError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a draft beside `path` to write. When the block ends well the draft, safe on the disk, takes its place;
-    else it is removed and what was there stays. Follows a link. Raises InputError for what is no file, a device say,
-    and for a disk that cannot be written.
+    """Yield a draft beside `path`; when the block succeeds, the synced draft replaces `path` in one step.
+
+    When the block raises, the draft is removed and `path` stays as it was. A link is followed. Raises InputError if
+    `path` is no regular file, a device for example, or if the disk cannot be written.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -32,5 +33,5 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def is_draft(path: Path) -> bool:
-    """Whether this is what an interrupted `replacing` left."""
+    """Return whether an interrupted `atomic_write` left this file."""
     return path.name.startswith(".") and path.name.endswith(".tmp")

@@ -1,4 +1,4 @@
-"""A bundle: the folder that goes to the car, `model.onnx` with `bundle.json` beside it."""
+"""Loads and verifies a bundle: the folder that goes to the car, with `model.onnx` and `bundle.json`."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from .reference import Reference, read_reference
 SCHEMA = 3
 MODEL_FILE = "model.onnx"
 FACTS_FILE = "bundle.json"
-TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; a jetson bundle is run by TensorRT where that can be had
+TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; TensorRT runs a jetson bundle if it is installed
 CALIBRATION_FILE = "calibration.json"
 FACTS_BYTES_MAX = 262_144
 MODEL_BYTES_MAX = 64 * 1024**2
@@ -25,22 +25,27 @@ SIDE_MAX = 4096  # of the camera frame, pixels
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. The session is opened from these very bytes, never from the file again."""
+    """A verified bundle. The session is opened from these bytes, never from the file again.
+
+    Example:
+        >>> Bundle.load("nowhere")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        InputError: bundle nowhere does not exist; give the folder that `export-model RUN --out BUNDLE` wrote
+    """
 
     folder: Path
     model: bytes
     sha256: str  # of the model, hexadecimal
     height: int  # of the camera frame, pixels
     width: int
-    training: dict[str, Any]
     parity: dict[str, Any]
-    reference: Reference  # of the training drive: stands in until there is a calibration
+    reference: Reference  # of the training drives; used until there is a calibration
     target: str = "onnx"
-    golden_values: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.answers`
+    golden_values: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.golden_values`
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
-        """Read and verify. Raises InputError naming what is missing, damaged or of another version."""
+        """Read and verify a bundle. Raises InputError that names what is missing, damaged or of another version."""
         folder = Path(folder)
         try:
             return cls._load(folder)
@@ -54,7 +59,9 @@ class Bundle:
         if not model_file.is_file():
             raise InputError(f"bundle {folder} has no {MODEL_FILE}; export it again with `export-model RUN`")
         if model_file.stat().st_size > MODEL_BYTES_MAX:
-            raise InputError(f"{model_file} has more than {MODEL_BYTES_MAX >> 20} MB; this is no model of ours")
+            raise InputError(
+                f"{model_file} has more than {MODEL_BYTES_MAX >> 20} MB; mle_uvad does not export such a model"
+            )
         model = model_file.read_bytes()
         try:
             declared, size = facts["model"], facts["input"]
@@ -84,11 +91,10 @@ class Bundle:
                 sha256=seen["sha256"],
                 height=height,
                 width=width,
-                training=facts["training"],
                 parity=facts["parity"],
                 reference=reference,
                 target=target,
-                golden_values=_read_answers(facts.get("answers", [])),
+                golden_values=_read_golden_values(facts.get("answers", [])),
             )
         except InputError:
             raise
@@ -96,11 +102,11 @@ class Bundle:
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
 
 
-def _read_answers(rows: Any) -> list[list[float]]:
-    golden_values = np.array(rows, np.float64).reshape(-1, 3)
-    if not np.isfinite(golden_values).all():
-        raise ValueError("answers hold a number out of range")
-    return golden_values.tolist()
+def _read_golden_values(rows: Any) -> list[list[float]]:
+    values = np.array(rows, np.float64).reshape(-1, 3)
+    if not np.isfinite(values).all():
+        raise ValueError("answers holds a number out of range")
+    return values.tolist()
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The one error that a user's input can cause, and telling others in one line."""
+"""The one error that a user's input can cause, and the first line of any other."""
 
 
 class InputError(ValueError):
-    """Bad input, told in one line: what is wrong, the value seen, what to type.
+    """Bad input, described in one line: what is wrong, the value seen, what to type.
 
     The command line prints the line and exits with 2; a part raises it from its constructor, before
     the car moves.
@@ -10,5 +10,5 @@ class InputError(ValueError):
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says, in one line."""
+    """Return the first line of what a library's error says."""
     return (str(error).strip() or repr(error)).splitlines()[0]

@@ -1,4 +1,4 @@
-"""The one preprocessing: a camera frame to the 80×80 grey picture that every network sees.
+"""Preprocessing, the only one: from a camera frame to the 80×80 grey frame that every network sees.
 
 The numpy functions here are the reference. The exported graph holds the same constants, so that the car
 makes one `session.run(frame)` and training and car cannot drift apart.
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SIZE = 80  # side of the grey picture, pixels; 80 × 80 × 1 = the 6400 pixels of the paper
+SIZE = 80  # side of the grey frame, pixels; 80 × 80 × 1 = the 6400 pixels of the paper
 
 # ITU-R 601 luma in 1/65536, rounded half up: bit-equal to PIL's convert("L"). Every intermediate stays below
 # 2^24, so float32 computes it exactly too, whatever order it sums in.
@@ -30,7 +30,7 @@ class FrameFault:
 
 
 def frame_fault(frame: Any, height: int, width: int) -> FrameFault | None:
-    """None for a frame of uint8 [height, width, 3], [height, width, 1] or [height, width]; else its fault."""
+    """Check that a frame is uint8 [height, width, 3], [height, width, 1] or [height, width]; None if it is."""
     if not isinstance(frame, np.ndarray) or frame.ndim == 0:
         return FrameFault("no_frame", "no frame from the camera")
     allowed = ((height, width, 3), (height, width, 1), (height, width))
@@ -41,12 +41,12 @@ def frame_fault(frame: Any, height: int, width: int) -> FrameFault | None:
 
 
 def camera_of(frame: NDArray[np.uint8]) -> str:
-    """Which of `CAMERAS` gave a frame without a fault."""
+    """Return the kind of camera, one of `CAMERAS`, that gave a frame without a fault."""
     return "rgb" if frame.ndim == 3 and frame.shape[2] == 3 else "luma"
 
 
 def to_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A luma frame [H, W] or [H, W, 1] as [H, W, 3] with equal channels; its grey is the luma itself, exactly."""
+    """Repeat a luma frame [H, W] or [H, W, 1] to [H, W, 3]; its grey is the luma itself, exactly."""
     if camera_of(frame) == "rgb":
         return frame
     return np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2)
@@ -54,7 +54,7 @@ def to_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @cache
 def area_matrix(source: int, target: int) -> NDArray[np.float32]:
-    """The constant matrix [target, source] whose product with a signal averages it exactly by area. Rows sum to 1."""
+    """Return the constant matrix [target, source] whose product with a signal averages it by area. Rows sum to 1."""
     edges = np.arange(target + 1) * (source / target)
     left = np.maximum(edges[:-1, None], np.arange(source)[None, :])
     right = np.minimum(edges[1:, None], np.arange(1, source + 1)[None, :])
@@ -64,7 +64,7 @@ def area_matrix(source: int, target: int) -> NDArray[np.float32]:
 
 
 def grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB uint8 [H, W, 3] to grey uint8 [H, W], equal to PIL's convert("L") in every bit."""
+    """Convert RGB uint8 [H, W, 3] to grey uint8 [H, W], bit-equal to PIL's convert("L")."""
     weighted = np.full(frame.shape[:2], LUMA_HALF, np.uint32)
     for channel, weight in enumerate(LUMA_WEIGHTS):
         # The type is named: numpy 1 would fit the product into uint16 and overflow.
@@ -73,24 +73,29 @@ def grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_grey80(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """RGB or luma uint8 [H, W(, 3)] to float32 [80, 80] in 0…1. The scale is fixed, never read from the data."""
+    """Convert RGB or luma uint8 [H, W(, 3)] to float32 [80, 80] in 0…1. The scale is fixed, not taken from the data.
+
+    Example:
+        >>> to_grey80(np.full((120, 160, 3), 255, np.uint8)).mean()
+        np.float32(1.0)
+    """
     luma = grey(to_rgb(frame)).astype(np.float32)
     return _average_rows(_average_rows(luma).T).T / np.float32(255)
 
 
-def _average_rows(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`area_matrix` times [H, W], [80, W], by its two or three entries a row that are not 0.
+def _average_rows(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Multiply `area_matrix` with [H, W], giving [80, W], by the two or three entries of a row that are not 0.
 
     A product with the whole matrix starts the threads of the linear algebra library, which then compete with those
     that decode a drive: many times slower.
     """
-    sources, weights = _area_entries(picture.shape[0])
-    return (weights[:, :, None] * picture[sources]).sum(0)
+    sources, weights = _area_entries(image.shape[0])
+    return (weights[:, :, None] * image[sources]).sum(0)
 
 
 @cache
 def _area_entries(source: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Rows and weights [K, 80] of the K largest entries of each row of the area matrix; the others are 0."""
+    """Return columns and weights [K, 80] of the K largest entries of each row of the area matrix; the others are 0."""
     matrix = area_matrix(source, SIZE)
     count = int((matrix > 0).sum(1).max())
     sources = np.argsort(-matrix, axis=1, kind="stable")[:, :count]

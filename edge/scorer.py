@@ -1,4 +1,4 @@
-"""Scores one camera frame after the other: the PCC with the reconstruction, and where the lens looks obscured."""
+"""Scores camera frames one by one: the PCC with the reconstruction, and where the lens looks obscured."""
 
 import math
 from dataclasses import dataclass
@@ -14,50 +14,50 @@ from .graph import Backend, GraphOutputs
 from .reference import Reference, enlarge
 
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
-FLAT_CONTRAST = 2 / 255  # spread of the grey below this: nothing to correlate with
+FLAT_CONTRAST = 2 / 255  # standard deviation of the grey below this: nothing to correlate with
 STILL_MOTION = 1.5 / 255  # less change than this within the fast time constant: sensor noise, the car stands
 
 
 @dataclass(frozen=True, eq=False)
 class FrameScore:
-    """What one frame says, in the light of those before it. All but the status is empty unless that is `ok`."""
+    """The score of one frame, given those before it. All but the status is empty unless that is `ok`."""
 
     status: str  # ok, no_frame, error, dark or flat
     pcc: float | None = None  # −1…1; 1 is a perfect reconstruction
     logits: NDArray[np.float32] | None = None  # [20, 20], log odds that the lens is obscured there
-    feature_maps: NDArray[np.float32] | None = None  # [20, 10, 10], what calibration makes a reference of
-    motion: float = 0.0  # 0…1, how much the picture has changed within the short span, in grey levels of 1
-    warmed_up: bool = False  # whether the memory spans a whole long span
-    detail: str = ""  # for the log, where the status needs a reason
+    feature_maps: NDArray[np.float32] | None = None  # [20, 10, 10], from which calibration makes a reference
+    motion: float = 0.0  # 0…1, change within the fast time constant, in grey levels of 1
+    warmed_up: bool = False  # whether the running means have seen a whole slow time constant
+    detail: str = ""  # for the log, if the status needs a reason
 
     @property
     def is_stationary(self) -> bool:
-        """Whether the car does not move: nothing then says what is fixed to the lens."""
+        """Whether the car stands: then nothing shows what is fixed to the lens."""
         return self.warmed_up and self.motion < STILL_MOTION
 
     @property
     def is_informative(self) -> bool:
-        """Whether the frame says something of the lens: the running means are warmed up and the car moves."""
+        """Whether the frame says something about the lens: the running means are warmed up and the car moves."""
         return self.pcc is not None and self.warmed_up and not self.is_stationary
 
 
 class Scorer:
     """Runs a bundle on the frames of a drive. After construction nothing raises and nothing is NaN.
 
-    It holds what the graph remembers of the last seconds; the same frames at the same times give the same scores.
-    `reference` is that of the bundle until a calibration sets its own.
+    It holds the running means of the last seconds; the same frames at the same times give the same scores.
+    `reference` is the bundle's until a calibration sets its own.
     """
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
         self.backend = backend
         self.reference = bundle.reference
-        self.camera = ""  # what the last frame was, `rgb` or `luma`; empty before the first
+        self.camera = ""  # the kind of the last frame, `rgb` or `luma`; empty before the first
         self._state = RunningMeans()
 
     @property
     def reference(self) -> Reference:
-        """What the clean drive looked like, [2, 20, 10, 10]."""
+        """Median and scale of the feature maps on a clean drive, [2, 20, 10, 10]."""
         return self._reference
 
     @reference.setter

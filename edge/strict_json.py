@@ -1,4 +1,4 @@
-"""JSON from a file that may be torn, or that somebody made up."""
+"""Parses JSON from a file that may be torn or hostile."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ OPENINGS_MAX = 1000  # of lists and objects; no file of ours or of donkeycar has
 
 
 def parse(data: bytes) -> Any:
-    """The value. Raises ValueError for what is no JSON, for NaN and Infinity, and for deep nesting.
+    """Parse JSON. Raises ValueError for anything else, for NaN and Infinity, and for deep nesting.
 
     donkeycar lifts Python's recursion limit to 100,000: nested deeply enough, the parser of Python 3.11 and
     older then overruns its stack and takes the whole process down.

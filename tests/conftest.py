@@ -152,7 +152,7 @@ def jetson_bundle(bundle_folder: Path) -> Bundle:
 @pytest.fixture
 def jetson(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
     """`jetson(version)`: from then on this process has stand-ins for a GPU, libcudart and the module `tensorrt`."""
-    ours = [f"mle_uvad.edge.{name}" for name in ("trt_backend", "trt_engine")]
+    ours = [f"mle_uvad.edge.backends.{name}" for name in ("trt", "trt_engine")]
 
     def forget() -> None:  # they hold the `tensorrt` that they were imported with
         backend_module._announce.cache_clear()

@@ -25,7 +25,7 @@ class Crash(BaseException):
 class DataType(enum.Enum):
     FLOAT = "tensor(float)"
     UINT8 = "tensor(uint8)"
-    FEATURE_SIDE = "tensor(float16)"
+    HALF = "tensor(float16)"
 
 
 class TensorIOMode(enum.Enum):
@@ -225,13 +225,13 @@ class IExecutionContext:
         self.of = engine
         self.addresses: dict[str, int] = {}
 
-    def set_tensor_address(self, name: str, running_means: int) -> bool:
-        if not isinstance(name, str) or not hasattr(running_means, "__index__"):
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        if not isinstance(name, str) or not hasattr(memory, "__index__"):
             raise TypeError("set_tensor_address(): incompatible function arguments")
         if name not in self.of.tensors:
             _complain(self.of.logger, f"{name} is no tensor of the engine")
             return False
-        self.addresses[name] = int(running_means)
+        self.addresses[name] = int(memory)
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:

@@ -1,4 +1,4 @@
-"""What runs a bundle: TensorRT for one of the target `jetson` where it can be had, else ONNX Runtime."""
+"""Opens the backend that runs a bundle: TensorRT for the target `jetson` if it is installed, else ONNX Runtime."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ def open_scorer(bundle: Bundle) -> Scorer:
 
 
 def make_backend(bundle: Bundle) -> Backend:
-    """The backend for a bundle. What keeps TensorRT from running one for it is logged once, with the fix."""
+    """Open the backend for a bundle. If TensorRT is wanted but cannot run, the reason and the fix are logged once."""
     if bundle.target == "jetson":
         try:
             return open_backend(bundle, "trt")
@@ -30,7 +30,7 @@ def make_backend(bundle: Bundle) -> Backend:
 
 
 def open_backend(bundle: Bundle, name: str, *, rebuild: bool = False) -> Backend:
-    """The backend `ort`, or `trt`, whose engine is built where none fits or `rebuild` asks for it.
+    """Open the backend `ort`, or `trt`, whose engine is built if none fits or `rebuild` asks for it.
 
     Raises InputError when it cannot be had here. Both are imported here: reading a tub or a bundle needs no runtime.
     """

@@ -42,7 +42,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 
 def open_library() -> Any:
-    """The CUDA runtime of this machine. Raises InputError where there is none."""
+    """Open the CUDA runtime of this machine. Raises InputError if there is none."""
     for name in (ctypes.util.find_library("cudart"), *LIBRARIES):
         if name is not None:
             try:
@@ -75,13 +75,13 @@ class Cuda:
         self.gpu = f"sm_{self._attribute(MAJOR)}{self._attribute(MINOR)}, {self._attribute(MULTIPROCESSORS)} processors"
 
     def allocate(self, size: int) -> "DeviceMemory":
-        """Device memory of `size` bytes; freed when nothing holds it."""
+        """Allocate `size` bytes on the device; freed when nothing refers to them."""
         address = ctypes.c_void_p()
         self._call("cudaMalloc", ctypes.byref(address), size)
         return DeviceMemory(self, address.value or 0)
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
-        """Host memory of `size` bytes that the GPU copies from and to by itself; freed when no view of it is left."""
+        """Allocate `size` bytes of pinned host memory, which the GPU copies by itself; freed with its last view."""
         address = ctypes.c_void_p()
         self._call("cudaHostAlloc", ctypes.byref(address), size, 0)
         block = (ctypes.c_ubyte * size).from_address(address.value or 0)
@@ -89,15 +89,15 @@ class Cuda:
         return np.frombuffer(memoryview(block), np.uint8)
 
     def upload(self, host: NDArray[np.uint8], device: "DeviceMemory") -> None:
-        """Begin to copy pinned memory to the device. Leave it as it is until `synchronise`."""
+        """Start copying pinned memory to the device. Do not change it before `synchronise` returns."""
         self._call("cudaMemcpyAsync", device.address, host.ctypes.data, host.nbytes, TO_DEVICE, self.stream)
 
     def download(self, device: "DeviceMemory", host: NDArray[np.uint8]) -> None:
-        """Begin to fill pinned memory from the device; it is there after `synchronise`."""
+        """Start copying from the device to pinned memory; it is complete after `synchronise`."""
         self._call("cudaMemcpyAsync", host.ctypes.data, device.address, host.nbytes, FROM_DEVICE, self.stream)
 
     def synchronise(self) -> None:
-        """Wait until all that was begun is done."""
+        """Wait until everything that was started has finished."""
         self._call("cudaStreamSynchronize", self.stream)
 
     def _attribute(self, attribute: int) -> int:

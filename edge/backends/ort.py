@@ -42,8 +42,7 @@ class OrtBackend:
     def run(
         self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats
     ) -> GraphOutputs:
-        """RGB uint8 [H, W, 3], the memory [2, 17600], the frame's weights [2] in it and the enlarged reference
-        [2, 20, 40, 40], to what the graph says."""
+        """Run the graph as `Backend.run` describes."""
         inputs = dict(zip(GRAPH_INPUTS, (frame, running_means, ema_weights, reference), strict=True))
         pcc, brightness, contrast, motion, *rest = self._session.run(GRAPH_OUTPUTS, inputs)
         return GraphOutputs(float(pcc), float(brightness), float(contrast), float(motion), *rest)

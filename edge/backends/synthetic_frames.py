@@ -1,10 +1,10 @@
-"""Camera frames that come out the same on every machine: what a bundle is verified on where no drive is at hand."""
+"""Synthetic camera frames, identical on every machine, on which a bundle is verified without a recorded drive."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 COUNT = 24
-CELLS = (24, 8, 2)  # of the scene's texture, pixels
+TILES = (24, 8, 2)  # of the scene's texture, pixels
 STEP = 3  # pixels that the scene moves from frame to frame
 INTERVAL_S = 0.05
 
@@ -15,7 +15,7 @@ def synthetic_frames(height: int, width: int, count: int = COUNT) -> list[NDArra
     """
     across = width + STEP * count
     scene = np.zeros((height, across, 3), np.uint16)
-    for seed, cell in enumerate(CELLS):
+    for seed, cell in enumerate(TILES):
         rows, columns = -(-height // cell), -(-across // cell)
         raw = np.random.PCG64(seed).random_raw(rows * columns * 3)
         coarse = (raw >> np.uint64(58)).astype(np.uint16).reshape(rows, columns, 3)  # 0…63

@@ -1,8 +1,8 @@
-"""TensorRT on the GPU of a Jetson. Not yet run on one: its numbers are those of a stand-in (docs/jetson.md)."""
+"""The TensorRT backend for the GPU of a Jetson. Tested against a fake only, not yet on a Jetson (docs/jetson.md)."""
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 
 from ..bundle import Bundle
 from ..errors import InputError, first_line
-from ..graph import GRAPH_INPUTS, GRAPH_OUTPUTS, TIME_CONSTANTS_S, GraphOutputs
+from ..graph import GRAPH_INPUTS, GRAPH_OUTPUTS, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S, Floats, GraphOutputs
 from ..reference import enlarge
 from ..scorer import Scorer
 from .cuda import Cuda
 from .engine_file import PRECISION, EngineFor, read_engine, write_engine
-from .ort import WARM_UP_RUNS, Floats, OrtBackend
+from .ort import WARM_UP_RUNS, OrtBackend
 from .parity import compare
 from .synthetic_frames import synthetic_frames
 from .trt_engine import MESSAGES, VERSION, build, require_tensor_names
 
 logger = logging.getLogger(__name__)
 
-MEMORY_IN, MEMORY_OUT = "memory", "memory_out"
 STAY = "; to stay with ONNX Runtime, export with --target onnx"
 ALIGNMENT = 256  # bytes, of every tensor's address
 # Not trt.nptype: that of TensorRT 8.5 fails with numpy 1.24 and newer.
@@ -31,9 +30,9 @@ DTYPES = {"FLOAT": np.float32, "UINT8": np.uint8}
 
 
 def open_trt(bundle: Bundle, *, rebuild: bool = False) -> "TrtBackend":
-    """The backend of a bundle, from the engine beside it; that is built first where none fits this machine.
+    """Open the engine beside a bundle, building it first if none fits this machine or `rebuild` asks for it.
 
-    Raises InputError when there is no GPU, when the engine cannot be built, and when it differs from ONNX Runtime.
+    Raises InputError if there is no GPU, if the engine cannot be built, or if its outputs differ from ONNX Runtime's.
     """
     require_tensor_names()
     try:
@@ -67,11 +66,7 @@ def _build(bundle: Bundle, wanted: EngineFor, cuda: Cuda) -> "TrtBackend":
 
 
 class TrtBackend:
-    """Runs an engine. All memory is made here; a frame takes one copy to the device, one run, two copies back.
-
-    The memory of the graph stays on the device in two blocks that take turns: what one frame writes the next reads. So
-    a backend serves one Scorer at a time.
-    """
+    """Runs an engine. All buffers are allocated once; a frame costs one copy to the device, one run, one copy back."""
 
     name = "trt"
 
@@ -88,45 +83,29 @@ class TrtBackend:
         found = {self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)}
         if found != {*GRAPH_INPUTS, *GRAPH_OUTPUTS}:
             raise InputError(f"the engine has the tensors {', '.join(sorted(found))}; export the bundle again")
-        self._inputs = self._block(name for name in GRAPH_INPUTS if name != MEMORY_IN)
-        self._outputs = self._block(name for name in GRAPH_OUTPUTS if name != MEMORY_OUT)
-        self._memories = (self._block([MEMORY_IN]), self._block([MEMORY_IN]))
-        # The memory as the caller gets it, and by which it is known when it comes back.
-        self._given = tuple(block.arrays[MEMORY_IN].view() for block in self._memories)
-        for view in self._given:
-            view.flags.writeable = False
+        self._inputs, self._outputs = self._block(GRAPH_INPUTS), self._block(GRAPH_OUTPUTS)
         self._warm_up(bundle)
 
     def run(
         self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats
     ) -> GraphOutputs:
-        """As `OrtBackend.run`, but the memory of the answer is overwritten by the run after the next.
+        """Run the graph as `Backend.run` describes.
 
-        Raises RuntimeError when the GPU fails, ValueError for an input of another shape or type.
+        Raises RuntimeError if the GPU fails, ValueError for an input of another shape or dtype.
         """
-        here = 1 if running_means is self._given[1] else 0
-        if running_means is not self._given[here]:  # not ours: a new drive
-            self._memories[here].fill(MEMORY_IN, running_means)
-            self._memories[here].upload()
         values: tuple[NDArray[Any], ...] = (frame, running_means, ema_weights, reference)
         for name, value in zip(GRAPH_INPUTS, values, strict=True):
-            if name != MEMORY_IN:
-                self._inputs.fill(name, value)
+            self._inputs.fill(name, value)
         self._inputs.upload()
-        self._place(MEMORY_IN, self._memories[here].address(MEMORY_IN))
-        self._place(MEMORY_OUT, self._memories[1 - here].address(MEMORY_IN))
         if not self._context.execute_async_v3(self._cuda.stream):
             raise RuntimeError(f"TensorRT cannot run: {MESSAGES.reason()}")
         self._outputs.download()
-        self._memories[1 - here].download()  # for the caller, who looks whether it is finite
         self._cuda.synchronise()
-        read = self._outputs.arrays
-        pcc, brightness, contrast, motion = (float(read[name]) for name in GRAPH_OUTPUTS[:4])
-        # The caller keeps these for longer than a frame.
-        logits, feature_maps = (read[name].copy() for name in GRAPH_OUTPUTS[4:6])
-        return GraphOutputs(pcc, brightness, contrast, motion, logits, feature_maps, self._given[1 - here])
+        scalars = (float(self._outputs.arrays[name]) for name in GRAPH_OUTPUTS[:4])
+        arrays = (self._outputs.arrays[name].copy() for name in GRAPH_OUTPUTS[4:])  # the next run overwrites the block
+        return GraphOutputs(*scalars, *arrays)
 
-    def _block(self, names: Iterable[str]) -> "_Block":
+    def _block(self, names: Sequence[str]) -> "_Block":
         tensors = {}
         for name in names:
             dtype = self._engine.get_tensor_dtype(name)
@@ -135,22 +114,19 @@ class TrtBackend:
             tensors[name] = tuple(self._engine.get_tensor_shape(name)), np.dtype(DTYPES[dtype.name])
         block = _Block(self._cuda, tensors)
         for name in block.arrays:
-            if name != MEMORY_IN:
-                self._place(name, block.address(name))
+            if not self._context.set_tensor_address(name, block.address(name)):
+                raise RuntimeError(f"TensorRT refuses the address of {name}: {MESSAGES.reason()}")
         return block
 
-    def _place(self, name: str, address: int) -> None:
-        if not self._context.set_tensor_address(name, address):
-            raise RuntimeError(f"TensorRT refuses the address of {name}: {MESSAGES.reason()}")
-
     def _warm_up(self, bundle: Bundle) -> None:
-        frame, running_means = np.zeros((bundle.height, bundle.width, 3), np.uint8), np.zeros_like(self._given[0])
+        frame = np.zeros((bundle.height, bundle.width, 3), np.uint8)
+        running_means = np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32)
         for _ in range(WARM_UP_RUNS):
             self.run(frame, running_means, np.ones(len(TIME_CONSTANTS_S), np.float32), enlarge(bundle.reference))
 
 
 class _Block:
-    """Tensors side by side in one block on the device and in one on the host, so that one copy moves them all."""
+    """Tensors side by side, in one block on the device and one on the host, so that a single copy moves them all."""
 
     def __init__(self, cuda: Cuda, tensors: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> None:
         self._cuda, self._offsets, size = cuda, {}, 0
@@ -167,7 +143,7 @@ class _Block:
         return self._device.address + self._offsets[name]
 
     def fill(self, name: str, value: NDArray[Any]) -> None:
-        """Copy a value, of whatever strides, to the host side. Raises ValueError for another shape or type."""
+        """Copy a value, with any strides, into the host block. Raises ValueError for another shape or dtype."""
         array = self.arrays[name]
         if value.shape != array.shape or value.dtype != array.dtype:
             seen, wanted = f"{value.dtype} {list(value.shape)}", f"{array.dtype} {list(array.shape)}"

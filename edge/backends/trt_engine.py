@@ -14,7 +14,7 @@ WORKSPACE_BYTES = 256 * 1024**2  # while choosing kernels; the networks are smal
 
 
 class Messages(trt.ILogger):
-    """Keeps the last error of TensorRT for the line that is told; its methods return None or False and no reason."""
+    """Keeps the last error of TensorRT, whose methods return None or False without a reason."""
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)  # not super(): pybind wants it by name
@@ -27,7 +27,7 @@ class Messages(trt.ILogger):
         logger.debug("TensorRT: %s", msg)
 
     def reason(self) -> str:
-        """The last error since this was asked, in one line."""
+        """Return the last error since the previous call, in one line."""
         error, self._error = self._error, ""
         return error or "no reason given"
 
@@ -37,13 +37,13 @@ MESSAGES = Messages()
 
 
 def require_tensor_names() -> None:
-    """Raises InputError for a TensorRT older than 8.5, which counts its tensors instead of naming them."""
+    """Raise InputError for a TensorRT older than 8.5, which counts its tensors instead of naming them."""
     if not hasattr(trt.ICudaEngine, "num_io_tensors"):
-        raise InputError(f"TensorRT {VERSION} is too old, 8.5 is the least; install JetPack 6 or newer")
+        raise InputError(f"TensorRT {VERSION} is older than 8.5; install JetPack 6 or newer")
 
 
 def build(model: bytes) -> bytes:
-    """The engine of an ONNX model, in float32 throughout. Takes from seconds to minutes.
+    """Build the engine of an ONNX model, in float32 throughout. Takes seconds to minutes.
 
     Raises InputError when TensorRT cannot read or build the graph.
     """

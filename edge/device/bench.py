@@ -1,4 +1,4 @@
-"""How fast a bundle is: frame in, evidence out, back to back and at the pace of the drive loop."""
+"""Measures how fast a bundle is: frame in, evidence out, back to back and at the rate of the drive loop."""
 
 import itertools
 import json
@@ -21,20 +21,21 @@ from ..graph import GRID_SIDE
 from ..monitor import Monitor
 
 HZ = 1 / INTERVAL_S  # of the drive loop
-WARM_UP_FRAMES = 60  # three seconds: the memory has settled, and the evidence is gathered as on the road
+WARM_UP_FRAMES = 60  # three seconds: the running means are warmed up, and evidence is gathered as on the road
 CLOCK, CPU_CLOCK, SLEEP = time.perf_counter, time.process_time, time.sleep
 # In a process of its own: what a car has to load before it drives, and no more.
 START = """
 import json, sys, time
 began = time.perf_counter()
-from mle_uvad.edge import Bundle, Monitor, Scorer
+from mle_uvad.edge import Bundle, Monitor
+from mle_uvad.edge.backends import open_scorer
 imported = time.perf_counter()
 bundle = Bundle.load(sys.argv[1])
 monitor = Monitor(open_scorer(bundle), None)
 loaded = time.perf_counter()
-from mle_uvad.edge.backends.synthetic_frames import INTERVAL_S, made_up_frames
+from mle_uvad.edge.backends.synthetic_frames import INTERVAL_S, synthetic_frames
 from mle_uvad.edge.device.machine import resident_mb
-for number, frame in enumerate(made_up_frames(bundle.height, bundle.width)):
+for number, frame in enumerate(synthetic_frames(bundle.height, bundle.width)):
     monitor.update(frame, number * INTERVAL_S)
 print(json.dumps([imported - began, loaded - imported, resident_mb()]))
 """
@@ -50,7 +51,7 @@ while os.getppid() == int(sys.argv[1]):
 
 @dataclass(frozen=True)
 class Latency:
-    """Of some frames, in ms."""
+    """Percentiles of the time per frame, in ms."""
 
     frames: int
     p50: float
@@ -59,14 +60,14 @@ class Latency:
 
     @classmethod
     def of(cls, times_ms: Iterable[float]) -> "Latency":
-        """Of at least one."""
+        """Summarise the times of at least one frame."""
         times = np.array(list(times_ms))
         return cls(len(times), *np.percentile(times, [50, 99, 100]).tolist())
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What watching the frames of a drive costs."""
+    """The cost of judging the frames of a drive."""
 
     back_to_back: Latency
     paced: Latency  # at 20 Hz: caches are colder than back to back, and a clock may drop
@@ -75,17 +76,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Start:
-    """What a process pays before its first frame, and what it holds after some."""
+    """What a process spends before its first frame, and the memory it holds afterwards."""
 
     import_s: float
     load_s: float
-    resident_mb: float | None  # None where the system does not tell
+    resident_mb: float | None  # None if the system does not report it
 
 
 def latencies_ms(
     call: Callable[[], object], hz: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[float]:
-    """Call it `hz` times a second, or back to back with 0, and yield the ms of each call, without end."""
+    """Call `call` `hz` times a second, or back to back if 0, and yield the ms of each call, without end."""
     began_s = clock()
     for number in itertools.count():
         if hz:
@@ -103,25 +104,25 @@ def measure(
     cpu_clock: Callable[[], float] = CPU_CLOCK,
     sleep: Callable[[float], None] = SLEEP,
 ) -> Measured:
-    """Watch made-up frames for so many seconds back to back and as many at 20 Hz.
+    """Judge synthetic frames for `seconds` back to back, then for as long at 20 Hz.
 
-    The frames are always those of a camera of 20 Hz, so that both do the same work. Raises InputError where the bundle
-    cannot score them.
+    The times of the frames are always those of a 20 Hz camera, so that both do the same work. Raises InputError if
+    the bundle cannot score them.
     """
     bundle = monitor.scorer.bundle
     frames, numbers = synthetic_frames(bundle.height, bundle.width), itertools.count()
 
-    def watch() -> str:
+    def judge() -> str:
         number = next(numbers)
         score = monitor.update(frames[number % len(frames)], number * INTERVAL_S).score
         return "" if score.status == "ok" else score.detail or score.status
 
     for _ in range(WARM_UP_FRAMES):
-        if problem := watch():
+        if problem := judge():
             raise InputError(f"{bundle.folder} scores no frame: {problem}; export it again")
 
     def latency(hz: float) -> Latency:
-        ends_s, times_ms = clock() + seconds, latencies_ms(watch, hz, clock, sleep)
+        ends_s, times_ms = clock() + seconds, latencies_ms(judge, hz, clock, sleep)
         return Latency.of(itertools.chain([next(times_ms)], itertools.takewhile(lambda _: clock() < ends_s, times_ms)))
 
     back_to_back = latency(0.0)
@@ -131,13 +132,13 @@ def measure(
 
 
 def unreachable_thresholds(bundle: Bundle) -> Thresholds:
-    """Limits that no frame reaches: the evidence is gathered as on a calibrated car, and no event is raised."""
+    """Return thresholds that no frame reaches: evidence is gathered as on a calibrated car, and no event is raised."""
     baseline = np.zeros((2, GRID_SIDE, GRID_SIDE), np.float32)
     return Thresholds((-1.0, 0.0, 1.0), baseline, excess=(99.0, 99.0), averaging_s=0.5, reference=bundle.reference)
 
 
 def fresh_start(folder: Path) -> Start:
-    """Import what scores, load a bundle and watch a second of frames, in a new process."""
+    """Measure imports, loading a bundle and judging a second of frames in a new process."""
     done = subprocess.run([sys.executable, "-c", START, str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -147,7 +148,7 @@ def fresh_start(folder: Path) -> Start:
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[None]:
-    """So many processes that copy memory as fast as they can, for as long as the context lasts."""
+    """Run `count` processes that copy memory as fast as they can, for as long as the context lasts."""
     with ExitStack() as stack:
         command = [sys.executable, "-c", BUSY, str(os.getpid())]
         started = [stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE)) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""What figures hold for: the board, the versions, the temperature, as far as the system tells."""
+"""Describes what a measurement holds for: board, versions, temperature, as far as the system reports them."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ STATUS_FILE = Path("/proc/self/status")
 
 
 def describe(bundle: Bundle, backend: Any) -> dict[str, str]:
-    """Board, system, versions, bundle and backend, by name."""
+    """Return board, system, versions, bundle and backend, by name."""
     board = BOARD_FILE.read_text().rstrip("\0") if BOARD_FILE.is_file() else platform.machine()
     return {
         "board": board,
@@ -33,12 +33,12 @@ def describe(bundle: Bundle, backend: Any) -> dict[str, str]:
 
 
 def load_average() -> str:
-    """How many processes wanted to run in the last minute, and on how many cores."""
+    """Return the load average of the last minute and the number of cores."""
     return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 def temperatures() -> dict[str, float]:
-    """°C of each thermal zone by its name; empty where the system tells none."""
+    """Return the temperature of each thermal zone in °C, by its name; empty if the system reports none."""
     found = {}
     for zone in sorted(THERMAL_FOLDER.glob("thermal_zone*")):
         try:
@@ -49,7 +49,7 @@ def temperatures() -> dict[str, float]:
 
 
 def resident_mb() -> float | None:
-    """Resident memory of this process; None where the system does not tell."""
+    """Return the resident memory of this process in MB; None if the system does not report it."""
     try:
         lines = STATUS_FILE.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether a bundle runs on this machine as it did on the desktop, and how fast: a report to paste."""
+"""Verifies that a bundle runs on this machine as it did on the desktop, and measures how fast."""
 
 import itertools
 from collections.abc import Callable
@@ -23,18 +23,18 @@ Frames = list[NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found."""
+    """The result of `verify`."""
 
     machine: dict[str, str]
-    desktop: Parity  # against the answers that the export noted
-    ort: Parity | None  # against ONNX Runtime on this machine; None for that itself
+    desktop: Parity  # against the golden values that the export stored
+    ort: Parity | None  # against ONNX Runtime on this machine; None if that is the backend itself
     back_to_back: Latency
     paced: Latency
 
     @property
     def problem(self) -> str:
-        """Why the bundle must not be trusted here, in one line; empty when it may."""
-        for name, differences in (("the desktop's answers", self.desktop), ("ONNX Runtime here", self.ort)):
+        """The reason not to trust the bundle here, in one line; empty if there is none."""
+        for name, differences in (("the desktop's golden values", self.desktop), ("ONNX Runtime here", self.ort)):
             if differences is not None and differences.problem:
                 return f"against {name}: {differences.problem}"
         return ""
@@ -48,12 +48,12 @@ def verify(
     clock: Callable[[], float] = CLOCK,
     sleep: Callable[[float], None] = SLEEP,
 ) -> Verification:
-    """Run a bundle with `ort` or `trt` on the made-up frames and on `frames` [H, W, 3], which may be none.
+    """Run a bundle with the backend `ort` or `trt` on the synthetic frames and on `frames` [H, W, 3], if any.
 
-    Raises InputError when the backend cannot be had here, and for a bundle without the desktop's answers.
+    Raises InputError when the backend cannot be had here, and for a bundle without the desktop's golden values.
     """
     if not bundle.golden_values:
-        raise InputError(f"{bundle.folder} is of an older version and has no answers to verify; export it again")
+        raise InputError(f"{bundle.folder} is of an older version and has no golden values; export it again")
     scorer = Scorer(bundle, open_backend(bundle, backend))
     desktop = compare_golden_values(scorer)
     frames = frames or synthetic_frames(bundle.height, bundle.width)
@@ -66,7 +66,7 @@ def verify(
 def _time(
     scorer: Scorer, frames: Frames, hz: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Latency:
-    """Of `Scorer.score`."""
+    """Measure `Scorer.score`."""
     scorer.restart()
     shown = enumerate(itertools.cycle(frames))
 

@@ -1,4 +1,4 @@
-"""Runs the monitor over a recorded drive, as the car would have, and writes what it says."""
+"""Runs the monitor over a recorded drive, as the car would have, and writes its readings."""
 
 import csv
 from collections import deque
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..atomic_write import atomic_write
 from ..monitor import Monitor, Reading
+from ..status import STATUSES
 from .tub import Record, Tub
 
 COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "obscured", "event_id")
@@ -18,13 +19,13 @@ FRAMES_AHEAD = 4
 
 
 def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
-    """One reading a record, in order, on the clock of the recording. An unreadable image is no frame."""
+    """Yield one reading a record, in order, on the clock of the recording. An unreadable image is no frame."""
     for record, frame in drive_again(tub, monitor.restart):
         yield record, monitor.update(frame, record.timestamp_ms / 1000)
 
 
 def drive_again(tub: Tub, restart: Callable[[], None]) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
-    """Each record with its frame, None where that cannot be read; `restart` is called where another drive begins."""
+    """Yield each record with its frame, None if it cannot be read; call `restart` where another drive begins."""
     session_id = None
     for record, frame in _read_ahead(tub):
         if record.session_id != session_id:  # nothing carries over
@@ -34,7 +35,7 @@ def drive_again(tub: Tub, restart: Callable[[], None]) -> Iterator[tuple[Record,
 
 
 def _read_ahead(tub: Tub) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
-    """Each record with its frame, in order; a few are decoded in a thread while the caller works on one."""
+    """Yield each record with its frame, in order; a thread decodes a few while the caller works on one."""
     with ThreadPoolExecutor(1) as reader:
         waiting: deque[tuple[Record, Future[NDArray[np.uint8] | None]]] = deque()
         for record in tub.records:
@@ -47,9 +48,9 @@ def _read_ahead(tub: Tub) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
 
 
 def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> list[Reading]:
-    """Replay a tub into scores.csv, whole or not at all, and return the readings.
+    """Replay a tub into scores.csv, written completely or not at all, and return the readings.
 
-    One row a record; empty where undefined; PCC with the nine digits that keep a float32 exactly.
+    One row a record, empty where undefined. The PCC has the nine digits that keep a float32 exactly.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     readings = []
@@ -65,7 +66,7 @@ def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int
 
 def _row(record: Record, reading: Reading) -> tuple[object, ...]:
     pcc, evidence, alarm = reading.score.pcc, reading.evidence, reading.alarm
-    judged = evidence.status in ("ok", "warmup")
+    judged = STATUSES[evidence.status].has_evidence
     return (
         record.index,
         record.timestamp_ms,

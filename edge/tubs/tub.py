@@ -24,15 +24,15 @@ from ..errors import InputError
 CATALOG_NAME = re.compile(r"catalog_(\d+)\.catalog")
 IMAGE_NAME = re.compile(r"\d+_cam_image_array_\.(jpg|jpeg|png)")
 LINE_BYTES_MAX = 65_536  # a real record has some 300 bytes
-IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge picture
+IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge image
 IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its others to programs outside
-IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes a picture that was cut and filled with zeros
+IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes an image that was cut and filled with zeros
 WHOLE_MAX = 2**53  # beyond, a float skips integers
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of a catalog: where its picture lies and when it was taken."""
+    """One line of a catalog: the path of its image and when it was taken."""
 
     index: int
     timestamp_ms: int
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something of the tub that was passed over: why, and which line or file."""
+    """A line or file of the tub that was skipped, and why."""
 
     reason: str
     where: str
@@ -53,7 +53,7 @@ class BadImageError(Exception):
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """The picture as RGB uint8 [H, W, 3]. Raises BadImageError. Never follows a link out of the tub."""
+    """Read an image as RGB uint8 [H, W, 3]. Raises BadImageError. Never follows a link out of the tub."""
     try:
         with open(path, "rb", opener=_open_in_place) as file:
             data = file.read()
@@ -77,7 +77,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def _open_in_place(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not make us wait
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # do not wait for a pipe
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{path} is no file")
@@ -85,11 +85,11 @@ def _open_in_place(path: str, flags: int) -> int:
 
 
 class Tub:
-    """The records of a tub in numeric order, and a list of all that was skipped.
+    """The records of a tub in numeric order, and a list of everything that was skipped.
 
-    `records` holds what the catalogs name and the owner has not deleted; an image is opened only when its
-    frame is asked for. `deleted` counts the owner's deletions, `uncatalogued` the images no record names.
-    Raises InputError for a folder that is no tub or holds no record.
+    `records` holds the records that the owner has not deleted; an image is opened only when its frame is requested.
+    `deleted` counts the owner's deletions, `uncatalogued` the images that no record names. Raises InputError for a
+    folder that is no tub or holds no record.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -118,7 +118,7 @@ class Tub:
             raise InputError(self._why_empty())
 
     def frame(self, record: Record) -> NDArray[np.uint8] | None:
-        """The RGB frame uint8 [H, W, 3] of a record; None, and an entry in `skipped`, when it cannot be read."""
+        """Return the RGB frame uint8 [H, W, 3] of a record; None, with an entry in `skipped`, if it cannot be read."""
         try:
             return read_image(record.image)
         except BadImageError as fault:
@@ -126,14 +126,14 @@ class Tub:
             return None
 
     def frames(self) -> Iterator[tuple[Record, NDArray[np.uint8]]]:
-        """Each record whose frame can be read, with the frame."""
+        """Yield each record whose frame can be read, with the frame."""
         for record in self.records:
             frame = self.frame(record)
             if frame is not None:
                 yield record, frame
 
     def skipped_counts(self) -> dict[str, int]:
-        """How often each reason occurred."""
+        """Return the number of skips by reason."""
         return dict(Counter(skip.reason for skip in self.skipped))
 
     def _read_deleted_indexes(self) -> set[int]:

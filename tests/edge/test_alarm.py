@@ -96,13 +96,6 @@ def test_a_clock_that_steps_back_raises_nothing_at_once() -> None:
     assert feed(alarm, [2.0] * 12, start_s=10.05)[-1].obscured
 
 
-def test_the_times_are_settings() -> None:
-    alarm = Alarm(raise_after_s=0.0, clear_after_s=0.0, clear_below=0.5)
-    assert feed(alarm, [1.0], start_s=1.0)[0].obscured
-    assert feed(alarm, [0.5], start_s=1.1)[0].obscured
-    assert not feed(alarm, [0.49], start_s=1.2)[0].obscured
-
-
 def test_two_frames_across_a_gap_are_not_all_the_time_between() -> None:
     alarm = Alarm()
     assert not alarm.update(EvidenceState("ok", 1.5), 0.0).obscured

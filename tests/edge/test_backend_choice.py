@@ -78,7 +78,7 @@ def test_a_tensorrt_older_than_its_tensor_names_is_refused(
 ) -> None:
     monkeypatch.delattr(ICudaEngine, "num_io_tensors")
     jetson("8.2.1")
-    assert "TensorRT 8.2.1 is too old, 8.5 is the least; install JetPack 6" in refused(jetson_bundle)
+    assert "TensorRT 8.2.1 is older than 8.5; install JetPack 6" in refused(jetson_bundle)
     assert open_scorer(jetson_bundle).backend.name == "ort"
 
 

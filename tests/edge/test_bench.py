@@ -59,14 +59,14 @@ def monitor(bundle: Bundle) -> Monitor:
 
 def measured(monitor: Monitor, monkeypatch: pytest.MonkeyPatch, ms: Callable[[int], float]) -> tuple[Measured, Any]:
     """On a clock by which frame number n takes `ms(n)`, with the readings."""
-    times, readings, watch = Time(), [], monitor.watch
+    times, readings, update = Time(), [], monitor.update
 
     def slow(frame: Any, t_s: float) -> Reading:
         times.work(ms(len(readings)) / 1e3)
-        readings.append(watch(frame, t_s))
+        readings.append(update(frame, t_s))
         return readings[-1]
 
-    monkeypatch.setattr(monitor, "watch", slow)
+    monkeypatch.setattr(monitor, "update", slow)
     found = measure(monitor, 1.0, clock=times.clock, cpu_clock=times.cpu_clock, sleep=times.sleep)
     return found, readings
 

@@ -137,7 +137,7 @@ def test_wrong_facts_are_refused_in_one_line(bundle_folder: Path, wrong: dict[st
     refused(bundle_folder)
 
 
-@pytest.mark.parametrize("name", ["schema", "model", "input", "spans_s", "reference", "training", "parity"])
+@pytest.mark.parametrize("name", ["schema", "model", "input", "spans_s", "reference", "parity"])
 def test_a_missing_fact_is_refused(bundle_folder: Path, name: str) -> None:
     facts_file = bundle_folder / "bundle.json"
     facts = json.loads(facts_file.read_text())

@@ -149,7 +149,7 @@ def test_a_frame_without_score_keeps_what_was_gathered() -> None:
 
 
 def test_a_frame_without_score_before_any_other_has_nothing_to_keep() -> None:
-    assert healthy(Evidence(thresholds()).update(FrameScore("no_frame"), 0.0)) == EvidenceState("no_frame")
+    assert vars(healthy(Evidence(thresholds()).update(FrameScore("no_frame"), 0.0))) == vars(EvidenceState("no_frame"))
 
 
 def test_a_restart_forgets_everything() -> None:

@@ -59,7 +59,6 @@ def test_a_good_frame_has_a_pcc_and_log_odds(scorer: Scorer, frame: Frame) -> No
     assert type(score.motion) is float
     assert score.motion == pytest.approx(0, abs=1e-3)  # nothing has changed yet
     assert not score.warmed_up
-    assert score.infer_ms > 0
     assert score.detail == ""
 
 
@@ -91,7 +90,7 @@ def test_black_is_dark_and_grey_is_flat(scorer: Scorer) -> None:
     height, width = scorer.bundle.height, scorer.bundle.width
     for level, status in ((0, "dark"), (5, "dark"), (9, "dark"), (11, "flat"), (128, "flat"), (255, "flat")):
         score = scorer.score(np.full((height, width, 3), level, np.uint8), 0.0)
-        assert score == FrameScore(status, infer_ms=score.infer_ms), level
+        assert vars(score) == vars(FrameScore(status)), level
 
 
 def test_a_dim_scene_is_still_scored(scorer: Scorer, frame: Frame) -> None:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.driving import GAP_S
-from mle_uvad.edge.scorer import STILL_MOTION
-from mle_uvad.edge.scorer import FrameScore, Scorer
+from mle_uvad.edge.scorer import STILL_MOTION, FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
 HZ = 20.0

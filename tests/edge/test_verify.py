@@ -102,7 +102,7 @@ def test_tensorrt_is_held_against_the_desktop_and_against_onnx_runtime(
     assert (found.desktop.frames, found.ort.frames) == (COUNT, 9)
     machine.error = 0.2  # the engine was fine when it was built
     found = verified(jetson_bundle, "trt")
-    assert found.problem.startswith("against the desktop's answers: differs: log odds by 2.0e-01 (allowed 5e-02)")
+    assert found.problem.startswith("against the desktop's golden values: differs: log odds by 2.0e-01 (allowed 5e-02)")
 
 
 def test_a_device_that_answers_otherwise_than_the_desktop_fails(
@@ -115,14 +115,14 @@ def test_a_device_that_answers_otherwise_than_the_desktop_fails(
     assert "the desktop 23" in verified(replace(bundle, golden_values=bundle.golden_values[:-1]), "ort").problem
 
 
-def test_a_bundle_without_answers_is_refused(bundle: Bundle, verified: Callable[..., Verification]) -> None:
-    with pytest.raises(InputError, match="has no answers to verify; export it again"):
+def test_a_bundle_without_golden_values_is_refused(bundle: Bundle, verified: Callable[..., Verification]) -> None:
+    with pytest.raises(InputError, match="has no golden values; export it again"):
         verified(replace(bundle, golden_values=[]), "ort")
 
 
 def test_a_difference_that_is_no_number_is_a_problem() -> None:
     assert "PCC by nan" in Parity(5, float("nan"), 0.0, 0.0).problem
-    assert "pictures by 1.0e-02" in Parity(5, 0.0, 0.0, 1e-2).problem
+    assert "feature maps by 1.0e-02" in Parity(5, 0.0, 0.0, 1e-2).problem
     assert Parity(5, parity.PCC_TOLERANCE, parity.LOGITS_TOLERANCE, parity.FEATURE_MAPS_TOLERANCE).problem == ""
 
 

@@ -6,7 +6,7 @@ from mle_uvad.edge.alarm import RAISE_AFTER_S, Alarm, AlarmState
 from mle_uvad.edge.evidence import EvidenceState
 
 HZ = 20.0
-SHORT = round(RAISE_AFTER_S * HZ)  # as many frames at the limit, and one more, raise an event
+SHORT = round(RAISE_AFTER_S * HZ)  # as many frames at the threshold, and one more, raise an event
 
 
 def feed(alarm: Alarm, values: list[float], start_s: float = 0.0, status: str = "ok") -> list[AlarmState]:
@@ -34,11 +34,11 @@ def test_an_event_begins_after_a_moment_at_the_limit() -> None:
 def test_short_spikes_never_raise() -> None:
     alarm = Alarm()
     for _ in range(50):
-        spike = feed(alarm, [5.0] * SHORT + [0.99])  # a frame too few at the limit, then below for one
+        spike = feed(alarm, [5.0] * SHORT + [0.99])  # a frame too few at the threshold, then below for one
         assert not any(state.obscured for state in spike)
 
 
-def test_just_below_the_limit_never_raises() -> None:
+def test_just_below_the_threshold_never_raises() -> None:
     assert not any(state.obscured for state in feed(Alarm(), [0.999] * 400))
 
 
@@ -50,7 +50,7 @@ def test_an_event_ends_after_a_second_well_below_the_limit() -> None:
     assert states[-1] == AlarmState(False, 0, 0.0, "ok")
 
 
-def test_between_the_two_limits_an_event_lasts() -> None:
+def test_between_the_two_thresholds_an_event_lasts() -> None:
     alarm = Alarm()
     event = raised(alarm)
     assert feed(alarm, [0.8] * 400, start_s=2.0)[-1] == event

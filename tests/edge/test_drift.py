@@ -1,4 +1,4 @@
-"""A world that changed, told from a fault on the lens, on made-up scores."""
+"""A world that changed, told from a fault on the lens, on synthetic scores."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ class Follower:
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "informative"),
     [
         (score(), True),
         (score(warmed_up=False), False),
@@ -51,11 +51,13 @@ class Follower:
         (score(pcc=None), False),
     ],
 )
-def test_a_frame_tells_something_of_a_settled_memory_on_a_moving_car(seen: FrameScore, told: bool) -> None:
-    assert (lambda score: score.is_informative)(seen) == told
+def test_a_frame_tells_something_of_a_warmed_up_running_means_on_a_moving_car(
+    seen: FrameScore, informative: bool
+) -> None:
+    assert seen.is_informative == informative
 
 
-def test_what_three_of_four_places_exceed_counts() -> None:
+def test_what_three_of_four_cells_exceed_counts() -> None:
     assert distribution_shift(np.full((FEATURE_MAPS, 10, 10), 0.57), REFERENCE) == pytest.approx(0.7, abs=1e-5)
     assert distribution_shift(faulty(0.7), REFERENCE) == pytest.approx(0, abs=1e-6)
     assert distribution_shift(faulty(0.8), REFERENCE) > 10

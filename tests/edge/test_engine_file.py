@@ -23,13 +23,13 @@ def reasons(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Why engines were built since the last call."""
     caplog.set_level(logging.WARNING)
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         lines = [record.getMessage() for record in caplog.records]
         caplog.clear()
         assert all("building the TensorRT engine" in line and "minutes" in line for line in lines)
         return [line.partition("minutes: ")[2] for line in lines]
 
-    return told
+    return reported
 
 
 def test_the_first_start_builds_and_the_second_reads(
@@ -121,8 +121,8 @@ def test_an_engine_that_does_not_fit_is_never_read_and_built_again(
     reasons()
     harm(jetson_bundle.folder)
     open_backend(jetson_bundle, "trt")
-    [told] = reasons()
-    assert reason in told
+    [reported] = reasons()
+    assert reason in reported
     assert machine.builds == 2
     open_backend(jetson_bundle, "trt")
     assert reasons() == []

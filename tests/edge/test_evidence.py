@@ -1,4 +1,4 @@
-"""Evidence over time, from made-up scores: averaging, gaps, both sides of the PCC's limits."""
+"""Evidence over time, from synthetic scores: averaging, gaps, both sides of the PCC's thresholds."""
 
 import math
 from dataclasses import replace
@@ -17,13 +17,15 @@ NOWHERE = np.zeros((GRID_SIDE, GRID_SIDE), np.float32)
 REFERENCE = np.ones((2, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
 
 
-def thresholds(averaging_s: float = 1.0, limit: float = math.inf) -> Thresholds:
-    """A clear lens has a PCC of 0.5…0.9 around 0.7; with a limit, its log odds lie less than that above −4."""
-    return Thresholds((0.5, 0.7, 0.9), np.stack([NOWHERE - 4] * 2), (limit, limit), averaging_s, REFERENCE)
+def thresholds(averaging_s: float = 1.0, threshold: float = math.inf) -> Thresholds:
+    """A clear lens has a PCC of 0.5…0.9 around 0.7; with a threshold, its log odds lie less than that above −4."""
+    return Thresholds((0.5, 0.7, 0.9), np.stack([NOWHERE - 4] * 2), (threshold, threshold), averaging_s, REFERENCE)
 
 
-def score(pcc: float = 0.7, rise: float | np.ndarray = 0.0, motion: float = 0.1, warmed_up: bool = True) -> FrameScore:
-    return FrameScore("ok", pcc, (NOWHERE - 4 + rise).astype(np.float32), motion=motion, warmed_up=warmed_up)
+def score(
+    pcc: float = 0.7, excess: float | np.ndarray = 0.0, motion: float = 0.1, warmed_up: bool = True
+) -> FrameScore:
+    return FrameScore("ok", pcc, (NOWHERE - 4 + excess).astype(np.float32), motion=motion, warmed_up=warmed_up)
 
 
 def healthy(state: EvidenceState) -> EvidenceState:
@@ -54,7 +56,7 @@ def test_warm_up_lasts_one_time_constant() -> None:
     assert [state.status for state in feed(Evidence(thresholds(averaging_s=0)), [0.7])] == ["ok"]
 
 
-def test_without_limits_every_scored_frame_is_uncalibrated() -> None:
+def test_without_thresholds_every_scored_frame_is_uncalibrated() -> None:
     states = feed(Evidence(None), jitter(0.7, 40))
     assert {(state.status, state.value, state.coverage) for state in states} == {("uncalibrated", 0.0, 0.0)}
 
@@ -69,7 +71,7 @@ def test_the_value_is_zero_in_the_centre_and_one_at_the_limits(pcc: float, value
     assert feed(Evidence(thresholds(averaging_s=0)), [pcc])[0].value == pytest.approx(value, abs=1e-6)
 
 
-def test_a_limit_of_the_range_itself_is_never_reached() -> None:
+def test_a_threshold_of_the_range_itself_is_never_reached() -> None:
     one_sided = replace(thresholds(averaging_s=0), pcc=(0.5, 0.7, 1.0))
     assert feed(Evidence(one_sided), [1.0])[0].value < 1
     assert feed(Evidence(one_sided), [0.4])[0].value > 1
@@ -90,8 +92,8 @@ def test_the_average_does_not_depend_on_the_frame_rate() -> None:
     assert value_after_step(60) == pytest.approx(fast, abs=0.08)
     assert slow == sorted(slow)
     # After a whole time constant 63 % of the step has come through.
-    low, centre = np.arctanh([0.5, 0.7])
-    step = float((centre - np.arctanh(0.4)) / (centre - low))
+    low, median = np.arctanh([0.5, 0.7])
+    step = float((median - np.arctanh(0.4)) / (median - low))
     assert fast[1] == pytest.approx(step * (1 - math.exp(-1)), rel=0.06)
 
 
@@ -164,16 +166,16 @@ def test_whatever_comes_the_state_stays_healthy(rng: np.random.Generator) -> Non
     steps_s = [0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.02, 0.02, 0.0, 0.0, 0.4, 0.4, 3.0, -1.0, 1e6]
     kinds = ["ok", "ok", "ok", "ok", "dark", "no_frame", "error", "flat"]
     seen = set()
-    for averaging_s, limit in ((0.0, 1.0), (0.3, 2.0), (1.0, 1.0), (0.5, math.inf)):
-        evidence, t_s, pcc = Evidence(thresholds(averaging_s, limit)), 0.0, 0.7
+    for averaging_s, threshold in ((0.0, 1.0), (0.3, 2.0), (1.0, 1.0), (0.5, math.inf)):
+        evidence, t_s, pcc = Evidence(thresholds(averaging_s, threshold)), 0.0, 0.7
         for _ in range(1000):
             t_s += float(rng.choice(steps_s))
             kind = str(rng.choice(kinds))
             if rng.random() < 0.2:
                 pcc = float(rng.choice([rng.uniform(-1, 1), 1.0, -1.0, 0.7]))
-            rise = rng.normal(0, 10 ** rng.uniform(-2, 6), (GRID_SIDE, GRID_SIDE))
-            told = score(pcc, rise, motion=float(rng.choice([0.0, 0.1])), warmed_up=bool(rng.random() < 0.8))
-            state = healthy(evidence.update(told if kind == "ok" else FrameScore(kind), t_s))
+            excess = rng.normal(0, 10 ** rng.uniform(-2, 6), (GRID_SIDE, GRID_SIDE))
+            given = score(pcc, excess, motion=float(rng.choice([0.0, 0.1])), warmed_up=bool(rng.random() < 0.8))
+            state = healthy(evidence.update(given if kind == "ok" else FrameScore(kind), t_s))
             assert kind == "ok" or state.status == kind
             seen.add(state.status)
     assert seen == STATUSES - {"uncalibrated"}
@@ -183,7 +185,7 @@ def test_time_average_of_a_constant_is_the_constant(rng: np.random.Generator) ->
     average, t_s = ExponentialAverage((1.0, 2.0), (0.5, 3.0)), 0.0
     for _ in range(200):
         t_s += float(rng.uniform(0, 0.2))
-        means = average.update(np.array([2.5, -1.0]), t_s)  # the first frame falls and rises by as much
+        means = average.update(np.array([2.5, -1.0]), t_s)  # the first frame falls and excess by as much
         assert means == pytest.approx(np.array([[2.5, -1.0]] * 2))
 
 
@@ -198,10 +200,10 @@ def test_an_average_may_fall_faster_than_it_rises() -> None:
     assert average.warmed_up == [True, True]
 
 
-def test_the_papers_rule_judges_single_frames_before_the_memory_settles() -> None:
+def test_the_papers_rule_judges_single_frames_before_the_running_means_settles() -> None:
     evidence = Evidence(replace(thresholds(averaging_s=0), pcc=(0.5, 0.7, 1.0)))
     for number, (pcc, value) in enumerate([(0.7, 0.0), (0.5, 1.0), (0.2, 2.1), (0.8, 0.0)]):
         # Of a standing car too: the PCC needs nothing that moves.
-        state = healthy(evidence.update(score(pcc, rise=99.0, motion=0.0, warmed_up=False), 0.05 * number))
+        state = healthy(evidence.update(score(pcc, excess=99.0, motion=0.0, warmed_up=False), 0.05 * number))
         assert (state.status, state.coverage) == ("ok", 0.0)
         assert state.value == pytest.approx(value, abs=0.1)

@@ -32,7 +32,7 @@ def frames(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> list[Fr
 
 
 def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -> Thresholds:
-    """Around what these frames score, by the PCC and by the places."""
+    """Around what these frames score, by the PCC and by the cells."""
     seen = [scorer.score(frame, i / HZ) for i, frame in enumerate(frames)]
     reference = make_reference(np.stack([score.feature_maps for score in seen if score.feature_maps is not None]))
     scorer.reference = reference
@@ -41,14 +41,14 @@ def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -
     pccs = np.array([score.pcc for score in scores], np.float64)
     logits = np.array([score.logits for score in scores if score.warmed_up])
     baseline = np.median(logits, axis=0)
-    limit = float(mean_of_worst((logits - baseline).reshape(len(logits), -1)).max()) + 0.5
+    threshold = float(mean_of_worst((logits - baseline).reshape(len(logits), -1)).max()) + 0.5
     pcc = (float(pccs.min()) - 0.01, float(pccs.mean()), float(pccs.max()) + 0.01)
     scorer.restart()
-    return Thresholds(pcc, np.stack([baseline, baseline]), (limit, limit), averaging_s, reference)
+    return Thresholds(pcc, np.stack([baseline, baseline]), (threshold, threshold), averaging_s, reference)
 
 
 def by_pcc(thresholds: Thresholds) -> Thresholds:
-    """The places left out: the evidence then waits for no memory."""
+    """The cells left out: the evidence then waits for no memory."""
     return replace(thresholds, excess=(math.inf, math.inf))
 
 
@@ -57,16 +57,16 @@ def smeared(frames: list[Frame]) -> list[Frame]:
     return [(frame // 8 + 100 + i % 2).astype(np.uint8) for i, frame in enumerate(frames)]
 
 
-def watch(monitor: Monitor, frames: list[Frame | None], start_s: float = 0.0) -> list[Reading]:
+def readings(monitor: Monitor, frames: list[Frame | None], start_s: float = 0.0) -> list[Reading]:
     return [monitor.update(frame, start_s + i / HZ) for i, frame in enumerate(frames)]
 
 
 def test_a_clear_drive_raises_nothing_and_a_covered_lens_does(scorer: Scorer, frames: list[Frame]) -> None:
     monitor = Monitor(scorer, wide_limits(scorer, frames))
-    clear = watch(monitor, frames)
+    clear = readings(monitor, frames)
     assert clear[-1].alarm.status == "ok"
     assert not any(reading.alarm.obscured for reading in clear)
-    covered = watch(monitor, smeared(frames), start_s=3.0)
+    covered = readings(monitor, smeared(frames), start_s=3.0)
     assert covered[-1].alarm.status == "obscured"
     assert covered[-1].evidence.coverage > 0.5
     assert covered[-1].evidence.map is not None
@@ -75,33 +75,33 @@ def test_a_clear_drive_raises_nothing_and_a_covered_lens_does(scorer: Scorer, fr
 
 def test_a_camera_that_hands_out_one_frame_for_ever_is_frozen(scorer: Scorer, frames: list[Frame]) -> None:
     monitor = Monitor(scorer, wide_limits(scorer, frames))
-    watch(monitor, frames)
-    by_object = watch(monitor, [frames[-1]] * 40, start_s=3.0)
+    readings(monitor, frames)
+    by_object = readings(monitor, [frames[-1]] * 40, start_s=3.0)
     assert by_object[-1].alarm.status == "frozen"
-    again = watch(monitor, frames[:1], start_s=5.0)[0]
-    assert again.alarm.status == "warmup", "the memory still holds the picture that froze"
+    again = readings(monitor, frames[:1], start_s=5.0)[0]
+    assert again.alarm.status == "warmup", "the running means still hold the frozen frame"
     assert again.score.pcc is not None
-    by_content = watch(monitor, [frames[3].copy() for _ in range(40)], start_s=5.05)
+    by_content = readings(monitor, [frames[3].copy() for _ in range(40)], start_s=5.05)
     assert by_content[-1].alarm.status == "frozen"
 
 
 def spoil(monitor: Monitor, frames: list[Frame]) -> Reading:
-    """The reading of a good frame after a drive, some frames that tell nothing, and each of their statuses."""
-    assert watch(monitor, [None, None])[-1].alarm.status == "no_frame"
-    assert watch(monitor, frames, start_s=0.1)[-1].alarm.status == "ok"
+    """The reading of a good frame after a drive, some uninformative frames, and each of their statuses."""
+    assert readings(monitor, [None, None])[-1].alarm.status == "no_frame"
+    assert readings(monitor, frames, start_s=0.1)[-1].alarm.status == "ok"
     black = np.zeros((120, 160, 3), np.uint8)
-    assert watch(monitor, [black], start_s=3.1)[0].alarm.status == "dark"
-    assert watch(monitor, [black + 128], start_s=3.15)[0].alarm.status == "flat"
-    assert watch(monitor, [black[:60]], start_s=3.2)[0].alarm.status == "error"
-    assert watch(monitor, [None], start_s=3.25)[0].alarm.status == "no_frame"
-    return watch(monitor, frames[:1], start_s=3.3)[0]
+    assert readings(monitor, [black], start_s=3.1)[0].alarm.status == "dark"
+    assert readings(monitor, [black + 128], start_s=3.15)[0].alarm.status == "flat"
+    assert readings(monitor, [black[:60]], start_s=3.2)[0].alarm.status == "error"
+    assert readings(monitor, [None], start_s=3.25)[0].alarm.status == "no_frame"
+    return readings(monitor, frames[:1], start_s=3.3)[0]
 
 
 def test_no_frame_dark_and_bad_frames_are_published_and_forgotten(scorer: Scorer, frames: list[Frame]) -> None:
     thresholds = wide_limits(scorer, frames)
     assert spoil(Monitor(scorer, by_pcc(thresholds)), frames).alarm.status == "ok"
     scorer.restart()
-    assert spoil(Monitor(scorer, thresholds), frames).alarm.status == "warmup"  # the memory begins again
+    assert spoil(Monitor(scorer, thresholds), frames).alarm.status == "warmup"  # the running means begins again
 
 
 def test_the_reference_of_the_calibration_is_the_scorers(scorer: Scorer, frames: list[Frame]) -> None:
@@ -119,19 +119,19 @@ def test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not(
 ) -> None:
     monitor = Monitor(scorer, wide_limits(scorer, frames))
     smear = smeared(frames)
-    event = watch(monitor, 2 * smear)[-1].alarm
+    event = readings(monitor, 2 * smear)[-1].alarm
     assert event.obscured
     noise = rng.normal(0, 1, (80, 120, 160, 1))  # of the sensor
     standing = [(frames[-1] + one).clip(0, 255).astype(np.uint8) for one in noise]
-    stopped = watch(monitor, smeared(standing), start_s=6.0)
+    stopped = readings(monitor, smeared(standing), start_s=6.0)
     assert {reading.alarm.event_id for reading in stopped} == {event.event_id}
     assert stopped[-1].alarm.status == "still"
-    assert not watch(monitor, frames, start_s=10.0)[-1].alarm.obscured
+    assert not readings(monitor, frames, start_s=10.0)[-1].alarm.obscured
 
 
 def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Frame]) -> None:
     thresholds = wide_limits(scorer, frames)
-    first, again = (watch(Monitor(scorer, thresholds), frames) for _ in range(2))
+    first, again = (readings(Monitor(scorer, thresholds), frames) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         assert one.score.pcc == other.score.pcc
         assert one.evidence.value == other.evidence.value
@@ -141,16 +141,16 @@ def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Fra
 
 def test_event_ids_go_on_from_the_one_given(scorer: Scorer, frames: list[Frame]) -> None:
     narrow = replace(by_pcc(wide_limits(scorer, frames)), pcc=(0.9999, 0.99995, 0.99999))
-    assert watch(Monitor(scorer, narrow, next_event_id=41), frames)[-1].alarm.event_id == 41
+    assert readings(Monitor(scorer, narrow, next_event_id=41), frames)[-1].alarm.event_id == 41
 
 
 def test_a_restart_ends_the_event_and_keeps_its_number(scorer: Scorer, frames: list[Frame]) -> None:
     monitor = Monitor(scorer, wide_limits(scorer, frames), next_event_id=7)
     smear = 2 * smeared(frames)
-    assert watch(monitor, smear)[-1].alarm.event_id == 7
+    assert readings(monitor, smear)[-1].alarm.event_id == 7
     monitor.restart()
-    assert not any(reading.alarm.obscured for reading in watch(monitor, frames, start_s=86_400.0))
-    assert watch(monitor, smear, start_s=86_410.0)[-1].alarm.event_id == 8
+    assert not any(reading.alarm.obscured for reading in readings(monitor, frames, start_s=86_400.0))
+    assert readings(monitor, smear, start_s=86_410.0)[-1].alarm.event_id == 8
 
 
 def test_a_buffer_that_the_camera_fills_again_is_no_frozen_camera(scorer: Scorer, frames: list[Frame]) -> None:

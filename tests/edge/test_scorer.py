@@ -69,7 +69,7 @@ def test_a_luma_frame_scores_as_the_rgb_frame_of_it(scorer: Scorer, frame: Frame
     assert same(rgb, first_score(scorer, luma[..., None]))
 
 
-def test_any_layout_in_memory_scores_alike_and_no_frame_is_written_to(scorer: Scorer, frame: Frame) -> None:
+def test_any_layout_in_running_means_scores_alike_and_no_frame_is_written_to(scorer: Scorer, frame: Frame) -> None:
     expected = first_score(scorer, frame.copy())
     wide = np.zeros((frame.shape[0], 2 * frame.shape[1], 3), np.uint8)
     wide[:, ::2] = frame

@@ -14,16 +14,16 @@ from mle_uvad.edge.scorer import STILL_MOTION, FrameScore, Scorer
 
 Frame = NDArray[np.uint8]
 HZ = 20.0
-Told = tuple[Any, ...]
+Values = tuple[Any, ...]
 
 
-def told(score: FrameScore) -> Told:
+def values(score: FrameScore) -> Values:
     """All but the time it took, to the last bit."""
     logits, feature_maps = (None if part is None else part.tobytes() for part in (score.logits, score.feature_maps))
     return (score.status, score.pcc, logits, feature_maps, score.motion, score.warmed_up)
 
 
-def watch(scorer: Scorer, frames: list[Frame], start_s: float = 0.0) -> list[FrameScore]:
+def scores(scorer: Scorer, frames: list[Frame], start_s: float = 0.0) -> list[FrameScore]:
     return [scorer.score(frame, start_s + i / HZ) for i, frame in enumerate(frames)]
 
 
@@ -47,16 +47,16 @@ def frames(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
 
 
 def test_the_same_drive_gives_the_same_scores_to_the_last_bit(scorer: Scorer, frames: list[Frame]) -> None:
-    first = [told(score) for score in watch(scorer, frames)]
+    first = [values(score) for score in scores(scorer, frames)]
     scorer.restart()
-    assert [told(score) for score in watch(scorer, frames)] == first
-    assert [told(score) for score in watch(open_scorer(scorer.bundle), [frame.copy() for frame in frames])] == first
+    assert [values(score) for score in scores(scorer, frames)] == first
+    assert [values(score) for score in scores(open_scorer(scorer.bundle), [frame.copy() for frame in frames])] == first
 
 
 def test_a_score_depends_on_the_frames_before_and_its_pcc_does_not(scorer: Scorer, frames: list[Frame]) -> None:
-    after_others = watch(scorer, frames)[-1]
+    after_others = scores(scorer, frames)[-1]
     scorer.restart()
-    alone = watch(scorer, frames[-1:])[0]
+    alone = scores(scorer, frames[-1:])[0]
     assert after_others.pcc == alone.pcc
     assert after_others.logits is not None
     assert not np.array_equal(after_others.logits, alone.logits)  # type: ignore[arg-type]
@@ -64,28 +64,28 @@ def test_a_score_depends_on_the_frames_before_and_its_pcc_does_not(scorer: Score
 
 @pytest.mark.parametrize("step_s", [GAP_S + 0.1, 3600.0, -1.0, -1e5])
 def test_a_gap_and_a_step_back_begin_afresh_to_the_last_bit(scorer: Scorer, frames: list[Frame], step_s: float) -> None:
-    watch(scorer, frames[::-1])
+    scores(scorer, frames[::-1])
     start_s = (len(frames) - 1) / HZ + step_s
-    after = [told(score) for score in watch(scorer, frames[:10], start_s)]
+    after = [values(score) for score in scores(scorer, frames[:10], start_s)]
     scorer.restart()
-    assert [told(score) for score in watch(scorer, frames[:10], start_s)] == after
+    assert [values(score) for score in scores(scorer, frames[:10], start_s)] == after
 
 
 def test_a_pause_below_a_gap_is_the_same_drive(scorer: Scorer, frames: list[Frame]) -> None:
-    assert watch(scorer, frames)[-1].warmed_up
-    assert watch(scorer, frames[:1], (len(frames) - 1) / HZ + GAP_S - 0.01)[0].warmed_up
+    assert scores(scorer, frames)[-1].warmed_up
+    assert scores(scorer, frames[:1], (len(frames) - 1) / HZ + GAP_S - 0.01)[0].warmed_up
 
 
-def test_it_is_settled_after_two_seconds(scorer: Scorer, frames: list[Frame]) -> None:
-    assert [score.warmed_up for score in watch(scorer, frames)] == [False] * 40 + [True] * 10
+def test_it_is_warmed_up_after_two_seconds(scorer: Scorer, frames: list[Frame]) -> None:
+    assert [score.warmed_up for score in scores(scorer, frames)] == [False] * 40 + [True] * 10
 
 
 @pytest.mark.parametrize("kind", ["dark", "flat", "error"])
-def test_a_frame_that_would_spoil_the_memory_empties_it(
+def test_a_frame_that_would_spoil_the_running_means_empties_it(
     scorer: Scorer, frames: list[Frame], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = [told(score) for score in watch(scorer, frames[:5], 3.0)]
-    watch(scorer, frames)
+    expected = [values(score) for score in scores(scorer, frames[:5], 3.0)]
+    scores(scorer, frames)
 
     def fail(*_: object) -> None:
         raise RuntimeError("device lost")
@@ -94,46 +94,46 @@ def test_a_frame_that_would_spoil_the_memory_empties_it(
     with monkeypatch.context() as broken:
         if kind == "error":
             broken.setattr(scorer.backend, "run", fail)
-        assert watch(scorer, [np.full((120, 160, 3), level, np.uint8)], 2.6)[0].status == kind
-    assert [told(score) for score in watch(scorer, frames[:5], 3.0)] == expected
+        assert scores(scorer, [np.full((120, 160, 3), level, np.uint8)], 2.6)[0].status == kind
+    assert [values(score) for score in scores(scorer, frames[:5], 3.0)] == expected
 
 
-def test_no_frame_at_all_leaves_the_memory(scorer: Scorer, frames: list[Frame]) -> None:
-    expected = [told(score) for score in watch(scorer, frames)]
+def test_no_frame_at_all_leaves_the_running_means(scorer: Scorer, frames: list[Frame]) -> None:
+    expected = [values(score) for score in scores(scorer, frames)]
     scorer.restart()
-    watch(scorer, frames[:45])
+    scores(scorer, frames[:45])
     for nothing in (None, np.zeros((60, 80, 3), np.uint8)):
         assert scorer.score(nothing, 44.5 / HZ).pcc is None
-    assert [told(score) for score in watch(scorer, frames[45:], 45 / HZ)] == expected[45:]
+    assert [values(score) for score in scores(scorer, frames[45:], 45 / HZ)] == expected[45:]
 
 
 def test_another_reference_changes_the_log_odds_alone(scorer: Scorer, frames: list[Frame]) -> None:
-    by_default = watch(scorer, frames)
+    by_default = scores(scorer, frames)
     scorer.restart()
     scorer.reference = scorer.bundle.reference * np.array([1.5, 0.5], np.float32).reshape(2, 1, 1, 1)
-    by_another = watch(scorer, frames)
+    by_another = scores(scorer, frames)
     for one, other in zip(by_default, by_another, strict=True):
-        assert told(one)[:2] == told(other)[:2]
-        assert told(one)[3:] == told(other)[3:]
+        assert values(one)[:2] == values(other)[:2]
+        assert values(one)[3:] == values(other)[3:]
     assert not np.array_equal(by_default[-1].logits, by_another[-1].logits)  # type: ignore[arg-type]
 
 
 def test_a_standing_car_is_told_from_a_moving_one(
     scorer: Scorer, frames: list[Frame], rng: np.random.Generator
 ) -> None:
-    moving = [score.motion for score in watch(scorer, frames)]
+    moving = [score.motion for score in scores(scorer, frames)]
     scorer.restart()
     noise = rng.normal(0, 2, (50, 120, 160, 1))  # of the sensor
     standing = [(frames[0] + one).clip(0, 255).astype(np.uint8) for one in noise]
-    still = [score.motion for score in watch(scorer, standing)]
+    still = [score.motion for score in scores(scorer, standing)]
     assert min(moving[3:]) > 4 * STILL_MOTION
     assert max(still) < STILL_MOTION
     assert min(still[10:]) > 0
 
 
 def test_it_stops_as_the_car_stops(scorer: Scorer, frames: list[Frame]) -> None:
-    watch(scorer, frames)
-    stopped = watch(scorer, [frames[-1]] * 80, len(frames) / HZ)
+    scores(scorer, frames)
+    stopped = scores(scorer, [frames[-1]] * 80, len(frames) / HZ)
     still_after = next(i for i, score in enumerate(stopped) if score.motion < STILL_MOTION) / HZ
     assert 0.5 < still_after < 4.0
     assert all(score.motion < STILL_MOTION for score in stopped[round(still_after * HZ) :])

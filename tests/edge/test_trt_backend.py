@@ -1,4 +1,4 @@
-"""The TensorRT backend on a stand-in that runs the model by ONNX Runtime: what it moves, where, and when."""
+"""The TensorRT backend on a fake that runs the model by ONNX Runtime: what it moves, where, and when."""
 
 import gc
 import json
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mle_uvad.edge.backends import open_backend, open_scorer
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.graph import RUNNING_MEANS_SIZE
+from mle_uvad.edge.graph import GRAPH_INPUTS, RUNNING_MEANS_SIZE
 from mle_uvad.edge.reference import enlarge
 from mle_uvad.edge.scorer import FrameScore, Scorer
 
@@ -79,7 +79,7 @@ def test_a_score_outlives_the_frames_behind_it(
     assert np.array_equal(kept.feature_maps, feature_maps)
 
 
-def test_all_memory_is_freed_with_the_scorer(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
+def test_all_running_means_is_freed_with_the_scorer(jetson: Jetson, jetson_bundle: Bundle, moving_frames: Any) -> None:
     cudart = jetson().cudart
     scorer = open_scorer(jetson_bundle)
     drive(scorer, moving_frames(3))
@@ -99,19 +99,19 @@ def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
     [frame] = moving_frames(1)
     good: dict[str, NDArray[Any]] = {
         "frame": frame,
-        "memory": np.zeros((2, RUNNING_MEANS_SIZE), np.float32),
-        "shares": np.ones(2, np.float32),
+        "running_means": np.zeros((2, RUNNING_MEANS_SIZE), np.float32),
+        "ema_weights": np.ones(2, np.float32),
         "reference": enlarge(jetson_bundle.reference),
     }
-    for name, value in good.items():
+    for (name, value), tensor in zip(good.items(), GRAPH_INPUTS, strict=True):
         for wrong in (value.astype(np.float64), value[:1], value.reshape(-1)[:-1]):
-            with pytest.raises(ValueError, match=rf"{name} is {wrong.dtype}"):
+            with pytest.raises(ValueError, match=rf"{tensor} is {wrong.dtype}"):
                 backend.run(**{**good, name: wrong})
     mirrored = frame[:, ::-1]
     assert not mirrored.flags.c_contiguous
-    golden_values = [one.run(**{**good, "frame": mirrored}) for one in (backend, ort)]
-    assert golden_values[0].pcc == pytest.approx(golden_values[1].pcc, abs=1e-6)
-    assert golden_values[0].pcc != pytest.approx(ort.run(**good).pcc, abs=1e-6)
+    by_trt, by_ort = (one.run(**{**good, "frame": mirrored}) for one in (backend, ort))
+    assert by_trt.pcc == pytest.approx(by_ort.pcc, abs=1e-6)
+    assert by_trt.pcc != pytest.approx(ort.run(**good).pcc, abs=1e-6)
 
 
 def test_a_gpu_that_fails_is_a_status_and_the_next_frame_begins_anew(
@@ -140,7 +140,7 @@ def test_tf32_is_switched_off(jetson: Jetson, jetson_bundle: Bundle) -> None:
 def test_the_stand_in_refuses_what_tensorrt_refuses(jetson: Jetson, jetson_bundle: Bundle) -> None:
     machine = jetson()
     backend: Any = open_backend(jetson_bundle, "trt")
-    trt_engine = sys.modules["mle_uvad.edge.backends.trt_engine"]  # of this stand-in
+    trt_engine = sys.modules["mle_uvad.edge.backends.trt_engine"]  # of this fake
     context, stream = backend._context, backend._cuda.stream
     address = context.addresses["frame"]
     assert not context.set_tensor_address("no such", address)

@@ -20,7 +20,7 @@ from mle_uvad.edge.device.verify import Verification
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.scorer import Scorer
 
-DIGEST = "10c026f81cfff5ef522692f52678f28440fd944883c46b41cb9b39362c321d53"  # of the made-up frames of 160×120
+DIGEST = "10c026f81cfff5ef522692f52678f28440fd944883c46b41cb9b39362c321d53"  # of the synthetic frames of 160×120
 Frame = NDArray[np.uint8]
 Jetson = Callable[..., Machine]
 
@@ -105,13 +105,13 @@ def test_tensorrt_is_held_against_the_desktop_and_against_onnx_runtime(
     assert found.problem.startswith("against the desktop's golden values: differs: log odds by 2.0e-01 (allowed 5e-02)")
 
 
-def test_a_device_that_answers_otherwise_than_the_desktop_fails(
+def test_a_device_that_outputs_otherwise_than_the_desktop_fails(
     bundle: Bundle, verified: Callable[..., Verification]
 ) -> None:
-    for cell, by, told in ((0, 2e-3, "PCC by 2.0e-03"), (1, 0.1, "log odds by 1.0e-01"), (2, 0.1, "log odds by")):
+    for cell, by, reported in ((0, 2e-3, "PCC by 2.0e-03"), (1, 0.1, "log odds by 1.0e-01"), (2, 0.1, "log odds by")):
         golden_values = [list(row) for row in bundle.golden_values]
         golden_values[7][cell] += by
-        assert told in verified(replace(bundle, golden_values=golden_values), "ort").problem
+        assert reported in verified(replace(bundle, golden_values=golden_values), "ort").problem
     assert "the desktop 23" in verified(replace(bundle, golden_values=bundle.golden_values[:-1]), "ort").problem
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.drift import SHIFT_MAX
-from ..edge.driving import continuous_s
+from ..edge.driving import GAP_S, continuous_s
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
 from ..edge.monitor import Reading
@@ -124,7 +124,7 @@ class CalibrationSession:
         """Take the reading of one frame. The last frame of a phase takes some time, the others next to none."""
         if self._ended:
             return None
-        step_s, self._t_s = continuous_s(reading.t_s - self._t_s), reading.t_s
+        step_s, self._t_s = reading.t_s - self._t_s, reading.t_s
         self._drifting = is_drifting(reading.alarm.status, before=self._drifting)
         try:
             outcome = self._update(reading, step_s)
@@ -142,13 +142,14 @@ class CalibrationSession:
 
     def _update(self, reading: Reading, step_s: float) -> Outcome | None:
         if idle := self._idle_status(reading.score):
-            self._idle_s[idle] = self._idle_s.get(idle, 0.0) + step_s
+            # A gap is no driving, but it uses up the patience: a drive of nothing but gaps has to end.
+            self._idle_s[idle] = self._idle_s.get(idle, 0.0) + min(max(step_s, 0.0), GAP_S)
             self._require_driving()
             return None
         self.frames += 1
         if self._threshold_phase is None:
-            return self._update_reference_phase(reading, step_s)
-        return self._update_threshold_phase(self._threshold_phase, reading, step_s)
+            return self._update_reference_phase(reading, continuous_s(step_s))
+        return self._update_threshold_phase(self._threshold_phase, reading, continuous_s(step_s))
 
     def _idle_status(self, score: FrameScore) -> str:
         """Return the key of `IDLE` that says why a frame is uninformative; empty when it is informative."""

@@ -101,7 +101,7 @@ def test_fault_04_05_frames_of_another_kind_are_refused_and_told_twice_a_minute(
 def test_fault_09_a_worker_that_raises_loses_the_frame_and_not_the_thread(
     worker: Any, clear_frames: Any, monkeypatch: Any, record_property: Any
 ) -> None:
-    monitor = worker.part._calibrating.monitor
+    monitor = worker.part.monitor
     raised = 0
     # The model, and the code behind it; MemoryError comes from anywhere.
     for place, name in ((monitor.scorer.backend, "run"), (monitor.evidence, "update"), (monitor.alarm, "update")):
@@ -125,7 +125,7 @@ def test_fault_09_a_worker_that_raises_loses_the_frame_and_not_the_thread(
 def test_fault_10_inference_that_hangs_is_stale_within_a_second_and_holds_nothing_up(
     worker: Any, clear_frames: Any, clock: Any, monkeypatch: Any, record_property: Any
 ) -> None:
-    backend = worker.part._calibrating.monitor.scorer.backend
+    backend = worker.part.monitor.scorer.backend
     hangs, go_on, real = threading.Event(), threading.Event(), backend.run
 
     def hang(*inputs: Any) -> Any:
@@ -164,7 +164,7 @@ def test_fault_10_a_car_is_switched_off_while_inference_hangs(
         go_on.wait(60)
         raise RuntimeError("too late")
 
-    monkeypatch.setattr(worker.part._calibrating.monitor.scorer.backend, "run", hang)
+    monkeypatch.setattr(worker.part.monitor.scorer.backend, "run", hang)
     worker.loop(clear_frames[0])
     assert hangs.wait(10)
     worker.part.shutdown()

@@ -1,7 +1,7 @@
 """The two phases of a calibration on a wiped lens, while driving and on a recorded drive.
 
-The reference phase learns what the scene looks like at each place of the lens. The threshold phase, scored with that
-reference, learns how far the network's log odds rise on their own.
+The reference phase records what the scene looks like at each place of the image. The threshold phase is scored with
+that reference and records how high the network's log odds are on a clean lens.
 """
 
 from collections.abc import Iterable

@@ -18,8 +18,8 @@ from .phases import ReferencePhase, ThresholdPhase
 from .rules import block_probability
 
 # Seconds of driving in the reference phase and in the threshold phase. A reference of 30 s misses parts of a long lap.
-# The rule needs 15 blocks of two seconds and gets 36: on a recorded drive, thresholds made in 105 s in all were exceeded
-# in 5 % of the time after it, those made in 120 s never.
+# The rule needs 15 blocks of two seconds and gets 36: on a recorded drive, thresholds made in 105 s in all were
+# exceeded in 5 % of the time after it, those made in 120 s never.
 LOOK_S, LISTEN_S = 45.0, 75.0
 # A faster camera is thinned to these intervals, which bounds the memory: 450 feature maps or 2500 grids are 4 MB.
 REFERENCE_INTERVAL_S, THRESHOLD_INTERVAL_S = 0.1, 0.03
@@ -64,11 +64,11 @@ class CalibrationSession:
     """Makes thresholds from one drive with a wiped lens. Holds no clock, thread or file.
 
     The drive has two phases: after the first the session returns `UseReference`, after the second `UseThresholds`.
-    It returns `Rejected` as soon as the drive cannot be used, and None for all other frames. Whoever feeds it changes
-    the monitor accordingly, at once. Uninformative frames, such as those of a car that stands, do not count.
+    It returns `Rejected` as soon as the drive cannot be used, and None for all other frames. The caller changes the
+    monitor accordingly before the next frame. Uninformative frames, such as those of a car that stands, do not count.
 
     Example:
-        A session takes 120 s of driving; a car that stands for 90 s is told so.
+        A session takes 120 s of driving and rejects a car that stands for 90 s.
 
         >>> from mle_uvad.edge import AlarmState, EvidenceState, FrameScore, Reading
         >>> session = CalibrationSession(false_alarms_per_hour=1.0)
@@ -142,7 +142,7 @@ class CalibrationSession:
 
     def _update(self, reading: Reading, step_s: float) -> Outcome | None:
         if idle := self._idle_status(reading.score):
-            # A gap is no driving, but it uses up the patience: a drive of nothing but gaps has to end.
+            # A gap is no driving, but it counts as idle: a drive of nothing but gaps has to end.
             self._idle_s[idle] = self._idle_s.get(idle, 0.0) + min(max(step_s, 0.0), GAP_S)
             self._require_driving()
             return None
@@ -198,7 +198,7 @@ class CalibrationSession:
         return UseThresholds(thresholds)
 
     def _is_due(self, t_s: float, interval_s: float) -> bool:
-        """Tell whether enough time has passed to keep another frame."""
+        """Return whether enough time has passed to keep another frame."""
         if t_s - self._kept_s < interval_s:
             return False
         self._kept_s = t_s
@@ -219,7 +219,7 @@ class _HalfMeans:
         self._counts[half] += 1
 
     def require_one_scene(self) -> None:
-        """Raise InputError when a half is as unlike the reference as another light or place would be."""
+        """Raise InputError when a half is as unlike the reference as in another light or another scene."""
         for total, count in zip(self._sums, self._counts, strict=True):
             if count and distribution_shift(total / count, self._reference) >= SHIFT_MAX:
                 raise InputError("the drive shows two scenes: the light or the place changed; drive again in one")

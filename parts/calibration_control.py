@@ -1,4 +1,4 @@
-"""Calibration on the car: starts a `CalibrationSession`, feeds it, keeps what comes of it and reports how it goes."""
+"""Calibration on the car: starts and feeds a `CalibrationSession`, saves its thresholds and reports how it goes."""
 
 import logging
 import math
@@ -24,17 +24,19 @@ MESSAGE_LASTS_S = 10.0  # after the end of a drive
 class CalibrationControl:
     """Runs calibrations at the press of a button or the request of a command.
 
-    It changes nothing that the monitor judges by: it returns what the part is to use from now on. The scorer is only
-    read, for what a calibration is valid for. `button_pressed` belongs to the drive loop, all else to the thread that
-    scores, so that neither the end of a phase nor the disk holds up the loop of a threaded part. `clean_thresholds`
-    on 75 s at 20 Hz takes 0.04 s on a desktop core, the reference before it 0.03 s; a Raspberry Pi may take ten times
-    as long, and the file an fsync. The loop of a part without a thread waits for both.
+    It returns what the monitor is to use from now on and changes nothing of the monitor itself. It only reads the
+    scorer, for the bundle, backend and camera that a calibration is valid for.
+
+    The drive loop calls `button_pressed`; the thread that scores calls everything else, so that a threaded part never
+    waits for the end of a phase or for the disk. On 75 s at 20 Hz the thresholds take 0.04 s on a desktop core and the
+    reference 0.03 s. A Raspberry Pi may take ten times as long, and writing the file needs an fsync. A part without a
+    thread waits for all three.
     """
 
     def __init__(self, scorer: Scorer, path: Path, false_alarms_per_hour: float) -> None:
         calibration = _load(scorer, path, false_alarms_per_hour)
         self.thresholds = None if calibration is None else calibration.thresholds  # in force
-        self.calibrated_at = "" if calibration is None else calibration.created_at  # those in force; ISO 8601
+        self.calibrated_at = "" if calibration is None else calibration.created_at  # ISO 8601, of those in force
         self.message = ""  # for people: `calibrating 43 %`, and for ten seconds how it ended
         self._scorer = scorer
         self._path = path
@@ -68,7 +70,7 @@ class CalibrationControl:
         return UseThresholds(None)
 
     def update(self, reading: Reading) -> UseReference | UseThresholds | None:
-        """Take the reading of a frame and return what the monitor is to judge by from the next one on, if it changes."""
+        """Take the reading of a frame. Return what the monitor is to judge by from the next one on, if it changes."""
         outcome: Outcome | None = self._handle_requests(reading.t_s)
         if self._session is not None and outcome is None:
             outcome = self._session.update(reading)
@@ -88,7 +90,7 @@ class CalibrationControl:
             self._end(outcome, t_s)
 
     def _handle_requests(self, t_s: float) -> Rejected | None:
-        """Start a session or cancel the one under way. A press does either, the request of a command starts one."""
+        """Start a session or cancel the one under way. A press does either, a request of the command only starts one."""
         cancelled = None
         if self._handled < self._presses:
             self._handled += 1
@@ -113,7 +115,7 @@ class CalibrationControl:
         before, self._drifting = self._drifting, is_drifting(reading.alarm.status, before=self._drifting)
         if self._drifting and not before and self._session is None:
             logger.warning(
-                "lens monitor: the whole picture is unlike the calibration's; wipe the lens, calibrate again"
+                "lens monitor: the whole scene is unlike the calibration's; wipe the lens, then calibrate again"
             )
 
     def _end(self, outcome: UseThresholds | Rejected, t_s: float) -> UseThresholds | None:

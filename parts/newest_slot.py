@@ -7,7 +7,15 @@ Item = TypeVar("Item")
 
 
 class NewestSlot(Generic[Item]):
-    """Holds the newest item: `put` replaces one that was not yet taken, `take` waits for one."""
+    """Holds the newest item: `put` replaces one that was not yet taken, `take` waits for one.
+
+    Example:
+        >>> slot: NewestSlot[str] = NewestSlot()
+        >>> slot.put("first")
+        >>> slot.put("second")
+        >>> slot.take()
+        'second'
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()

@@ -87,16 +87,16 @@ def test_event_numbers_continue_after_a_restart(
     assert events[0].drive != events[1].drive
 
 
-@pytest.mark.parametrize("kind", ["missing", "torn", "of another model"])
+@pytest.mark.parametrize("fault", ["missing", "torn", "of another model"])
 def test_without_a_calibration_that_fits_it_shows_the_score_and_raises_nothing(
-    kind: str, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, caplog: Any
+    fault: str, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, caplog: Any
 ) -> None:
     path = tmp_path / "calibration.json"
     text = path.read_text()
-    if kind == "missing":
+    if fault == "missing":
         path.unlink()
     else:
-        path.write_text(text[:-40] if kind == "torn" else text.replace('"model_sha256": "', '"model_sha256": "0'))
+        path.write_text(text[:-40] if fault == "torn" else text.replace('"model_sha256": "', '"model_sha256": "0'))
     part = make_part()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "mle-uvad calibrate" in caplog.text
@@ -184,8 +184,8 @@ def test_an_event_keeps_the_clean_frame_and_a_heat_map(
     drive(part, clear_frames + wet_frames)
     part.shutdown()
     (event,) = read_events(tmp_path / "logs" / "lens.db")
-    with Image.open(tmp_path / "logs" / event.picture) as picture:
-        kept = np.asarray(picture).astype(int)
+    with Image.open(tmp_path / "logs" / event.picture) as image:
+        kept = np.asarray(image).astype(int)
     assert min(np.abs(kept - frame).mean() for frame in wet_frames) < 6
     with Image.open(tmp_path / "logs" / event.heat_map) as heat_map:
         heat = np.asarray(heat_map)

@@ -193,7 +193,7 @@ def test_another_light_is_logged_once_raises_no_event_and_is_what_calibration_is
     calibrated_car.drive(3, still=True)
     said += calibrated_car.drive(10)
     assert {values[4] for values in said[-10:]} == {"drifting"}
-    assert caplog.text.count("the whole picture is unlike the calibration's; wipe the lens, calibrate again") == 1
+    assert caplog.text.count("the whole scene is unlike the calibration's; wipe the lens, then calibrate again") == 1
     assert not any(values[1] for values in said)
     after = calibrated_car.drive(DRIVE_S + 20, press=True)
     assert after[-1][4] == "ok"

@@ -84,7 +84,7 @@ def drive_with_pilot(car: Path) -> list[dict[str, Any]]:
 
 
 def check_loops(loops: list[dict[str, Any]]) -> None:
-    """Check the throttle and the mark: a quarter of the pilot's while obscured, all of a person's; only the page is marked."""
+    """Check that the pilot's throttle is cut to a quarter while obscured, a person's is not, and the page is marked."""
     assert len(loops) == LOOPS
     assert {loop["pilot/throttle"] for loop in loops[1:]} == {PILOT}
     by_person = [loop for loop in loops if loop["user/mode"] == "user"]

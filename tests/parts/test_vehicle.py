@@ -112,9 +112,9 @@ def test_a_stock_car_records_the_five_fields_and_logs_the_event(
     ManagePy.read(car).install()
     loops = 239
     configure(car, source / "images", loops)
-    told = []
-    drive(car, loops, lambda done, total: told.append((done, total)))
-    assert told[-1][1] == loops
+    progress = []
+    drive(car, loops, lambda done, total: progress.append((done, total)))
+    assert progress[-1][1] == loops
     from donkeycar.parts.tub_v2 import Tub as DonkeycarTub
 
     tub = DonkeycarTub(str(car / "data"), read_only=True)

@@ -140,8 +140,8 @@ class MLEAnomalyPart:
 
     def _score(self, frame: Any, t_s: float) -> Recorded:
         try:
-            if outcome := self._calibration.check_camera(frame):
-                self._apply(outcome)
+            if dropped := self._calibration.check_camera(frame):
+                self._apply(dropped)
             reading = self.monitor.update(frame, t_s)
             self._write_events(reading, frame)
             if outcome := self._calibration.update(reading):

@@ -90,7 +90,7 @@ class CalibrationControl:
             self._end(outcome, t_s)
 
     def _handle_requests(self, t_s: float) -> Rejected | None:
-        """Start a session or cancel the one under way. A press does either, a request of the command only starts one."""
+        """Start a session or cancel the one under way. A press does either, a command's request only starts one."""
         cancelled = None
         if self._handled < self._presses:
             self._handled += 1

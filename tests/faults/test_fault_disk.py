@@ -21,7 +21,7 @@ import resource, sys, time
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from made_events import EVENT, pictures
+from made_events import EVENT, snapshot
 from mle_uvad.parts.events import log as event_log
 event_log.RETRY_AFTER_S, event_log.CLOSE_WITHIN_S = 0.01, 60.0
 log = event_log.EventLog(Path({path!r}))
@@ -30,7 +30,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
 longest_s = 0.0
 for number in range(1, 41):
     began_s = time.perf_counter()
-    log.write(replace(EVENT, id=number), pictures(number))
+    log.write(replace(EVENT, id=number), snapshot(number))
     longest_s = max(longest_s, time.perf_counter() - began_s)
 time.sleep(0.2)  # some tries of the thread
 written = Path({path!r}).with_name("lens_events").exists()

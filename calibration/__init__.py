@@ -1,4 +1,4 @@
-"""From the scores of a clean drive to the limits of one vehicle."""
+"""From the scores of a clean drive to the thresholds of one vehicle."""
 
 from .calibration import Calibration
 from .on_tub import calibrate_on_tub

@@ -1,4 +1,4 @@
-"""calibration.json: the limits of one vehicle, tied to the model, backend and camera they were made with."""
+"""calibration.json: the thresholds of one vehicle, and the model, backend and camera they are valid for."""
 
 import json
 import math
@@ -26,25 +26,49 @@ SCHEMA = 3
 BYTES_MAX = 262_144
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """Limits, and what they rest on."""
+    """The thresholds of one vehicle, the drive they rest on, and what they are valid for.
+
+    Example:
+        Thresholds for fewer false alarms are higher, and need no new drive.
+
+        >>> reference = np.stack([np.full((20, 10, 10), 0.5), np.full((20, 10, 10), 0.1)]).astype(np.float32)
+        >>> thresholds = Thresholds((-1.0, 0.9, 1.0), np.zeros((2, 20, 20), np.float32), (4.0, 3.0), 0.3, reference)
+        >>> calibration = Calibration(
+        ...     thresholds,
+        ...     maxima=np.random.default_rng(0).gumbel(3.0, 0.3, (2, 36)),
+        ...     rule="clean",
+        ...     false_alarms_per_hour=1.0,
+        ...     frames=2400,
+        ...     duration_s=120.0,
+        ...     model_sha256="3f" * 32,
+        ...     backend="ort",
+        ...     camera="rgb",
+        ...     height=120,
+        ...     width=160,
+        ...     created_at="2026-01-02T03:04:05+00:00",
+        ... )
+        >>> rarely, often = calibration.at(0.1), calibration.at(20.0)
+        >>> rarely.thresholds.excess[0] > often.thresholds.excess[0]
+        True
+    """
 
     thresholds: Thresholds
-    maxima: NDArray[np.float64]  # [2, K] of the clean drive's blocks, which the limits rest on; none but for rule clean
+    maxima: NDArray[np.float64]  # [2, K] block maxima, which the thresholds rest on; K is 0 but for the rule clean
     rule: str  # clean, pcc or paper
-    false_alarms_per_hour: float | None  # the budget of the rules clean and pcc
-    frames: int
-    duration_s: float
+    false_alarms_per_hour: float | None  # that the rules clean and pcc were given
+    frames: int  # of the drive that were used
+    duration_s: float  # of driving
     model_sha256: str
     backend: str
-    camera: str  # of the frames: rgb, or the luma that the camera made itself
+    camera: str  # kind of frames: rgb, or the luma that the camera made itself
     height: int
     width: int
     created_at: str  # ISO 8601, UTC
 
     def mismatch(self, bundle: Bundle, backend: str, camera: str | None = None) -> str:
-        """Why this calibration does not hold for a bundle, backend and camera, in one line; empty when it does.
+        """Return one line that says why this calibration is not valid for a bundle, backend and camera, else nothing.
 
         `camera` is `rgb` or `luma`, or None before there is a frame.
         """
@@ -56,7 +80,7 @@ class Calibration:
         )
         for name, made_for, found in pairs:
             if made_for != found:
-                # A tub holds RGB: limits for luma are made on the car alone.
+                # A tub holds RGB: thresholds for luma can only be made on the car.
                 remedy = "--car MYCAR" if (camera or self.camera) == "luma" else f"{bundle.folder} --tub TUB"
                 holder = "car" if name == "camera frames" else "bundle"
                 return (
@@ -78,7 +102,10 @@ class Calibration:
         duration_s: float,
         now: datetime,
     ) -> "Calibration":
-        """Limits just made with a scorer and its frames, the maxima [2, K] they rest on, and what they hold for."""
+        """Describe thresholds that were made with a scorer just now: they are valid for its bundle, backend and camera.
+
+        `maxima` [2, K] are the block maxima they rest on.
+        """
         bundle = scorer.bundle
         return cls(
             thresholds=thresholds,
@@ -97,29 +124,30 @@ class Calibration:
 
     @classmethod
     def load_for(cls, path: Path, bundle: Bundle, backend: str, camera: str | None = None) -> "Calibration":
-        """Load a calibration for which there is no `mismatch`. Raises InputError also when there is one."""
+        """Load a calibration that is valid for a bundle, backend and camera. Raises InputError for any other."""
         calibration = cls.load(path)
         if problem := calibration.mismatch(bundle, backend, camera):
             raise InputError(problem)
         return calibration
 
     def at(self, false_alarms_per_hour: float) -> "Calibration":
-        """The same drive's limits for another rate; those of the rule paper promise none and stay.
+        """Return the calibration with thresholds for another rate, from the same drive.
 
-        Raises InputError for the rule pcc, which keeps no blocks, and for what is no rate.
+        Those of the rule paper are for no rate and stay. Raises InputError for the rule pcc, which keeps no block
+        maxima, and for a rate below 1e-6.
         """
         if self.rule == "paper" or false_alarms_per_hour == self.false_alarms_per_hour:
             return self
         if not self.maxima.size:
             raise InputError(
-                f"limits by the rule {self.rule} cannot be made for {false_alarms_per_hour:g} false alarms an hour"
+                f"thresholds by the rule {self.rule} for {false_alarms_per_hour:g} false alarms an hour cannot be made"
                 " without the drive; run `mle-uvad calibrate BUNDLE --tub TUB`"
             )
         thresholds = replace(self.thresholds, excess=excess_thresholds(self.maxima, false_alarms_per_hour))
         return replace(self, thresholds=thresholds, false_alarms_per_hour=false_alarms_per_hour)
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all, and to the disk before it counts."""
+        """Write the file, whole or not at all. Raises InputError when it cannot be written."""
         facts = {
             "schema": SCHEMA,
             "rule": self.rule,
@@ -136,8 +164,8 @@ class Calibration:
             "pcc": list(self.thresholds.pcc),
             "ordinary": [float(f"{value:.6g}") for value in self.thresholds.baseline.ravel()],
             "maxima": self.maxima.round(6).tolist(),
-            # JSON has no infinity: null is a limit that is never reached.
-            "limit": [limit if math.isfinite(limit) else None for limit in self.thresholds.excess],
+            # JSON has no infinity: null is a threshold that is never reached.
+            "limit": [excess if math.isfinite(excess) else None for excess in self.thresholds.excess],
             "reference": write_reference(self.thresholds.reference),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +174,7 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
-        """Read and check. Raises InputError for a file that is missing, damaged or of another version."""
+        """Load and check the file. Raises InputError when it is missing, damaged or of another version."""
         if not path.is_file():
             raise InputError(f"no calibration at {path}; run `mle-uvad calibrate BUNDLE --tub TUB`")
         try:
@@ -158,8 +186,8 @@ class Calibration:
             if facts["camera"] not in CAMERAS:
                 raise ValueError(f"camera {facts['camera']!r}, not one of {', '.join(CAMERAS)}")
             return cls(
-                thresholds=_limits(facts),
-                maxima=_maxima(facts),
+                thresholds=_read_thresholds(facts),
+                maxima=_read_maxima(facts),
                 rule=str(facts["rule"]),
                 false_alarms_per_hour=facts["false_alarms_per_hour"],
                 frames=int(facts["frames"]),
@@ -175,20 +203,21 @@ class Calibration:
             raise InputError(f"{path} is damaged ({error}); run `mle-uvad calibrate BUNDLE --tub TUB` again") from None
 
 
-def _maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
+def _read_maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
     maxima = np.array(facts["maxima"], np.float64).reshape(2, -1)
-    if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN - 1:  # cut in two, a drive holds one less
-        raise ValueError("the maxima of the blocks are too few or out of range")
+    # A drive that a gap splits in two may hold one block less.
+    if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN - 1:
+        raise ValueError("the block maxima are too few or out of range")
     return maxima
 
 
-def _limits(facts: dict[str, Any]) -> Thresholds:
-    low, middle, high = (float(value) for value in facts["pcc"])
-    quick, lasting = (math.inf if limit is None else float(limit) for limit in facts["limit"])
+def _read_thresholds(facts: dict[str, Any]) -> Thresholds:
+    low, median, high = (float(value) for value in facts["pcc"])
+    fast, slow = (math.inf if excess is None else float(excess) for excess in facts["limit"])
     averaging_s = float(facts["averaging_s"])
     baseline = np.array(facts["ordinary"], np.float32).reshape(2, GRID_SIDE, GRID_SIDE)
-    if not (-1 <= low < middle < high <= 1 and np.isfinite(baseline).all()):
-        raise ValueError("limits are not in order")
-    if not (quick > 0 and lasting > 0 and 0 <= averaging_s < math.inf):
-        raise ValueError("a limit is out of range")
-    return Thresholds((low, middle, high), baseline, (quick, lasting), averaging_s, read_reference(facts["reference"]))
+    if not (-1 <= low < median < high <= 1 and np.isfinite(baseline).all()):
+        raise ValueError("the PCCs are not in order, or a baseline is not finite")
+    if not (fast > 0 and slow > 0 and 0 <= averaging_s < math.inf):
+        raise ValueError("a threshold is out of range")
+    return Thresholds((low, median, high), baseline, (fast, slow), averaging_s, read_reference(facts["reference"]))

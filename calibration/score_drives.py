@@ -1,4 +1,4 @@
-"""Scoring drives as the car would have: one, or many at a time with all cores."""
+"""Scoring of recorded drives as on the car: one, or many at a time on all cores."""
 
 import json
 import os
@@ -28,19 +28,20 @@ def score_drive(
 ) -> dict[str, Any]:
     """Write the scores of a drive to `out` and return its figures.
 
-    `kept` is a file for these figures and what they rest on: where it says that `out` was made of the same, nothing is
-    done again. Raises InputError for a bundle or calibration of no use, and when no frame can be scored.
+    `kept` is a file for the figures and the inputs they were made from: if it shows that `out` was made from the same
+    inputs, the drive is not scored again. Raises InputError for a bundle or calibration that cannot be used, and when
+    no frame can be scored.
     """
-    scorer, made = _opened(bundle, calibration)
+    scorer, made = _open(bundle, calibration)
     last = drive.records[-1]
-    rests_on = {
+    inputs = {
         "tub": str(drive.folder.resolve()),
         "last": [len(drive.records), last.index, last.timestamp_ms, last.session_id],
         "model_sha256": scorer.bundle.sha256,
         "calibrated_at": None if made is None else made.created_at,
         "false_alarms_per_hour": None if made is None else made.false_alarms_per_hour,
     }
-    if kept is not None and out.is_file() and (figures := _kept(kept, rests_on)):
+    if kept is not None and out.is_file() and (figures := _read_figures(kept, inputs)):
         return figures
     readings = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
     pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
@@ -58,19 +59,20 @@ def score_drive(
         "images_without_record": drive.uncatalogued,
         "skipped": drive.skipped_counts(),
     }
-    if kept is not None:  # last: the sign that the scores are whole
+    if kept is not None:  # last: its presence says that the scores are complete
         with atomic_write(kept) as draft:
-            draft.write_text(json.dumps({"rests_on": rests_on, "figures": figures}, indent=2))
+            draft.write_text(json.dumps({"rests_on": inputs, "figures": figures}, indent=2))
     return figures
 
 
 def score_drives(
     tubs: Sequence[Path], bundle: Path, calibration: Path | None, folder: Path, jobs: int | None, progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Score drives into a folder, each in a process: figures in the order of the tubs, and why others have none.
+    """Score drives into a folder, each in its own process.
 
-    What an earlier call scored whole, of the same records with the same bundle and calibration, is left as it is.
-    Raises InputError for two drives of one name and for a bundle or calibration of no use.
+    Returns the figures of each drive in the order of the tubs, and for each tub that could not be scored the reason.
+    Drives that an earlier call scored from the same records with the same bundle and calibration are not scored again.
+    Raises InputError for two drives of one name and for a bundle or calibration that cannot be used.
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs is {jobs}; give 1 or more")
@@ -80,11 +82,11 @@ def score_drives(
         if out in outs:
             raise InputError(f"{tub} and {outs[out]} would both be {out.name}; score them into two folders")
         outs[require_new(out, tub, bundle)] = tub
-    _opened(bundle, calibration)
+    _open(bundle, calibration)
     folder.mkdir(parents=True, exist_ok=True)
     figures: dict[Path, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    # Not forked: the runtime may have threads by now, which a fork would lose.
+    # Spawned, not forked: the runtime may have started threads, which a fork would lose.
     workers = min(jobs or os.cpu_count() or 1, len(outs))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         tasks = {pool.submit(_score_one, tub, bundle, calibration, out): out for out, tub in outs.items()}
@@ -96,24 +98,24 @@ def score_drives(
                 except InputError as error:
                     failed[str(outs[out])] = str(error)
                 progress(done, len(tasks))
-        except BaseException:  # an interrupt: what has begun is finished, nothing else begins
+        except BaseException:  # an interrupt: let the drives under way finish and start no other
             pool.shutdown(cancel_futures=True)
             raise
     return [figures[out] for out in outs if out in figures], failed
 
 
 def require_new(out: Path, tub: Path | None, bundle: Path) -> Path:
-    """`out` itself. Raises InputError, before any work, where writing it would destroy what is read."""
+    """Return `out`. Raises InputError, before any work is done, if writing it would overwrite an input."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --out")
     target = out.resolve()
-    ours = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
-    if target in ours or (tub is not None and target.is_relative_to(tub.resolve())):
+    bundle_files = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
+    if target in bundle_files or (tub is not None and target.is_relative_to(tub.resolve())):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
 
 
-def _opened(bundle: Path, calibration: Path | None) -> tuple[Scorer, Calibration | None]:
+def _open(bundle: Path, calibration: Path | None) -> tuple[Scorer, Calibration | None]:
     scorer, path = open_scorer(Bundle.load(bundle)), calibration or bundle / CALIBRATION_FILE
     if calibration is None and not path.exists():
         return scorer, None
@@ -124,9 +126,10 @@ def _score_one(tub: Path, bundle: Path, calibration: Path | None, out: Path) -> 
     return score_drive(Tub(tub), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json"))
 
 
-def _kept(path: Path, rests_on: dict[str, Any]) -> dict[str, Any] | None:
+def _read_figures(path: Path, inputs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the figures kept in a file if they were made from these inputs, else None."""
     try:
         kept = strict_json.parse(path.read_bytes())
-        return dict(kept["figures"]) if kept["rests_on"] == rests_on else None
+        return dict(kept["figures"]) if kept["rests_on"] == inputs else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

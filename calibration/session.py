@@ -1,154 +1,158 @@
-"""Calibration while driving: a state machine that readings go into and limits come out of."""
+"""Calibration while driving, as a pure state machine: readings of the monitor go in, outcomes come out."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..edge.drift import SHIFT_MAX
-from ..edge.driving import GAP_S
+from ..edge.driving import GAP_S, continuous_s
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
 from ..edge.monitor import Reading
-from ..edge.reference import Reference, distribution_shift, make_reference
+from ..edge.reference import Reference, distribution_shift
 from ..edge.scorer import FrameScore
-from .rules import block_probability, clean_thresholds
+from ..edge.status import STATUSES
+from .phases import ReferencePhase, ThresholdPhase
+from .rules import block_probability
 
-# Seconds of driving. A reference of 30 s misses parts of a long lap. The rule needs 15 blocks of two seconds and gets
-# 36: on a recorded drive, limits made in 105 s in all were passed in 5 % of the time after it, those of 120 s never.
+# Seconds of driving in the reference phase and in the threshold phase. A reference of 30 s misses parts of a long lap.
+# The rule needs 15 blocks of two seconds and gets 36: on a recorded drive, thresholds made in 105 s in all were
+# exceeded in 5 % of the time after it, those made in 120 s never.
 LOOK_S, LISTEN_S = 45.0, 75.0
-IDLE_MAX_S = 90.0  # of frames that tell nothing, before the drive is given up
-# A faster camera is thinned to these steps, which bounds the memory: 450 pictures or 2500 maps are 4 MB.
-LOOK_EVERY_S, LISTEN_EVERY_S = 0.1, 0.03
-IN_DOUBT_SHARE_MAX = 0.5  # of the first part of the drive
-VERDICTS = ("ok", "obscured", "drifting")  # a standing car, say, leaves it as it was
-CANCELLED = "cancelled"
-IDLE = {  # why frames told nothing, and what to do
+# A faster camera is thinned to these intervals, which bounds the memory: 450 feature maps or 2500 grids are 4 MB.
+REFERENCE_INTERVAL_S, THRESHOLD_INTERVAL_S = 0.1, 0.03
+IDLE_MAX_S = 90.0  # of uninformative frames, before the drive is rejected
+DOUBTFUL_SHARE_MAX = 0.5  # of the reference phase
+IDLE = {  # status of the uninformative frames: what happened, and what to do
     "still": ("the car stood", "calibrate while driving"),
     "frozen": ("the camera repeated its picture", "it froze: start the car's program again"),
     "dark": ("the picture was dark", "take the cap off the lens, or switch on the light"),
     "flat": ("the picture was flat", "wipe the lens"),
-    "no_frame": ("the camera gave no picture", "look to its cable"),
+    "no_frame": ("the camera gave no picture", "check its cable"),
     "error": ("no picture could be scored", "see the car's log"),
-    "warmup": ("the drive was torn into short pieces", "drive on without pauses"),
+    "warmup": ("the drive was interrupted again and again", "drive on without pauses"),
 }
 
 
-@dataclass
-class _Gathered:
-    """What the drive has given so far."""
+@dataclass(frozen=True, eq=False)
+class UseReference:
+    """The reference phase is complete: score with this reference from the next frame on."""
 
-    looked_s: float = 0.0
-    in_doubt_s: float = 0.0  # of that, obscured by the limits in force, or drifting
-    feature_maps: list[NDArray[np.float32]] = field(default_factory=list)
-    listened_s: float = 0.0
-    times_s: list[float] = field(default_factory=list)  # of driving
-    pccs: list[float] = field(default_factory=list)
-    logits: list[NDArray[np.float32]] = field(default_factory=list)
-    sums: list[NDArray[np.float64]] = field(default_factory=lambda: [np.zeros(()), np.zeros(())])  # of the pictures
-    counts: list[int] = field(default_factory=lambda: [0, 0])  # in either half of what was listened to
-    idle_s: dict[str, float] = field(default_factory=dict)
-    kept_s: float = -math.inf  # when a frame was last kept
+    reference: Reference
 
-    def due(self, t_s: float, every_s: float) -> bool:
-        """Whether the frame of this moment is to be kept."""
-        if t_s - self.kept_s < every_s:
-            return False
-        self.kept_s = t_s
-        return True
+
+@dataclass(frozen=True, eq=False)
+class UseThresholds:
+    """Judge by these thresholds from the next frame on; None when there are none for this vehicle."""
+
+    thresholds: Thresholds | None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The drive cannot be used: the thresholds in force stay."""
+
+    reason: str  # one line: what happened, and what to do
+
+
+Outcome = UseReference | UseThresholds | Rejected
 
 
 class CalibrationSession:
-    """Makes limits of a drive with a wiped lens, in two parts, as `calibrate_on_tub` looks twice.
+    """Makes thresholds from one drive with a wiped lens. Holds no clock, thread or file.
 
-    First it looks: what the pictures are like at each place becomes the reference. Then it listens: what the network
-    says in that light becomes the limits. Whoever drives it scores with `listening` while that is not None, and by
-    `limits` else; those in force stay until there are new ones. Frames that tell nothing, of a standing car say, do
-    not count.
+    The drive has two phases: after the first the session returns `UseReference`, after the second `UseThresholds`.
+    It returns `Rejected` as soon as the drive cannot be used, and None for all other frames. The caller changes the
+    monitor accordingly before the next frame. Uninformative frames, such as those of a car that stands, do not count.
 
-    `state` is uncalibrated, collecting, calibrated, drifting (it was calibrated, for another world) or invalid: the
-    last drive was refused, and `detail` says why in one line. Holds no clock, thread or file.
+    Example:
+        A session takes 120 s of driving and rejects a car that stands for 90 s.
+
+        >>> from mle_uvad.edge import AlarmState, EvidenceState, FrameScore, Reading
+        >>> session = CalibrationSession(false_alarms_per_hour=1.0)
+        >>> standing = FrameScore("ok", 0.8, warmed_up=True, motion=0.0)
+        >>> for second in range(100):
+        ...     score = FrameScore("ok", 0.8 + second / 1000, warmed_up=True, motion=0.0)
+        ...     reading = Reading(second, score, EvidenceState("still"), AlarmState(False, 0, 0.0, "still"))
+        ...     if outcome := session.update(reading):
+        ...         break
+        >>> outcome
+        Rejected(reason='the car stood for 90 s, at 0%; calibrate while driving')
     """
 
-    def __init__(self, thresholds: Thresholds | None, false_alarms_per_hour: float) -> None:
-        """Raises InputError for a rate below 1e-6."""
+    def __init__(
+        self, false_alarms_per_hour: float, *, previous_t_s: float = math.inf, was_drifting: bool = False
+    ) -> None:
+        """Begin a drive.
+
+        `previous_t_s` is the time of the reading before it, if there was one; `was_drifting` says whether the scene is
+        known to be unlike that of the calibration in force. Raises InputError for a rate below 1e-6.
+        """
         block_probability(false_alarms_per_hour)
-        self.thresholds = thresholds
-        self.maxima = np.empty((2, 0))  # of the blocks of the last drive, which its limits rest on
-        self.listening: Reference | None = None
-        self.detail = ""
-        self.frames = 0  # that counted, of the last drive
-        self._rate = false_alarms_per_hour
-        self._gathered = _Gathered()
-        self._t_s = math.inf  # of the last reading
+        self.maxima = np.empty((2, 0))  # of the blocks that the thresholds rest on, [2, K] once there are any
+        self.frames = 0  # informative frames so far
+        self._false_alarms_per_hour = false_alarms_per_hour
+        self._t_s = previous_t_s
+        self._was_drifting = self._drifting = was_drifting
         self._last_pcc: float | None = None
-        self._drifting = False
-        self._was_drifting = False  # when the drive began
-        self.state = self._at_rest()
+        self._idle_s: dict[str, float] = {}  # by status
+        self._reference_s = self._doubtful_s = self._threshold_s = 0.0
+        self._reference_phase = ReferencePhase()
+        self._threshold_phase: ThresholdPhase | None = None  # None in the reference phase
+        self._kept_s = -math.inf  # time of the last frame that was added to a phase
+        self._halves: _HalfMeans | None = None
+        self._ended = False
 
     @property
     def driving_s(self) -> float:
-        """Seconds of driving that counted so far, or of the last drive."""
-        return self._gathered.looked_s + self._gathered.listened_s
+        """Seconds of driving that counted so far."""
+        return self._reference_s + self._threshold_s
 
     @property
     def progress(self) -> float:
-        """The share of the drive that is gathered, 0…1."""
+        """Fraction of the drive that is complete, 0…1."""
         return min(self.driving_s / (LOOK_S + LISTEN_S), 1.0)
 
-    def start(self) -> None:
-        """Begin a drive; what an unfinished one gathered is dropped."""
-        self.listening, self.detail, self.state = None, "", "collecting"
-        self._gathered, self.frames, self._last_pcc = _Gathered(), 0, None
-        self._was_drifting = self._drifting
+    @property
+    def in_threshold_phase(self) -> bool:
+        """True once the session has returned a reference to use."""
+        return self._threshold_phase is not None
 
-    def cancel(self) -> None:
-        """Leave all as it was."""
-        if self.state == "collecting":
-            self._end(self._at_rest(), CANCELLED)
-
-    def stop(self) -> None:
-        """The car's program ends."""
-        if self.state == "collecting":
-            self._end("invalid", f"too short: it ended at {self.progress:.0%}; drive two or three laps")
-
-    def watch(self, reading: Reading) -> None:
-        """Take what is known of a frame. The last one makes the limits; the others cost next to nothing."""
-        step_s, self._t_s = min(max(reading.t_s - self._t_s, 0.0), GAP_S), reading.t_s
-        if reading.alarm.status in VERDICTS:
-            self._drifting = reading.alarm.status == "drifting"
-        if self.state in ("calibrated", "drifting"):
-            self.state = self._at_rest()
-        if self.state != "collecting":
-            return
+    def update(self, reading: Reading) -> Outcome | None:
+        """Take the reading of one frame. The last frame of a phase takes some time, the others next to none."""
+        if self._ended:
+            return None
+        step_s, self._t_s = reading.t_s - self._t_s, reading.t_s
+        self._drifting = is_drifting(reading.alarm.status, before=self._drifting)
         try:
-            self._collect(reading, step_s)
+            outcome = self._update(reading, step_s)
         except InputError as error:
-            self._end("invalid", str(error))
+            outcome = Rejected(str(error))
+        self._ended = isinstance(outcome, UseThresholds | Rejected)
+        return outcome
 
-    def _at_rest(self) -> str:
-        return "uncalibrated" if self.thresholds is None else "drifting" if self._drifting else "calibrated"
+    def stop(self) -> Rejected | None:
+        """End the drive before it is complete."""
+        if self._ended:
+            return None
+        self._ended = True
+        return Rejected(f"too short: it ended at {self.progress:.0%}; drive two or three laps")
 
-    def _end(self, state: str, detail: str = "") -> None:
-        self.state, self.detail, self.listening = state, detail, None
-        self._gathered = _Gathered(looked_s=self._gathered.looked_s, listened_s=self._gathered.listened_s)
-
-    def _collect(self, reading: Reading, step_s: float) -> None:
-        score = reading.score
-        if idle := self._idle(score):
-            idle_s = self._gathered.idle_s
-            idle_s[idle] = idle_s.get(idle, 0.0) + step_s
+    def _update(self, reading: Reading, step_s: float) -> Outcome | None:
+        if idle := self._idle_status(reading.score):
+            # A gap is no driving, but it counts as idle: a drive of nothing but gaps has to end.
+            self._idle_s[idle] = self._idle_s.get(idle, 0.0) + min(max(step_s, 0.0), GAP_S)
             self._require_driving()
-            return
+            return None
         self.frames += 1
-        if self.listening is None:
-            self._look(reading, step_s)
-        else:
-            self._listen(score, reading.t_s, step_s)
+        if self._threshold_phase is None:
+            return self._update_reference_phase(reading, continuous_s(step_s))
+        return self._update_threshold_phase(self._threshold_phase, reading, continuous_s(step_s))
 
-    def _idle(self, score: FrameScore) -> str:
-        """Why a frame tells nothing; empty when it does."""
+    def _idle_status(self, score: FrameScore) -> str:
+        """Return the key of `IDLE` that says why a frame is uninformative; empty when it is informative."""
         repeated, self._last_pcc = score.pcc is not None and score.pcc == self._last_pcc, score.pcc
         if score.pcc is None:
             return score.status
@@ -157,57 +161,70 @@ class CalibrationSession:
         return "" if score.is_informative else "still" if score.warmed_up else "warmup"
 
     def _require_driving(self) -> None:
-        idle_s = self._gathered.idle_s
-        if sum(idle_s.values()) >= IDLE_MAX_S:
-            why = max(idle_s, key=lambda each: idle_s[each])
-            what, remedy = IDLE[why]
-            raise InputError(f"{what} for {idle_s[why]:.0f} s, at {self.progress:.0%}; {remedy}")
+        if sum(self._idle_s.values()) >= IDLE_MAX_S:
+            status = max(self._idle_s, key=lambda each: self._idle_s[each])
+            what, remedy = IDLE[status]
+            raise InputError(f"{what} for {self._idle_s[status]:.0f} s, at {self.progress:.0%}; {remedy}")
 
-    def _look(self, reading: Reading, step_s: float) -> None:
-        gathered, feature_maps = self._gathered, reading.score.feature_maps
-        gathered.looked_s += step_s
-        gathered.in_doubt_s += step_s * (reading.alarm.obscured or self._drifting)
-        if gathered.due(reading.t_s, LOOK_EVERY_S):
-            assert feature_maps is not None  # it tells
-            gathered.feature_maps.append(feature_maps)
-        if gathered.looked_s < LOOK_S:
-            return
-        # A world known to have changed is what calibration is for; one that seems to, while driving, may be a wet lens.
-        if gathered.in_doubt_s > IN_DOUBT_SHARE_MAX * LOOK_S and not self._was_drifting:
+    def _update_reference_phase(self, reading: Reading, step_s: float) -> UseReference | None:
+        self._reference_s += step_s
+        self._doubtful_s += step_s * (reading.alarm.obscured or self._drifting)
+        if self._is_due(reading.t_s, REFERENCE_INTERVAL_S):
+            self._reference_phase.add(reading.score)
+        if self._reference_s < LOOK_S:
+            return None
+        # A scene known to have changed is what calibration is for; one that seems to change now may be a wet lens.
+        if self._doubtful_s > DOUBTFUL_SHARE_MAX * LOOK_S and not self._was_drifting:
             raise InputError(
-                "by the calibration before, the lens is obscured; wipe the lens, or delete calibration.json when the"
+                "by the calibration in force, the lens is obscured; wipe the lens, or delete calibration.json if the"
                 " camera was moved"
             )
-        self.listening = make_reference(np.stack(gathered.feature_maps))
-        gathered.feature_maps, gathered.kept_s = [], -math.inf
+        reference = self._reference_phase.reference()
+        self._threshold_phase, self._halves = ThresholdPhase(reference), _HalfMeans(reference)
+        self._kept_s = -math.inf
+        return UseReference(reference)
 
-    def _listen(self, score: FrameScore, t_s: float, step_s: float) -> None:
-        gathered, half = self._gathered, int(self._gathered.listened_s >= LISTEN_S / 2)
-        gathered.listened_s += step_s
-        if gathered.due(t_s, LISTEN_EVERY_S):
-            assert score.pcc is not None  # it tells
-            assert score.logits is not None
-            assert score.feature_maps is not None
-            gathered.times_s.append(gathered.listened_s)
-            gathered.pccs.append(score.pcc)
-            gathered.logits.append(score.logits)
-            gathered.sums[half] = gathered.sums[half] + score.feature_maps
-            gathered.counts[half] += 1
-        if gathered.listened_s >= LISTEN_S:
-            self.thresholds, self.maxima = self._made()
-            self._drifting = False
-            self._end("calibrated")
+    def _update_threshold_phase(self, phase: ThresholdPhase, reading: Reading, step_s: float) -> UseThresholds | None:
+        assert self._halves is not None  # made with the phase
+        half = int(self._threshold_s >= LISTEN_S / 2)
+        self._threshold_s += step_s
+        if self._is_due(reading.t_s, THRESHOLD_INTERVAL_S):
+            phase.add(reading.score, self._threshold_s)
+            self._halves.add(reading.score, half)
+        if self._threshold_s < LISTEN_S:
+            return None
+        self._halves.require_one_scene()
+        thresholds, self.maxima = phase.thresholds(self._false_alarms_per_hour)
+        return UseThresholds(thresholds)
 
-    def _made(self) -> tuple[Thresholds, NDArray[np.float64]]:
-        gathered, reference = self._gathered, self.listening
-        assert reference is not None
-        for total, count in zip(gathered.sums, gathered.counts, strict=True):
-            if count and distribution_shift(total / count, reference) >= SHIFT_MAX:
+    def _is_due(self, t_s: float, interval_s: float) -> bool:
+        """Return whether enough time has passed to keep another frame."""
+        if t_s - self._kept_s < interval_s:
+            return False
+        self._kept_s = t_s
+        return True
+
+
+class _HalfMeans:
+    """Mean feature maps of the two halves of the threshold phase, which must resemble the reference."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._sums: list[NDArray[np.float64]] = [np.zeros(()), np.zeros(())]
+        self._counts = [0, 0]
+
+    def add(self, score: FrameScore, half: int) -> None:
+        assert score.feature_maps is not None  # it is informative
+        self._sums[half] = self._sums[half] + score.feature_maps
+        self._counts[half] += 1
+
+    def require_one_scene(self) -> None:
+        """Raise InputError when a half is as unlike the reference as in another light or another scene."""
+        for total, count in zip(self._sums, self._counts, strict=True):
+            if count and distribution_shift(total / count, self._reference) >= SHIFT_MAX:
                 raise InputError("the drive shows two scenes: the light or the place changed; drive again in one")
-        return clean_thresholds(
-            np.array(gathered.pccs),
-            np.stack(gathered.logits).astype(np.float64),
-            np.array(gathered.times_s),
-            reference,
-            self._rate,
-        )
+
+
+def is_drifting(status: str, *, before: bool) -> bool:
+    """Return whether the scene is unlike the calibration's, which a status without a comparison leaves as it was."""
+    return status == "drifting" if STATUSES[status].compared else before

@@ -1,4 +1,4 @@
-"""Calibration on the car: between the part, whose frames it passes on to the monitor, and the pure `Calibrator`."""
+"""Calibration on the car: starts and feeds a `CalibrationSession`, saves its thresholds and reports how it goes."""
 
 import logging
 import math
@@ -7,153 +7,157 @@ from pathlib import Path
 from typing import Any
 
 from ..calibration.calibration import Calibration
-from ..calibration.session import CANCELLED, CalibrationSession
+from ..calibration.session import CalibrationSession, Outcome, Rejected, UseReference, UseThresholds, is_drifting
 from ..edge.errors import InputError
-from ..edge.evidence import Thresholds
 from ..edge.frame import camera_of, frame_fault
-from ..edge.monitor import Monitor, Reading
+from ..edge.monitor import Reading
 from ..edge.scorer import Scorer
-from .calibration_request import LOOK_EVERY_S, Mailbox
+from .calibration_request import CHECK_EVERY_S, CalibrationRequests
 
 logger = logging.getLogger(__name__)
 
+CANCELLED = "cancelled"
 UNCALIBRATED = "lens monitor runs uncalibrated: %s"
-NEWS_LASTS_S = 10.0  # of a drive that ended
+MESSAGE_LASTS_S = 10.0  # after the end of a drive
 
 
-class Calibrating:
-    """Follows the button and the command, calibrates, and puts new limits into force without a restart.
+class CalibrationControl:
+    """Runs calibrations at the press of a button or the request of a command.
 
-    `press` belongs to the drive loop, all else to whoever scores: the worker of a threaded part, so that neither the
-    end of a drive nor the disk holds up the loop. The end (`clean_limits` on 75 s at 20 Hz) takes 0.04 s on a desktop
-    core, the reference before it 0.03 s; a Raspberry Pi may take ten times as long, and the file an fsync. A part that
-    is not threaded lets the loop wait for that, twice in a calibration.
+    It returns what the monitor is to use from now on and changes nothing of the monitor itself. It only reads the
+    scorer, for the bundle, backend and camera that a calibration is valid for.
+
+    The drive loop calls `button_pressed`; the thread that scores calls everything else, so that a threaded part never
+    waits for the end of a phase or for the disk. On 75 s at 20 Hz the thresholds take 0.04 s on a desktop core and the
+    reference 0.03 s. A Raspberry Pi may take ten times as long, and writing the file needs an fsync. A part without a
+    thread waits for all three.
     """
 
-    def __init__(self, scorer: Scorer, path: Path, false_alarms_per_hour: float, next_event_id: int) -> None:
-        self._made = _loaded(scorer, path, false_alarms_per_hour)
-        self.calibrated_at, thresholds = (
-            ("", None) if self._made is None else (self._made.created_at, self._made.thresholds)
-        )
-        self.monitor = Monitor(scorer, thresholds, next_event_id)
-        self.news = ""  # for people: `calibrating 43 %`, and for ten seconds how it ended
+    def __init__(self, scorer: Scorer, path: Path, false_alarms_per_hour: float) -> None:
+        calibration = _load(scorer, path, false_alarms_per_hour)
+        self.thresholds = None if calibration is None else calibration.thresholds  # in force
+        self.calibrated_at = "" if calibration is None else calibration.created_at  # ISO 8601, of those in force
+        self.message = ""  # for people: `calibrating 43 %`, and for ten seconds how it ended
+        self._scorer = scorer
         self._path = path
-        self._rate = false_alarms_per_hour
-        self._calibrator = CalibrationSession(thresholds, false_alarms_per_hour)
-        self._in_force = (thresholds, self._calibrator.listening)
-        self._state = self._calibrator.state  # as last told
-        self._mailbox = Mailbox(path.parent)
-        self._looked_s = self._ended_s = -math.inf
-        self._held = False
+        self._false_alarms_per_hour = false_alarms_per_hour
+        self._loaded = calibration  # until the camera is known
+        self._session: CalibrationSession | None = None
+        self._requests = CalibrationRequests(path.parent)
+        self._previous_t_s = math.inf
+        self._checked_s = self._ended_s = -math.inf
+        self._drifting = False
+        self._held = False  # the button, in the loop before
         self._presses = 0  # counted by the loop
-        self._heeded = 0  # of them, by the scorer
+        self._handled = 0  # of them, by the thread that scores
 
-    def press(self, button: Any) -> None:
-        """Take the button's channel as it is in this loop. A press counts once, however long it is held."""
+    def button_pressed(self, button: Any) -> None:
+        """Take the value of the button's channel in this loop. A press counts once, however long it is held."""
         held = isinstance(button, bool | int) and bool(button)
         self._presses += held and not self._held
         self._held = held
 
-    def watch(self, frame: Any, t_s: float) -> Reading:
-        """What the monitor says of a frame, which goes into a calibration that is under way."""
-        self._recognise(frame)
-        self._heed(t_s)
-        reading = self.monitor.update(frame, t_s)
-        self._calibrator.watch(reading)
-        self._follow(t_s)
-        return reading
+    def check_camera(self, frame: Any) -> UseThresholds | None:
+        """Check, at the first good frame, that the calibration was made with frames of its kind, RGB or luma."""
+        if self._loaded is None or frame_fault(frame, self._scorer.bundle.height, self._scorer.bundle.width):
+            return None
+        loaded, self._loaded = self._loaded, None
+        problem = loaded.mismatch(self._scorer.bundle, self._scorer.backend.name, camera_of(frame))
+        if not problem:
+            return None
+        logger.warning(UNCALIBRATED, problem)
+        self.calibrated_at, self.thresholds = "", None
+        return UseThresholds(None)
+
+    def update(self, reading: Reading) -> UseReference | UseThresholds | None:
+        """Take the reading of a frame. Return what the monitor is to judge by from the next one on, if it changes."""
+        outcome: Outcome | None = self._handle_requests(reading.t_s)
+        if self._session is not None and outcome is None:
+            outcome = self._session.update(reading)
+        self._previous_t_s = reading.t_s
+        self._report_drift(reading)
+        if isinstance(outcome, UseThresholds | Rejected):
+            return self._end(outcome, reading.t_s)
+        if self._session is not None:
+            self.message = f"calibrating {self._session.progress * 100:.0f} %"
+        elif reading.t_s - self._ended_s > MESSAGE_LASTS_S:
+            self.message = ""
+        return outcome
 
     def close(self, t_s: float) -> None:
-        """The car's program ends, and with it a calibration that is under way."""
-        self._calibrator.stop()
-        self._follow(t_s)
+        """End a calibration that is under way, because the car's program ends."""
+        if self._session is not None and (outcome := self._session.stop()):
+            self._end(outcome, t_s)
 
-    def _recognise(self, frame: Any) -> None:
-        """Drop, at the first frame, limits that were made with the other kind of frames."""
-        scorer = self.monitor.scorer
-        if self._made is None or frame_fault(frame, scorer.bundle.height, scorer.bundle.width) is not None:
-            return
-        made, self._made = self._made, None
-        if problem := made.mismatch(scorer.bundle, scorer.backend.name, camera_of(frame)):
-            logger.warning(UNCALIBRATED, problem)
-            self.calibrated_at, self._calibrator.thresholds = "", None
-            self.monitor.set_thresholds(None)
-
-    def _heed(self, t_s: float) -> None:
-        """A press starts a drive, or ends the one under way; the command's request only starts one."""
-        while self._heeded < self._presses:
-            self._heeded += 1
-            if self._calibrator.state == "collecting":
-                self._calibrator.cancel()
+    def _handle_requests(self, t_s: float) -> Rejected | None:
+        """Start a session or cancel the one under way. A press does either, a command's request only starts one."""
+        cancelled = None
+        if self._handled < self._presses:
+            self._handled += 1
+            if self._session is None:
+                self._start()
             else:
-                self._calibrator.start()
-        if t_s - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = t_s
-            if self._mailbox.asked() and self._calibrator.state != "collecting":
-                self._calibrator.start()
-            if self._calibrator.state == "collecting":
-                self._mailbox.answer("collecting", self._calibrator.progress, "", t_s)
-        self._put_into_force()
+                cancelled = Rejected(CANCELLED)
+        if t_s - self._checked_s >= CHECK_EVERY_S:
+            self._checked_s = t_s
+            if self._requests.received() and self._session is None:
+                self._start()
+            if self._session is not None:
+                self._requests.reply("collecting", self._session.progress, "", t_s)
+        return cancelled
 
-    def _put_into_force(self) -> str:
-        """Let the monitor score by what the calibrator says now; returns why new limits could not be written."""
-        thresholds, listening = wanted = self._calibrator.thresholds, self._calibrator.listening
-        before, self._in_force = self._in_force, wanted
-        if listening is not before[1] and listening is not None:
-            self.monitor.set_reference(listening)
-        elif listening is not before[1]:
-            self.monitor.set_thresholds(thresholds)
-        return "" if thresholds is before[0] or thresholds is None else self._save(thresholds)
+    def _start(self) -> None:
+        self._session = CalibrationSession(
+            self._false_alarms_per_hour, previous_t_s=self._previous_t_s, was_drifting=self._drifting
+        )
 
-    def _save(self, thresholds: Thresholds) -> str:
+    def _report_drift(self, reading: Reading) -> None:
+        before, self._drifting = self._drifting, is_drifting(reading.alarm.status, before=self._drifting)
+        if self._drifting and not before and self._session is None:
+            logger.warning(
+                "lens monitor: the whole scene is unlike the calibration's; wipe the lens, then calibrate again"
+            )
+
+    def _end(self, outcome: UseThresholds | Rejected, t_s: float) -> UseThresholds | None:
+        """Report the end of the session. Return the thresholds to use where it had set a reference of its own."""
+        session, self._session = self._session, None
+        assert session is not None  # it ended
+        problem = ""
+        if isinstance(outcome, UseThresholds):
+            state, self.message = "calibrated", "lens calibrated"
+            detail = problem = self._keep(outcome, session)
+        elif outcome.reason == CANCELLED:
+            state, detail, self.message = CANCELLED, CANCELLED, "calibration cancelled"
+        else:
+            state, detail, self.message = "refused", outcome.reason, f"not calibrated: {outcome.reason}"
+        self._ended_s = t_s
+        logger.warning("lens monitor: %s%s", self.message, f"; {problem}" if problem else "")
+        self._requests.reply(state, session.progress, detail, t_s)
+        return UseThresholds(self.thresholds) if session.in_threshold_phase else None
+
+    def _keep(self, outcome: UseThresholds, session: CalibrationSession) -> str:
+        """Put new thresholds in force and write their file. Return why it could not be written, else nothing."""
+        assert outcome.thresholds is not None  # a session makes some
         calibration = Calibration.of(
-            self.monitor.scorer,
-            thresholds,
-            self._calibrator.maxima,
+            self._scorer,
+            outcome.thresholds,
+            session.maxima,
             rule="clean",
-            false_alarms_per_hour=self._rate,
-            frames=self._calibrator.frames,
-            duration_s=self._calibrator.driving_s,
+            false_alarms_per_hour=self._false_alarms_per_hour,
+            frames=session.frames,
+            duration_s=session.driving_s,
             now=datetime.now(timezone.utc),
         )
-        self.calibrated_at = calibration.created_at
+        self.thresholds, self.calibrated_at, self._drifting = outcome.thresholds, calibration.created_at, False
         try:
             calibration.save(self._path)
         except (InputError, OSError) as error:
             return f"it holds until the program ends: {error}"
         return ""
 
-    def _follow(self, t_s: float) -> None:
-        """Put into force what the last frame brought, and tell it."""
-        unsaved = self._put_into_force()
-        before, self._state = self._state, self._calibrator.state
-        if self._state == "collecting":
-            self.news = f"calibrating {self._calibrator.progress * 100:.0f} %"
-        elif before == "collecting":
-            self._end(unsaved, t_s)
-        elif self._state == "drifting" != before:
-            logger.warning(
-                "lens monitor: the whole picture is unlike the calibration's; wipe the lens, calibrate again"
-            )
-        elif t_s - self._ended_s > NEWS_LASTS_S:
-            self.news = ""
 
-    def _end(self, unsaved: str, t_s: float) -> None:
-        cancelled = self._calibrator.detail == CANCELLED
-        outcome = "refused" if self._state == "invalid" else CANCELLED if cancelled else "calibrated"
-        detail = unsaved if outcome == "calibrated" else self._calibrator.detail
-        self.news = {
-            "refused": f"not calibrated: {detail}",
-            CANCELLED: "calibration cancelled",
-            "calibrated": "lens calibrated",
-        }[outcome]
-        self._ended_s = t_s
-        logger.warning("lens monitor: %s%s", self.news, f"; {unsaved}" if unsaved else "")
-        self._mailbox.answer(outcome, self._calibrator.progress, detail, t_s)
-
-
-def _loaded(scorer: Scorer, path: Path, false_alarms_per_hour: float) -> Calibration | None:
-    """The calibration, with its limits for this rate; none, with one line why, where it is of no use."""
+def _load(scorer: Scorer, path: Path, false_alarms_per_hour: float) -> Calibration | None:
+    """Load a calibration with thresholds for this rate. Log one line and return None where it is of no use."""
     try:
         return Calibration.load_for(path, scorer.bundle, scorer.backend.name).at(false_alarms_per_hour)
     except InputError as error:

@@ -1,6 +1,6 @@
-"""How a command on the car asks the running part for a calibration: two small files in a folder that both know.
+"""Requests for a calibration from a command to the running part, by two small files in a folder that both know.
 
-Files ask nothing of the car's web server, which may be absent or on another port, and need no thread in the part.
+Files do not depend on the car's web server, which may be absent or on another port, and need no thread in the part.
 """
 
 import contextlib
@@ -13,35 +13,35 @@ from pathlib import Path
 from ..edge import strict_json
 from ..edge.errors import InputError
 
-REQUEST_FILE, ANSWER_FILE = "calibrate.request", "calibrate.answer"
-LOOK_EVERY_S = 1.0  # the part
-READ_EVERY_S = 0.5  # the command
-ANSWER_WITHIN_S = 10.0
+REQUEST_FILE, REPLY_FILE = "calibrate.request", "calibrate.answer"
+CHECK_EVERY_S = 1.0  # the part, for a request
+READ_EVERY_S = 0.5  # the command, for a reply
+REPLY_WITHIN_S = 10.0
 BYTES_MAX = 4096
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the part says of the calibration that was asked for."""
+    """The part's reply: how the calibration that was requested goes."""
 
     token: str  # of the request
-    state: str  # of the `Calibrator`
+    state: str  # collecting, calibrated, refused or cancelled
     progress: float  # 0…1
-    detail: str
+    detail: str  # why, where the state needs a reason
     t_s: float  # on the part's clock: the car is alive while this changes
 
 
-class Mailbox:
-    """The part's side. What the disk refuses is let be: the command tells when no answer comes."""
+class CalibrationRequests:
+    """The part's side. Errors of the disk are ignored: a command that gets no reply reports it."""
 
     def __init__(self, folder: Path) -> None:
-        self._request, self._answer = folder / REQUEST_FILE, folder / ANSWER_FILE
+        self._request, self._reply = folder / REQUEST_FILE, folder / REPLY_FILE
         with contextlib.suppress(OSError):
-            self._request.unlink()  # was asked before this program ran
+            self._request.unlink()  # from before this program ran
         self._token = ""
 
-    def asked(self) -> bool:
-        """Whether somebody has asked since the last look."""
+    def received(self) -> bool:
+        """Take the request that has come since the last call; return whether there is one."""
         try:
             with self._request.open("rb") as file:
                 token = file.read(BYTES_MAX).decode("ascii", "replace")
@@ -51,36 +51,36 @@ class Mailbox:
         self._token = token
         return True
 
-    def answer(self, state: str, progress: float, detail: str, t_s: float) -> None:
-        """Tell the command that asked, if one did."""
+    def reply(self, state: str, progress: float, detail: str, t_s: float) -> None:
+        """Reply to the last request, if there was one."""
         if not self._token:
             return
-        draft = self._answer.with_name(f".{ANSWER_FILE}.tmp")
-        with contextlib.suppress(OSError):  # no fsync: after a power cut nobody reads it
+        draft = self._reply.with_name(f".{REPLY_FILE}.tmp")
+        with contextlib.suppress(OSError):  # no fsync: nobody reads it after a power cut
             draft.write_text(json.dumps(asdict(Answer(self._token, state, progress, detail, t_s))))
-            draft.replace(self._answer)
+            draft.replace(self._reply)
 
 
 def ask(folder: Path, clock: Callable[[], float], sleep: Callable[[float], None]) -> Iterator[Answer]:
-    """Ask the car whose calibration lies in this folder, and give its answers until the drive ends.
+    """Request a calibration of the car that keeps its calibration in `folder`, and yield the replies until it ends.
 
-    Raises InputError when no car answers, or when it no longer does.
+    Raises InputError when no car replies, or when it stops replying.
     """
-    token, request, answer = uuid.uuid4().hex, folder / REQUEST_FILE, folder / ANSWER_FILE
+    token, request, reply_file = uuid.uuid4().hex, folder / REQUEST_FILE, folder / REPLY_FILE
     try:
         request.write_text(token)
     except OSError as error:
         raise InputError(f"{request} cannot be written ({error.strerror}); give the folder of the car") from None
     last: Answer | None = None
-    heard_s = clock()
+    replied_s = clock()
     try:
         while last is None or last.state == "collecting":
             sleep(READ_EVERY_S)
-            new = _read(answer, token)
-            if new is not None and new != last:
-                last, heard_s = new, clock()
-                yield new
-            elif clock() - heard_s > ANSWER_WITHIN_S:
+            reply = _read(reply_file, token)
+            if reply is not None and reply != last:
+                last, replied_s = reply, clock()
+                yield reply
+            elif clock() - replied_s > REPLY_WITHIN_S:
                 if last is None:
                     raise InputError(f"no car answers in {folder}; start it: python manage.py drive")
                 raise InputError(f"the car no longer answers, at {last.progress:.0%}; nothing was changed")
@@ -91,7 +91,7 @@ def ask(folder: Path, clock: Callable[[], float], sleep: Callable[[float], None]
 def _read(path: Path, token: str) -> Answer | None:
     try:
         with path.open("rb") as file:
-            answer = Answer(**strict_json.parse(file.read(BYTES_MAX)))
+            reply = Answer(**strict_json.parse(file.read(BYTES_MAX)))
     except (OSError, ValueError, TypeError):
         return None  # none yet, or another version's
-    return answer if answer.token == token else None
+    return reply if reply.token == token else None

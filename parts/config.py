@@ -10,23 +10,30 @@ from ..calibration.rules import block_probability
 from ..edge.bundle import CALIBRATION_FILE
 from ..edge.errors import InputError
 
-ACTIONS = ("none", "warn", "slow", "stop")  # what an obscured lens does; `LensLimiter` says how
+ACTIONS = ("none", "warn", "slow", "stop")  # the response to an obscured lens; see `LensLimiter`
 KEYS: dict[str, Any] = {
     "LENS_BUNDLE": "models/lens",
-    "LENS_CALIBRATION": "",  # calibration.json in the bundle
+    "LENS_CALIBRATION": "",  # empty: calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
-    "LENS_PICTURES_MB": 200,  # of the events, beside the log; the oldest go first
+    "LENS_PICTURES_MB": 200,  # for the snapshots of the events, beside the log; the oldest are deleted first
     "LENS_CALIBRATE_BUTTON": "web/w1",  # the channel that starts a calibration while driving; web/w1 to web/w5
-    "LENS_FALSE_ALARMS_PER_HOUR": 1.0,  # that such a calibration allows
-    "LENS_CAMERA_CHANNEL": "cam/image_array",  # or that of a camera's own grey, cam/luma
+    "LENS_FALSE_ALARMS_PER_HOUR": 1.0,  # for a calibration while driving
+    "LENS_CAMERA_CHANNEL": "cam/image_array",  # or cam/luma, the grey that a camera makes itself
     "LENS_ACTION": "warn",
-    "LENS_SLOW_THROTTLE": 0.5,  # 0…1, of the autopilot's throttle
+    "LENS_SLOW_THROTTLE": 0.5,  # 0…1, factor on the autopilot's throttle
 }
 
 
 @dataclass(frozen=True)
 class LensConfig:
-    """Where the parts find their files, relative paths starting at the car's folder, and what they may do."""
+    """The settings of the parts. Relative paths start at the car's folder.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> config = LensConfig.read(SimpleNamespace(CAR_PATH="mycar", LENS_ACTION="slow"))
+        >>> config.calibration.as_posix(), config.action
+        ('mycar/models/lens/calibration.json', 'slow')
+    """
 
     bundle: Path
     calibration: Path
@@ -40,7 +47,7 @@ class LensConfig:
 
     @classmethod
     def read(cls, cfg: Any) -> "LensConfig":
-        """Take the LENS_ keys of a Donkeycar config. Raises InputError for an unknown key or a value of no use."""
+        """Read the LENS_ keys of a Donkeycar config. Raises InputError for an unknown key or an invalid value."""
         values = dict(KEYS)
         for key in (name for name in dir(cfg) if name.startswith("LENS_")):
             if key not in KEYS:
@@ -66,14 +73,14 @@ class LensConfig:
 
 
 def known_action(value: Any) -> str:
-    """The action itself. Raises InputError for what is none."""
+    """Return the action. Raises InputError for anything that is not one of `ACTIONS`."""
     if value not in ACTIONS:
         raise InputError(f"LENS_ACTION is {value!r}; choose one of {', '.join(ACTIONS)}")
     return str(value)
 
 
 def share_of_throttle(value: Any) -> float:
-    """A number of 0…1. Raises InputError for anything else."""
+    """Return a number from 0 to 1. Raises InputError for anything else."""
     if not (_is_number(value) and 0 <= value <= 1):
         raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")
     return float(value)

@@ -1,4 +1,4 @@
-"""One slot between a producer that must not wait and a consumer that wants the newest item only."""
+"""A slot between a producer that must not wait and a consumer that wants the newest item only."""
 
 import threading
 from typing import Generic, TypeVar
@@ -7,7 +7,15 @@ Item = TypeVar("Item")
 
 
 class NewestSlot(Generic[Item]):
-    """`put` replaces what was not yet taken; `take` waits for something new."""
+    """Holds the newest item: `put` replaces one that was not yet taken, `take` waits for one.
+
+    Example:
+        >>> slot: NewestSlot[str] = NewestSlot()
+        >>> slot.put("first")
+        >>> slot.put("second")
+        >>> slot.take()
+        'second'
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -21,13 +29,13 @@ class NewestSlot(Generic[Item]):
             self._condition.notify()
 
     def take(self) -> Item | None:
-        """The newest item, as soon as there is one; None once the slot is closed."""
+        """Wait for an item and return it; None once the slot is closed."""
         with self._condition:
             self._condition.wait_for(lambda: self._items or self._closed)
             return None if self._closed else self._items.pop()
 
     def close(self) -> None:
-        """Send the consumer home."""
+        """Release the consumer."""
         with self._condition:
             self._closed = True
             self._condition.notify()

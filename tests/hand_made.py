@@ -1,4 +1,4 @@
-"""A bundle without a training: an untrained autoencoder beside an obscuration network whose weights are set by hand.
+"""A bundle without training: an untrained autoencoder beside an obscuration network whose weights are set by hand.
 
 `python tests/hand_made.py FOLDER` writes one, for the Pythons on which torch is not installed.
 """
@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.calibration.rules import clean_thresholds
+from mle_uvad.calibration.phases import reference_from_drive, thresholds_from_drive
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.graph import FEATURE_MAPS, REFERENCE_SIDE
-from mle_uvad.edge.reference import Reference, make_reference
 from mle_uvad.edge.scorer import FrameScore
 
 Frame = NDArray[np.uint8]
-FINEST_EDGES = 2  # the picture behind the mean and the change
+FINEST_EDGES = 2  # the feature map after the mean and the change
 
 
 def moving_frames(count: int, seed: int = 0) -> list[Frame]:
@@ -28,8 +27,8 @@ def moving_frames(count: int, seed: int = 0) -> list[Frame]:
     rng = np.random.default_rng(seed)
     scene = np.zeros((240, 640, 3), np.float32)
     for cell in (4, 12, 40):  # texture of three sizes
-        coarse_maps = rng.normal(0, 22, (240 // cell + 2, 640 // cell + 2, 3)).astype(np.float32)
-        scene += np.kron(coarse_maps, np.ones((cell, cell, 1), np.float32))[:240, :640]
+        coarse = rng.normal(0, 22, (240 // cell + 2, 640 // cell + 2, 3)).astype(np.float32)
+        scene += np.kron(coarse, np.ones((cell, cell, 1), np.float32))[:240, :640]
     frames = []
     for number in range(count):
         left, top = (3 * number) % 480, (2 * number) % 120
@@ -39,7 +38,7 @@ def moving_frames(count: int, seed: int = 0) -> list[Frame]:
 
 
 def finish_run(folder: Path, settings: Any, samples: Frame, model: Any = None, net: Any = None) -> Any:
-    """A finished run that never trained.
+    """Make a finished run that never trained.
 
     An untrained run needs no decoded drive: the export reads the settings, the weights and the sample frames.
     """
@@ -63,9 +62,9 @@ def finish_run(folder: Path, settings: Any, samples: Frame, model: Any = None, n
 
 
 def sees_blur(net: Any) -> Any:
-    """Weights by hand: the odds rise where the quick look has lost its finest edges against the clean drive.
+    """Set the weights by hand: the odds rise where the fast running mean lacks the finest edges of the clean drive.
 
-    That is what a trained network does of a drop, without the minutes of a training.
+    A trained network responds to a drop likewise, after minutes of training.
     """
     import torch
 
@@ -84,26 +83,29 @@ def sees_blur(net: Any) -> Any:
 
 
 def calibrate(bundle: Bundle, frames: list[Frame], hz: float) -> Calibration:
-    """The limits of a clean drive, by the rule `clean`, without a tub."""
+    """Calibrate on a clean drive by the rule clean, without a tub."""
+    scorer = open_scorer(bundle)
 
-    def warmed_up(reference: Reference) -> list[tuple[float, FrameScore]]:
-        scorer = open_scorer(bundle)
-        scorer.reference = reference
-        scores = [(number / hz, scorer.score(frame, number / hz)) for number, frame in enumerate(frames)]
-        return [(t_s, score) for t_s, score in scores if score.warmed_up]
+    def play() -> list[tuple[float, FrameScore]]:
+        scorer.restart()
+        return [(number / hz, scorer.score(frame, number / hz)) for number, frame in enumerate(frames)]
 
-    reference = make_reference(np.stack([score.feature_maps for _, score in warmed_up(bundle.reference)]))
-    times_s, scores = zip(*warmed_up(reference), strict=True)
-    pccs, logits = np.array([score.pcc for score in scores]), np.stack([score.logits for score in scores])
-    thresholds, maxima = clean_thresholds(pccs, logits, np.array(times_s), reference, 1.0)
-    now, size = datetime(2026, 1, 1, tzinfo=timezone.utc).isoformat(), (bundle.height, bundle.width)
-    return Calibration(
-        thresholds, maxima, "clean", 1.0, len(frames), len(frames) / hz, bundle.sha256, "ort", "rgb", *size, now
+    scorer.reference = reference_from_drive(score for _, score in play())
+    thresholds, maxima = thresholds_from_drive(play(), scorer.reference, 1.0)
+    return Calibration.of(
+        scorer,
+        thresholds,
+        maxima,
+        rule="clean",
+        false_alarms_per_hour=1.0,
+        frames=len(frames),
+        duration_s=len(frames) / hz,
+        now=datetime(2026, 1, 1, tzinfo=timezone.utc),
     )
 
 
 def write_bundle(folder: Path) -> Bundle:
-    """Export it like any run, to `folder/lens`."""
+    """Export the bundle like that of any run, to `folder/lens`."""
     from mle_uvad.export.bundle import export_bundle
     from mle_uvad.training.obscuration import ObscurationNet
     from mle_uvad.training.settings import TrainSettings

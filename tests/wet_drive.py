@@ -1,4 +1,4 @@
-"""Fixtures of the folders that drive the part: it is on a calibrated vehicle, and a drive whose lens gets wet."""
+"""Fixtures of the folders that drive the part: a calibrated part, and a drive on which the lens gets wet."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge import Bundle
 from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.anomaly import Outputs
 
 Frame = NDArray[np.uint8]
 HZ = 20.0
@@ -35,7 +36,7 @@ def clock() -> Clock:
 def make_part(
     bundle: Bundle, calibration: Calibration, tmp_path: Path, clock: Clock
 ) -> Iterator[Callable[..., MLEAnomalyPart]]:
-    """`make_part()`: a calibrated part with its log in tmp_path; all are shut down at the end."""
+    """`make_part()`: a calibrated part with its log in tmp_path. All parts are shut down at the end."""
     parts: list[MLEAnomalyPart] = []
     calibration.save(tmp_path / "calibration.json")
 
@@ -51,13 +52,13 @@ def make_part(
 
 @pytest.fixture(scope="session")
 def clear_frames(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
-    """Three seconds of a clear lens, of the scene that was calibrated on."""
+    """Three seconds through a clear lens, of the scene that was calibrated on."""
     return moving_frames(60)
 
 
 @pytest.fixture(scope="session")
 def wet_frames(clear_frames: list[Frame]) -> list[Frame]:
-    """The same three seconds with the left half blurred, as a large drop does."""
+    """The same three seconds with the left half blurred, as by a large drop."""
     frames = []
     for frame in clear_frames:
         blurred = np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(4)))
@@ -66,14 +67,14 @@ def wet_frames(clear_frames: list[Frame]) -> list[Frame]:
 
 
 @pytest.fixture
-def drive(clock: Clock) -> Callable[..., list[tuple[float | None, bool, float, int, str]]]:
-    """`drive(part, frames)`: run the part over frames at 20 Hz and return what it said."""
+def drive(clock: Clock) -> Callable[..., list[Outputs]]:
+    """`drive(part, frames)`: run the part over frames at 20 Hz and return its outputs."""
 
-    def run(part: MLEAnomalyPart, frames: list[Frame]) -> list[tuple[float | None, bool, float, int, str]]:
-        said = []
+    def run(part: MLEAnomalyPart, frames: list[Frame]) -> list[Outputs]:
+        outputs = []
         for frame in frames:
             clock.now_s += 1 / HZ
-            said.append(part.run(frame))
-        return said
+            outputs.append(part.run(frame))
+        return outputs
 
     return run

@@ -1,4 +1,4 @@
-"""A recorded drive through a real bundle to a calibration, and the drives that are refused."""
+"""Calibration on a recorded drive with a real bundle, and the drives that are refused."""
 
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -47,7 +47,7 @@ def calibrate(scorer: Scorer, folder: Path, rule: str = "clean", rate: float = 1
         now=NOW,
         progress=lambda done, total: seen.append((done, total)),
     )
-    total = (2 if rule == "clean" else 1) * len(tub.records)  # the rule clean looks twice
+    total = (2 if rule == "clean" else 1) * len(tub.records)  # the rule clean plays the drive once a phase
     assert [each for _, each in seen] == [total] * len(seen)
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     return calibration
@@ -74,7 +74,7 @@ def test_a_clean_drive_becomes_a_calibration_under_which_it_is_clear(
     monitor = Monitor(scorer, Calibration.load(tmp_path / "calibration.json").thresholds)
     readings = [monitor.update(frame, record.timestamp_ms / 1000) for record, frame in Tub(folder).frames()]
     assert not any(reading.alarm.obscured for reading in readings)
-    # The same scene through a smear: every place has lost its edges, and the scene still moves.
+    # The same scene through a smear: every cell has lost its edges, and the scene still moves.
     dull = [(frame // 6 + 100).astype(np.uint8) for frame in clean_frames[:80]]
     covered = [monitor.update(frame, readings[-1].t_s + (i + 1) / HZ) for i, frame in enumerate(dull)]
     assert covered[-1].alarm.obscured
@@ -88,7 +88,7 @@ def test_the_papers_rule_needs_no_rate(scorer: Scorer, make_tub: MakeTub, clean_
     assert calibration.thresholds.averaging_s == 0
 
 
-def test_the_same_drive_gives_the_same_limits(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
+def test_the_same_drive_gives_the_same_thresholds(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
     folder = make_tub(clean_frames, hz=HZ)
     first, again = (calibrate(scorer, folder) for _ in range(2))
     assert first.thresholds.pcc == again.thresholds.pcc
@@ -129,7 +129,7 @@ def test_a_drive_without_a_readable_image_is_refused(scorer: Scorer, make_tub: M
     assert str(folder) in refused(scorer, folder)
 
 
-def test_a_short_drive_a_frozen_one_and_wrong_words_are_refused(
+def test_a_short_drive_a_frozen_one_an_unknown_rule_and_a_wrong_rate_are_refused(
     scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
 ) -> None:
     assert "100 frames" in refused(scorer, make_tub(clean_frames[:100], name="short", hz=HZ))
@@ -149,20 +149,20 @@ def test_a_standing_car_is_refused_by_the_clean_rule(
     assert "calibrate while driving" in line
 
 
-def test_the_pcc_rule_has_limits_on_both_sides_and_none_of_the_places(
+def test_the_pcc_rule_has_thresholds_on_both_sides_and_none_for_the_cells(
     scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]
 ) -> None:
     calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="pcc")
-    low, centre, high = calibration.thresholds.pcc
-    assert -1 < low < centre < high < 1
+    low, median, high = calibration.thresholds.pcc
+    assert -1 < low < median < high < 1
     assert calibration.thresholds.excess == (np.inf, np.inf)
     assert (calibration.rule, calibration.false_alarms_per_hour) == ("pcc", 1.0)
 
 
-def test_the_second_look_is_in_the_light_of_the_first(
+def test_the_threshold_phase_is_scored_with_the_reference_of_the_first(
     scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scorer.reference = np.full_like(scorer.bundle.reference, 7)  # what another calibration left
+    scorer.reference = np.full_like(scorer.bundle.reference, 7)  # left by another calibration
     used: list[Any] = []
     real = scorer.score
 
@@ -177,7 +177,7 @@ def test_the_second_look_is_in_the_light_of_the_first(
     assert all(reference is scorer.bundle.reference for reference in used[:COUNT])
     assert all(reference is calibration.thresholds.reference for reference in used[COUNT:])
     assert not np.array_equal(calibration.thresholds.reference, scorer.bundle.reference)
-    # On the drive that it is made of, the ordinary picture lies at the centre of the reference.
+    # On the drive that it was made from, the median of the feature maps is that of the reference.
     scorer.restart()
     scores = [real(frame, i / HZ) for i, frame in enumerate(clean_frames)]
     feature_maps = np.stack([each.feature_maps for each in scores if each.warmed_up])

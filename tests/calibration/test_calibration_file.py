@@ -1,4 +1,4 @@
-"""calibration.json: exact enough, whole or not at all, and refused when it is damaged or for something else."""
+"""calibration.json: exact enough, written whole or not at all, refused when damaged or made for something else."""
 
 import json
 import math
@@ -18,7 +18,9 @@ from mle_uvad.edge.reference import Reference
 
 REFERENCE: Reference = np.full((2, FEATURE_MAPS, 10, 10), 0.5, np.float32)
 
-BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, {}, {}, REFERENCE)
+BUNDLE = Bundle(
+    Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, training={}, parity={}, reference=REFERENCE
+)
 
 
 @pytest.fixture
@@ -51,15 +53,15 @@ def refused(path: Path) -> str:
     return line
 
 
-def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> None:
+def test_a_saved_calibration_is_loaded(calibration: Calibration, tmp_path: Path) -> None:
     path = tmp_path / "models" / "calibration.json"  # the folder is made
     calibration.save(path)
     loaded = Calibration.load(path)
     assert np.array_equal(loaded.maxima, calibration.maxima)
-    for name in {field.name for field in fields(Calibration)} - {"limits", "maxima"}:
+    for name in {field.name for field in fields(Calibration)} - {"thresholds", "maxima"}:
         assert getattr(loaded, name) == getattr(calibration, name)
     assert loaded.thresholds.pcc == calibration.thresholds.pcc
-    for name in ("ordinary", "reference"):
+    for name in ("baseline", "reference"):
         ours, theirs = getattr(calibration.thresholds, name), getattr(loaded.thresholds, name)
         assert (theirs.dtype, theirs.shape) == (np.float32, ours.shape)
         assert theirs == pytest.approx(ours, rel=1e-5)
@@ -68,7 +70,7 @@ def test_what_was_saved_is_loaded(calibration: Calibration, tmp_path: Path) -> N
     json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_another_rate_makes_other_limits_of_the_same_drive(calibration: Calibration) -> None:
+def test_another_rate_gives_other_thresholds_from_the_same_drive(calibration: Calibration) -> None:
     assert calibration.at(0.5) is calibration
     strict, lax = calibration.at(0.1), calibration.at(20.0)
     assert strict.false_alarms_per_hour == 0.1
@@ -82,7 +84,7 @@ def test_another_rate_makes_other_limits_of_the_same_drive(calibration: Calibrat
     assert paper.at(2.0) is paper
 
 
-def test_limits_that_are_never_reached_come_back(calibration: Calibration, tmp_path: Path) -> None:
+def test_thresholds_that_are_never_reached_are_kept(calibration: Calibration, tmp_path: Path) -> None:
     thresholds = Thresholds((-1.0, 0.2, 1.0), calibration.thresholds.baseline, (math.inf, math.inf), 0.0, REFERENCE)
     replace(calibration, thresholds=thresholds, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
     loaded = Calibration.load(tmp_path / "c.json")
@@ -109,16 +111,16 @@ def test_a_file_with_any_flipped_byte_loads_healthy_or_is_refused(
     path = tmp_path / "calibration.json"
     calibration.save(path)
     data = path.read_bytes()
-    for cell in rng.integers(0, len(data), 400):
+    for position in rng.integers(0, len(data), 400):
         damaged = bytearray(data)
-        damaged[cell] = rng.integers(256)
+        damaged[position] = rng.integers(256)
         path.write_bytes(damaged)
         try:
             thresholds = Calibration.load(path).thresholds
         except InputError:
             continue
-        low, centre, high = thresholds.pcc
-        assert -1 <= low < centre < high <= 1
+        low, median, high = thresholds.pcc
+        assert -1 <= low < median < high <= 1
         assert np.isfinite(thresholds.baseline).all()
         assert np.isfinite(thresholds.reference).all()
         assert (thresholds.reference[1] > 0).all()
@@ -126,12 +128,12 @@ def test_a_file_with_any_flipped_byte_loads_healthy_or_is_refused(
 
 
 def cells(value: Any, count: int = 800) -> list[Any]:
-    """Places of which one is another value."""
+    """Return baselines of which one is another value."""
     return [value, *[-6.0] * (count - 1)]
 
 
 def reference(value: Any, at: int = -1) -> list[Any]:
-    """A reference of which one number is another; the last is a spread."""
+    """Return a reference of which one number is another; the last is a scale."""
     numbers: list[Any] = [0.5] * REFERENCE.size
     numbers[at] = value
     return numbers
@@ -198,7 +200,7 @@ def test_wrong_facts_are_refused_in_one_line(calibration: Calibration, tmp_path:
     refused(path)
 
 
-def test_a_missing_fact_a_missing_file_and_other_files_are_refused(calibration: Calibration, tmp_path: Path) -> None:
+def test_a_missing_key_a_missing_file_and_other_files_are_refused(calibration: Calibration, tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     assert "no calibration" in refused(path)
     refused(tmp_path)
@@ -233,7 +235,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
     assert Calibration.load(path).frames == 1
 
 
-def test_the_bytes_are_on_the_disk_before_the_file_counts(
+def test_the_bytes_are_on_the_disk_before_the_file_is_replaced(
     calibration: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "calibration.json"
@@ -243,7 +245,7 @@ def test_the_bytes_are_on_the_disk_before_the_file_counts(
     assert there_at_fsync == [False]
 
 
-def test_a_calibration_holds_for_its_model_backend_and_camera_alone(calibration: Calibration) -> None:
+def test_a_calibration_is_valid_for_its_model_backend_and_camera_only(calibration: Calibration) -> None:
     assert calibration.mismatch(BUNDLE, "ort") == ""
     other_model = calibration.mismatch(replace(BUNDLE, sha256="9c" * 32), "ort")
     assert ("model" in other_model, "3f3f3f3f3f3f" in other_model, "9c9c9c9c9c9c" in other_model) == (True,) * 3

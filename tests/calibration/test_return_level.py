@@ -1,4 +1,4 @@
-"""The limit of a tail: exceeded as often as promised, and no more believed of the data than they show."""
+"""The return level: exceeded as often as stated, on average over calibrations, and never below the data."""
 
 import math
 
@@ -10,8 +10,8 @@ from mle_uvad.calibration.return_level import TAIL_SHAPE, return_level
 
 
 @pytest.mark.parametrize("count", [BLOCKS_MIN, 30, 60])
-def test_the_tail_limit_is_exceeded_as_often_as_promised_on_average(rng: np.random.Generator, count: int) -> None:
-    """Over two thousand calibrations on blocks that are what the rule takes them for."""
+def test_the_return_level_is_exceeded_as_often_as_stated_on_average(rng: np.random.Generator, count: int) -> None:
+    """Average over two thousand calibrations on blocks with the distribution that is assumed."""
     shape, probability = TAIL_SHAPE, 1 / 3600
     draws = 3.0 + 0.5 * (1 - rng.exponential(size=(2000, count)) ** shape) / shape
     thresholds = (np.array([return_level(maxima, probability) for maxima in draws]) - 3.0) / 0.5
@@ -21,7 +21,7 @@ def test_the_tail_limit_is_exceeded_as_often_as_promised_on_average(rng: np.rand
     assert np.median(beyond) < probability, "most calibrations are calmer, a few are not"
 
 
-def test_the_tail_limit_is_never_below_the_largest(rng: np.random.Generator) -> None:
+def test_the_return_level_is_never_below_the_largest_maximum(rng: np.random.Generator) -> None:
     maxima = rng.gumbel(2.0, 0.5, 2000)
     assert return_level(maxima, 0.5) == maxima.max()
     assert return_level(np.full(20, 3.0), 1e-6) == pytest.approx(3.0)

@@ -1,4 +1,4 @@
-"""From the scores of a drive to limits: what each rule promises, and which drives it refuses."""
+"""The rules: the thresholds each gives for the scores of a drive, and the drives it refuses."""
 
 import math
 import re
@@ -33,7 +33,7 @@ REFERENCE: Reference = np.ones((2, FEATURE_MAPS, 10, 10), np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, count: int, columns: int, correlation_s: float = 0.5) -> Array:
-    """A Gaussian series [count, columns] of deviation 1 whose neighbours are alike, as on a drive."""
+    """Draw a Gaussian series [count, columns] of deviation 1, correlated in time as on a drive."""
     kept = math.exp(-1 / (HZ * correlation_s))
     series = rng.normal(0, math.sqrt(1 - kept**2), (count, columns))
     series[0] /= math.sqrt(1 - kept**2)
@@ -43,7 +43,7 @@ def smooth_noise(rng: np.random.Generator, count: int, columns: int, correlation
 
 
 def drive(rng: np.random.Generator, seconds: float) -> tuple[Array, Array, Array]:
-    """PCC [N], log odds [N, 20, 20] and times [N] of a made-up clean drive."""
+    """Draw PCCs [N], log odds [N, 20, 20] and times [N] of a synthetic clean drive."""
     count = round(seconds * HZ)
     noise = smooth_noise(rng, count, 1 + 16)
     odds = -6 + 3 * noise[:, 1:].reshape(-1, 4, 4).repeat(5, axis=1).repeat(5, axis=2)  # neighbours are alike
@@ -59,7 +59,7 @@ def by_pcc(recording: tuple[Array, Array, Array], rate: float = 1.0) -> Threshol
 
 
 def values(thresholds: Thresholds, pccs: Array, logits: Array, times_s: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Evidence of each frame as the car would have it, and whether it was past the warm-up."""
+    """Return the evidence of each frame as on the car, and whether the filters had warmed up."""
     evidence = Evidence(thresholds)
     states = [
         evidence.update(FrameScore("ok", float(pcc), odds.astype(np.float32), motion=1.0, warmed_up=True), float(t_s))
@@ -69,7 +69,7 @@ def values(thresholds: Thresholds, pccs: Array, logits: Array, times_s: Array) -
 
 
 def alarms(thresholds: Thresholds, pccs: Array, logits: Array, times_s: Array) -> int:
-    """How many events the car would raise."""
+    """Return how many events the car would raise."""
     value, warmed_up = values(thresholds, pccs, logits, times_s)
     alarm, events = Alarm(), set()
     for number, t_s in enumerate(times_s):
@@ -78,7 +78,7 @@ def alarms(thresholds: Thresholds, pccs: Array, logits: Array, times_s: Array) -
     return len(events - {0})
 
 
-def test_the_papers_limit_is_half_a_deviation_below_the_mean(rng: np.random.Generator) -> None:
+def test_the_papers_threshold_is_half_a_deviation_below_the_mean(rng: np.random.Generator) -> None:
     pccs = rng.normal(0.8, 0.03, 5000)
     thresholds = paper_thresholds(pccs, REFERENCE)
     assert thresholds.pcc == (pytest.approx(pccs.mean() - 0.5 * pccs.std()), pytest.approx(pccs.mean()), 1.0)
@@ -89,7 +89,7 @@ def test_the_papers_limit_is_half_a_deviation_below_the_mean(rng: np.random.Gene
 
 def test_the_papers_rule_flags_three_clean_frames_in_ten(rng: np.random.Generator) -> None:
     fresh = rng.normal(0.8, 0.03, 3000)
-    logits = rng.normal(-6, 3, (3000, GRID_SIDE, GRID_SIDE))  # no place has a limit
+    logits = rng.normal(-6, 3, (3000, GRID_SIDE, GRID_SIDE))  # no cell has a threshold
     thresholds = paper_thresholds(rng.normal(0.8, 0.03, 5000), REFERENCE)
     value, warmed_up = values(thresholds, fresh, logits, np.arange(3000) / HZ)
     assert warmed_up.all()
@@ -97,24 +97,24 @@ def test_the_papers_rule_flags_three_clean_frames_in_ten(rng: np.random.Generato
     assert np.isfinite(value).all()
 
 
-def test_the_papers_limit_stays_in_the_range_of_a_pcc() -> None:
+def test_the_papers_threshold_stays_in_the_range_of_a_pcc() -> None:
     assert paper_thresholds(np.tile([1.0, -1.0], 200), REFERENCE, kappa=3.0).pcc == (-1.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
-def test_no_limit_lies_inside_what_the_drive_showed(rule: object, rng: np.random.Generator) -> None:
+def test_no_threshold_is_exceeded_on_the_drive_itself(rule: object, rng: np.random.Generator) -> None:
     for _ in range(3):
         recording = drive(rng, 60)
         for rate in (1e-3, 1.0, 1e4):
             thresholds = rule(recording, rate)  # type: ignore[operator]
             above = replace(thresholds, excess=tuple(1.001 * each for each in thresholds.excess))  # kept as float32
-            low, centre, high = thresholds.pcc
-            above = replace(above, pcc=(max(low - 1e-4, -1.0), centre, min(high + 1e-4, 1.0)))
+            low, median, high = thresholds.pcc
+            above = replace(above, pcc=(max(low - 1e-4, -1.0), median, min(high + 1e-4, 1.0)))
             # The last, incomplete block of two seconds is not part of the calibration.
             assert alarms(above, *(part[: -round(BLOCK_S * HZ)] for part in recording)) == 0
 
 
-def test_the_clean_limit_is_at_least_the_worst_rise_and_the_least_there_is(rng: np.random.Generator) -> None:
+def test_the_clean_threshold_is_never_below_the_worst_excess_nor_the_minimum(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     thresholds = clean((pccs, logits, times_s), 1e4)
     (segment,) = averaged(logits.reshape(-1, 400), times_s, cell_filters(AVERAGING_S))
@@ -123,25 +123,25 @@ def test_the_clean_limit_is_at_least_the_worst_rise_and_the_least_there_is(rng: 
     for row, column in ((10, 10), (0, 0), (19, 7)):
         near = exceeded[:, max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
         assert thresholds.baseline[:, row, column] == pytest.approx(np.maximum(near.max((1, 2)), BASELINE_MIN))
-    for number, limit in enumerate(thresholds.excess):
-        worst = block_maxima([Segment(mean_of_worst(segment.values - baseline), segment.times_s)], number)
-        assert limit >= worst.max() - 1e-6
-    assert thresholds.excess[1] < thresholds.excess[0], "what lasts is calmer"
-    assert clean((pccs, np.full_like(logits, -9.0), times_s)).limit == (EXCESS_MIN, EXCESS_MIN) == (2.0, 2.0)
+    for column, threshold in enumerate(thresholds.excess):
+        worst = block_maxima([Segment(mean_of_worst(segment.values - baseline), segment.times_s)], column)
+        assert threshold >= worst.max() - 1e-6
+    assert thresholds.excess[1] < thresholds.excess[0], "the slow filter is calmer"
+    assert clean((pccs, np.full_like(logits, -9.0), times_s)).excess == (EXCESS_MIN, EXCESS_MIN) == (2.0, 2.0)
     assert (thresholds.averaging_s, thresholds.reference is REFERENCE) == (AVERAGING_S, True)
 
 
-def test_fewer_false_alarms_make_wider_limits(rng: np.random.Generator) -> None:
+def test_fewer_false_alarms_give_higher_thresholds(rng: np.random.Generator) -> None:
     recording = drive(rng, 120)
     rates = (1000, 100, 10, 1, 0.1, 0.01)
-    for thresholds in zip(*(clean(recording, rate).limit for rate in rates), strict=True):
-        assert list(thresholds) == sorted(thresholds)
-        assert thresholds[-1] >= thresholds[0] > 0  # equal where one block towers above the others
-    lows, centres, highs = zip(*(by_pcc(recording, rate).pcc for rate in rates), strict=True)
+    for by_rate in zip(*(clean(recording, rate).excess for rate in rates), strict=True):
+        assert list(by_rate) == sorted(by_rate)
+        assert by_rate[-1] >= by_rate[0] > 0  # equal where one block towers above the others
+    lows, medians, highs = zip(*(by_pcc(recording, rate).pcc for rate in rates), strict=True)
     assert list(lows) == sorted(lows, reverse=True)
     assert list(highs) == sorted(highs)
-    assert len(set(centres)) == 1
-    assert lows[-1] < lows[0] < centres[0] < highs[0] < highs[-1]
+    assert len(set(medians)) == 1
+    assert lows[-1] < lows[0] < medians[0] < highs[0] < highs[-1]
 
 
 def test_under_the_clean_rule_no_pcc_raises_an_alarm(rng: np.random.Generator) -> None:
@@ -154,35 +154,35 @@ def test_under_the_clean_rule_no_pcc_raises_an_alarm(rng: np.random.Generator) -
         assert value == pytest.approx(expected)
 
 
-def test_the_pcc_rule_is_two_sided_and_deaf_to_places(rng: np.random.Generator) -> None:
+def test_the_pcc_rule_is_two_sided_and_ignores_the_cells(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     thresholds = by_pcc((pccs, logits, times_s))
     assert (thresholds.excess, thresholds.averaging_s) == ((math.inf, math.inf), PCC_AVERAGING_S)
     jitter = 1e-6 * np.arange(len(pccs))
     for sign in (-1, 1):  # dirt adds edges, water takes them away
-        distribution_shift = np.tanh(np.arctanh(pccs) + sign * 1.5) - jitter
-        assert values(thresholds, distribution_shift, logits, times_s)[0].max() > 1
+        shifted = np.tanh(np.arctanh(pccs) + sign * 1.5) - jitter
+        assert values(thresholds, shifted, logits, times_s)[0].max() > 1
     assert values(thresholds, pccs, logits + 50, times_s)[0].max() <= 1 + 1e-6
 
 
-def test_odds_that_rise_at_eight_places_are_an_alarm_and_at_one_they_are_not(rng: np.random.Generator) -> None:
+def test_odds_that_rise_in_eight_cells_raise_an_alarm_and_in_one_they_do_not(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
-    logits = -6 + (logits + 6) / 10  # so calm that the limit is the least there is
+    logits = -6 + (logits + 6) / 10  # so calm that the threshold is the minimum
     thresholds = clean((pccs, logits, times_s))
     assert thresholds.excess == (EXCESS_MIN, EXCESS_MIN)
     for count, alarm in ((1, False), (8, True)):
         raised = logits.copy()
         raised[300:, 0, :count] += 9
         assert bool(values(thresholds, pccs, raised, times_s)[0].max() >= 1) is alarm
-    assert values(thresholds, pccs, logits - 20, times_s)[0].max() == 0, "fewer odds than ordinary are no fault"
+    assert values(thresholds, pccs, logits - 20, times_s)[0].max() == 0, "odds below the baseline are no fault"
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
 @pytest.mark.parametrize("rate", [6.0, 60.0])
-def test_fresh_drives_raise_about_the_false_alarms_that_were_asked_for(rate: float, rule: object) -> None:
-    """Ten calibrations of three minutes, each then tried on six fresh minutes: an hour in all.
+def test_fresh_drives_raise_about_as_many_false_alarms_as_requested(rate: float, rule: object) -> None:
+    """Try ten calibrations of three minutes on six fresh minutes each, an hour in all.
 
-    The rule is a model on little data, so the interval is wide: four times the rate at most, a tenth at least.
+    The rule is a model on little data, so the interval is wide: from a tenth of the rate to four times the rate.
     """
     rng = np.random.default_rng(5)
     raised = sum(alarms(rule(drive(rng, 180), rate), *drive(rng, 360)) for _ in range(10))  # type: ignore[operator]
@@ -190,17 +190,17 @@ def test_fresh_drives_raise_about_the_false_alarms_that_were_asked_for(rate: flo
     assert rate < 10 or raised > 0.1 * rate
 
 
-def test_blocks_are_whole_and_never_reach_across_a_gap() -> None:
+def test_blocks_are_whole_and_never_span_a_gap() -> None:
     times_s = np.concatenate([np.arange(0, 30, 0.1), np.arange(50, 70, 0.1)])
     series = np.concatenate([np.zeros((300, 1)), np.ones((200, 1))])
     segments = averaged(series, times_s, ExponentialAverage((1.0,)))
     assert [float(np.ptp(each.values)) for each in segments] == [0.0, 0.0]
     maxima = block_maxima(segments)
-    # Of each stretch the first second is the warm-up; what follows the last whole block is left.
+    # The first second of each segment is the warm-up; frames after the last whole block are left out.
     assert maxima.tolist() == [0.0] * 14 + [1.0] * 9
 
 
-def test_only_what_lasts_as_long_as_the_alarm_waits_counts() -> None:
+def test_only_sustained_scores_count() -> None:
     times_s = np.arange(0, 40, 0.05)
     scores = np.zeros((800, 1))
     scores[100:103] = 9.0  # not long enough
@@ -208,16 +208,16 @@ def test_only_what_lasts_as_long_as_the_alarm_waits_counts() -> None:
     assert block_maxima([Segment(scores, times_s)]).max() == 5.0
 
 
-def test_limits_of_another_rate_need_no_new_drive(rng: np.random.Generator) -> None:
+def test_thresholds_for_another_rate_need_no_new_drive(rng: np.random.Generator) -> None:
     recording = drive(rng, 60)
     _, maxima = clean_thresholds(*recording, REFERENCE, 1.0)
     assert maxima.shape[0] == 2
-    assert excess_thresholds(maxima, 30.0) == clean(recording, 30.0).limit != clean(recording, 1.0).limit
+    assert excess_thresholds(maxima, 30.0) == clean(recording, 30.0).excess != clean(recording, 1.0).excess
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
 @pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf, -math.inf])
-def test_a_rate_that_is_no_rate_is_refused(rng: np.random.Generator, rate: float, rule: object) -> None:
+def test_an_invalid_rate_is_refused(rng: np.random.Generator, rate: float, rule: object) -> None:
     with pytest.raises(InputError, match="give 1e-06 or more"):
         rule(drive(rng, 60), rate)  # type: ignore[operator]
 
@@ -228,7 +228,7 @@ def refused(recording: tuple[Array, Array, Array]) -> str:
         with pytest.raises(InputError) as caught:
             rule(recording)
         lines.append(str(caught.value))
-    assert len({re.sub(r"\d+ blocks", "few blocks", line) for line in lines}) == 1  # both say the same
+    assert len({re.sub(r"\d+ blocks", "few blocks", line) for line in lines}) == 1  # both give the same reason
     assert "\n" not in lines[0]
     return lines[0]
 
@@ -241,7 +241,7 @@ def test_a_drive_with_too_few_frames_is_refused_by_all_rules(rng: np.random.Gene
     assert paper_thresholds(drive(rng, 30.0)[0], REFERENCE).pcc[0] > -1
 
 
-def test_many_frames_in_a_short_time_and_one_now_and_then_are_no_drive(rng: np.random.Generator) -> None:
+def test_a_drive_that_is_too_short_or_has_too_few_frames_a_second_is_refused(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     assert "blocks" in refused((pccs, logits, times_s / 10))
     assert "blocks" in refused((pccs, logits, times_s * 30))  # three seconds between frames: each is a gap
@@ -262,7 +262,7 @@ def test_a_car_that_stood_still_is_refused(rng: np.random.Generator) -> None:
 
 
 def test_the_averages_are_those_of_the_car(rng: np.random.Generator) -> None:
-    """One number per frame out of both, from the same code: what is calibrated is what is judged."""
+    """The calibration and the car average with the same code: what is calibrated is what is judged."""
     recording = pccs, _, times_s = drive(rng, 40)
     highest = block_maxima(averaged(np.arctanh(pccs)[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))).max()
     assert math.tanh(highest) <= by_pcc(recording).pcc[2]

@@ -1,4 +1,4 @@
-"""What the faults are injected into: the part on a calibrated vehicle, its worker, and a disk of its own."""
+"""Fixtures that the faults are injected into: a calibrated part, its worker, and a disk of its own."""
 
 import threading
 import time
@@ -18,12 +18,12 @@ __all__ = ["clear_frames", "clock", "drive", "make_part", "wet_frames"]
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine may need longer than a car's five seconds to write what waits: that is not the fault at hand."""
+    """Wait longer than a car for the log to close: a busy machine is not the fault under test."""
     monkeypatch.setattr(event_log, "CLOSE_WITHIN_S", 60.0)
 
 
 class Worker:
-    """A threaded part whose drive loop is the test: `loop` is one round of it, and waits for nobody."""
+    """A threaded part whose drive loop is the test: `loop` is one round of it and never waits."""
 
     def __init__(self, part: MLEAnomalyPart, clock: Clock) -> None:
         self.part, self.clock = part, clock
@@ -40,7 +40,7 @@ class Worker:
         return said
 
     def scored(self, frame: Any) -> tuple[Any, ...]:
-        """A loop, and then what the worker makes of this very frame."""
+        """Run a loop, wait until the worker has scored its frame, and return the values for it."""
         self.loop(frame)
         while self.part._published[1] != self.clock.now_s:
             assert self.thread.is_alive(), "the worker is dead"
@@ -54,7 +54,7 @@ def worker(make_part: Callable[..., MLEAnomalyPart], clock: Clock) -> Worker:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """Ask for it before `make_part`, which shuts its parts down first then."""
+    """Yield a small file system. A test names it before `make_part`, so that the parts are shut down first."""
     try:
         disk = Disk(tmp_path / "logs")
     except PermissionError as error:

@@ -1,4 +1,4 @@
-"""Clocks that jump: the car's wall clock is wrong until it finds a network, the other one never runs backwards."""
+"""Clocks that jump: the wall clock is wrong until the car finds a network, the monotonic one should never step back."""
 
 import math
 from datetime import datetime, timedelta, timezone
@@ -31,7 +31,7 @@ class WallClock(datetime):
 
 
 @pytest.mark.parametrize("jump", JUMPS.values(), ids=JUMPS)
-def test_fault_18_the_wall_clock_jumps_in_the_middle_of_an_event(
+def test_a_wall_clock_that_jumps_during_an_event_changes_no_duration_and_no_order(
     jump: timedelta,
     make_part: Any,
     clear_frames: Any,
@@ -49,7 +49,7 @@ def test_fault_18_the_wall_clock_jumps_in_the_middle_of_an_event(
     said += drive(part, wet_frames + 3 * clear_frames + 2 * wet_frames)
     part.shutdown()
     first, second = read_events(tmp_path / LOG)
-    # By the other clock to the frame, in the order of their numbers, each at the time the wall clock gave.
+    # Durations by the monotonic clock, to the frame; order by number; onsets as the wall clock had them.
     for event in (first, second):
         lasted_s = sum(values[3] == event.id for values in said) / 20
         assert event.duration_s == pytest.approx(lasted_s, abs=0.1)
@@ -60,13 +60,13 @@ def test_fault_18_the_wall_clock_jumps_in_the_middle_of_an_event(
 
 
 @pytest.mark.parametrize("jump_s", [-3600.0, -0.2, 3600.0, 1e9])
-def test_fault_18_a_jump_of_the_clock_between_two_frames_makes_no_event_and_ends_none_wrongly(
+def test_a_clock_that_jumps_between_two_frames_raises_no_event_and_ends_none(
     jump_s: float, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, clock: Any, tmp_path: Path
 ) -> None:
     part = make_part()
     drive(part, 2 * clear_frames)
     clock.now_s += jump_s
-    assert not any(values[1] for values in drive(part, 2 * clear_frames)), "an event was made up"
+    assert not any(values[1] for values in drive(part, 2 * clear_frames)), "a false event"
     assert drive(part, 2 * wet_frames)[-1][3] == 1
     clock.now_s += jump_s
     said = drive(part, 2 * wet_frames + 5 * clear_frames)
@@ -80,7 +80,7 @@ def test_fault_18_a_jump_of_the_clock_between_two_frames_makes_no_event_and_ends
         assert event.duration_s >= 0
 
 
-def test_fault_18_a_threaded_part_is_not_stale_for_ever_after_a_jump(worker: Any, clear_frames: Any) -> None:
+def test_a_clock_that_jumps_does_not_leave_a_threaded_part_stale(worker: Any, clear_frames: Any) -> None:
     for jump_s in (3600.0, -3600.0):
         assert worker.scored(clear_frames[0])[0] is not None
         worker.clock.now_s += jump_s

@@ -1,4 +1,4 @@
-"""A disk that is full, forbidden or gone while the car drives: the flag stays live, and no event is lost."""
+"""A disk that is full, read-only or gone while the car drives: the flag stays live, and no event is lost."""
 
 import subprocess
 import sys
@@ -15,13 +15,13 @@ from mle_uvad.parts.events import log as event_log
 from mle_uvad.parts.events.event import read_events
 
 LOG = Path("logs", "lens.db")
-# A limit on the size of files stands in for a full disk where nobody is root: every write beyond it fails.
+# A limit on the size of files stands in for a full disk where the tests do not run as root: writes beyond it fail.
 LIMITED = """
 import resource, sys, time
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from made_events import EVENT, pictures
+from made_events import EVENT, snapshot
 from mle_uvad.parts.events import log as event_log
 event_log.RETRY_AFTER_S, event_log.CLOSE_WITHIN_S = 0.01, 60.0
 log = event_log.EventLog(Path({path!r}))
@@ -30,7 +30,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
 longest_s = 0.0
 for number in range(1, 41):
     began_s = time.perf_counter()
-    log.write(replace(EVENT, id=number), pictures(number))
+    log.write(replace(EVENT, id=number), snapshot(number))
     longest_s = max(longest_s, time.perf_counter() - began_s)
 time.sleep(0.2)  # some tries of the thread
 written = Path({path!r}).with_name("lens_events").exists()
@@ -46,13 +46,13 @@ def impatient(monkeypatch: Any) -> None:
 
 
 def written(part: MLEAnomalyPart) -> None:
-    """Wait until the log has taken all it was given."""
+    """Wait until the log has taken everything it was given."""
     while part._log._queue.qsize():
         pass
 
 
 class Timed:
-    """`drive` of the fixture, and the longest call of the part in it."""
+    """The fixture `drive`, which also measures the longest call of the part."""
 
     def __init__(self, drive: Callable[..., Any]) -> None:
         self.drive = drive
@@ -67,7 +67,7 @@ class Timed:
         return said
 
 
-def test_fault_14_a_disk_that_fills_during_a_drive(
+def test_a_disk_that_fills_up_during_a_drive_loses_no_event(
     disk: Any, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, record_property: Any
 ) -> None:
     part, timed = make_part(), Timed(drive)
@@ -77,7 +77,7 @@ def test_fault_14_a_disk_that_fills_during_a_drive(
         assert timed(part, 3 * wet_frames)[-1][3] == number, "the flag is not live"
         assert not timed(part, 5 * clear_frames)[-1][1]
     assert disk.ballast.stat().st_size > 0
-    # Nothing of them is on the disk; the reader finds the log as it was.
+    # Neither event is on the disk; a reader finds the log as it was.
     assert read_events(tmp_path / LOG) == []
     disk.ballast.unlink()
     written(part)
@@ -90,7 +90,7 @@ def test_fault_14_a_disk_that_fills_during_a_drive(
     record_property("longest run, inference included, ms", round(timed.longest_s * 1e3, 1))
 
 
-def test_fault_14_a_disk_that_stays_full_loses_what_it_is_told_and_the_car_goes_home(
+def test_a_disk_that_stays_full_loses_events_and_does_not_block_the_shutdown(
     disk: Any, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(event_log, "CLOSE_WITHIN_S", 0.2)
@@ -108,7 +108,7 @@ def test_fault_14_a_disk_that_stays_full_loses_what_it_is_told_and_the_car_goes_
     drive(make_part(), clear_frames)
 
 
-def test_fault_14_a_limit_on_the_size_of_files(tmp_path: Path, record_property: Any) -> None:
+def test_a_limit_on_the_size_of_files_loses_no_event(tmp_path: Path, record_property: Any) -> None:
     path = tmp_path / "lens.db"
     program = LIMITED.format(tests=str(Path(__file__).parents[1]), path=str(path))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=300)
@@ -122,7 +122,7 @@ def test_fault_14_a_limit_on_the_size_of_files(tmp_path: Path, record_property: 
     record_property("longest write into the queue, ms", round(float(longest_ms), 2))
 
 
-def test_fault_15_a_card_that_turns_read_only_during_a_drive(
+def test_a_card_that_becomes_read_only_during_a_drive_loses_no_event(
     disk: Any, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, record_property: Any
 ) -> None:
     part, timed = make_part(), Timed(drive)
@@ -144,7 +144,7 @@ def test_fault_15_a_card_that_turns_read_only_during_a_drive(
     record_property("longest run, inference included, ms", round(timed.longest_s * 1e3, 1))
 
 
-def test_fault_15_a_log_whose_folder_is_taken_away_during_a_drive(
+def test_a_log_whose_folder_is_removed_for_a_while_loses_no_event(
     make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, record_property: Any
 ) -> None:
     part = make_part()
@@ -175,7 +175,7 @@ log.close()
 """
 
 
-def test_fault_20_a_second_process_is_refused_and_the_first_loses_nothing(
+def test_a_second_process_is_refused_and_the_first_loses_no_event(
     make_part: Any, tmp_path: Path, record_property: Any
 ) -> None:
     path = tmp_path / LOG

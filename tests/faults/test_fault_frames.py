@@ -1,4 +1,4 @@
-"""What the camera may hand over, and a worker that raises or hangs: the loop goes on, and no event is made up."""
+"""Bad frames, and a worker that raises or hangs: the drive loop goes on, and no false event is raised."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ LOG = Path("logs", "lens.db")
 SHAPE = (120, 160, 3)
 
 
-def test_fault_01_no_frame_at_the_start_in_between_and_for_five_seconds(
+def test_missing_frames_at_the_start_in_between_and_for_five_seconds_raise_no_event(
     make_part: Any, clear_frames: Any, drive: Any, tmp_path: Path, record_property: Any
 ) -> None:
     part = make_part()
@@ -34,12 +34,12 @@ def test_fault_01_no_frame_at_the_start_in_between_and_for_five_seconds(
     events = read_events(tmp_path / LOG)
     assert events == []
     record_property("frames that never came", missed)
-    record_property("events made up", len(events))
+    record_property("false events", len(events))
     record_property("longest way to a score, frames", came_back)
 
 
 @pytest.mark.parametrize("seconds", [1, 3, 30])
-def test_fault_02_a_camera_that_freezes_and_comes_back_makes_no_event(
+def test_a_camera_that_freezes_and_recovers_raises_no_event(
     seconds: int, make_part: Any, clear_frames: Any, drive: Any, record_property: Any
 ) -> None:
     part = make_part()
@@ -52,11 +52,11 @@ def test_fault_02_a_camera_that_freezes_and_comes_back_makes_no_event(
     assert not events
     assert said[-1][4] == "ok"
     record_property("frozen frames", 20 * seconds)
-    record_property("events made up", len(events))
+    record_property("false events", len(events))
 
 
 @pytest.mark.parametrize(("level", "status"), [(0, "dark"), (255, "flat")], ids=["lens cap", "white"])
-def test_fault_03_an_event_outlasts_a_covered_camera_and_none_begins(
+def test_a_covered_camera_raises_no_event_and_ends_none(
     level: int, status: str, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, record_property: Any
 ) -> None:
     part, covered = make_part(), 40 * [np.full(SHAPE, level, np.uint8)]
@@ -67,10 +67,10 @@ def test_fault_03_an_event_outlasts_a_covered_camera_and_none_begins(
     for values in said[len(covered) :]:
         assert (values[0], values[1], values[3], values[4]) == (None, True, 1, status)
     record_property("frames of it", len(said))
-    record_property("events made up", len({values[3] for values in said} - {0, 1}))
+    record_property("false events", len({values[3] for values in said} - {0, 1}))
 
 
-KINDS = {
+BAD_FRAMES = {
     "NaN": np.full(SHAPE, np.nan, np.float32),
     "infinite": np.full(SHAPE, np.inf, np.float64),
     "0 to 1": np.full(SHAPE, 0.5, np.float32),
@@ -82,13 +82,13 @@ KINDS = {
 }
 
 
-def test_fault_04_05_frames_of_another_kind_are_refused_and_told_twice_a_minute(
+def test_frames_of_another_type_or_size_are_refused_and_logged_twice_a_minute(
     make_part: Any, clear_frames: Any, drive: Any, caplog: Any, record_property: Any
 ) -> None:
     part = make_part()
     caplog.clear()
     with caplog.at_level(logging.WARNING):
-        said = drive(part, 100 * list(KINDS.values()))  # 40 s
+        said = drive(part, 100 * list(BAD_FRAMES.values()))  # 40 s
     assert {values[4] for values in said} == {"error", "no_frame"}
     assert all(values[0] is None and not values[1] for values in said)
     texts = [record.getMessage() for record in caplog.records]
@@ -98,13 +98,13 @@ def test_fault_04_05_frames_of_another_kind_are_refused_and_told_twice_a_minute(
     record_property("lines in the log", len(texts))
 
 
-def test_fault_09_a_worker_that_raises_loses_the_frame_and_not_the_thread(
+def test_a_worker_that_raises_loses_the_frame_and_not_the_thread(
     worker: Any, clear_frames: Any, monkeypatch: Any, record_property: Any
 ) -> None:
-    monitor = worker.part._calibrating.monitor
+    monitor = worker.part.monitor
     raised = 0
-    # The model, and the code behind it; MemoryError comes from anywhere.
-    for place, name in ((monitor.scorer.backend, "run"), (monitor.evidence, "update"), (monitor.alarm, "update")):
+    # The model, and the code after it; a MemoryError may come from anywhere.
+    for owner, name in ((monitor.scorer.backend, "run"), (monitor.evidence, "update"), (monitor.alarm, "update")):
         for error in (RuntimeError("broken"), MemoryError(), RecursionError(), ZeroDivisionError()):
             assert worker.scored(clear_frames[0])[0] is not None
             with monkeypatch.context() as broken:
@@ -112,7 +112,7 @@ def test_fault_09_a_worker_that_raises_loses_the_frame_and_not_the_thread(
                 def fail(*_: object, error: Exception = error) -> None:
                     raise error
 
-                broken.setattr(place, name, fail)
+                broken.setattr(owner, name, fail)
                 assert worker.scored(clear_frames[1])[4] == "error"
                 raised += 1
             assert worker.scored(clear_frames[2])[0] is not None, "the very next frame is scored"
@@ -122,10 +122,10 @@ def test_fault_09_a_worker_that_raises_loses_the_frame_and_not_the_thread(
     record_property("threads lost", int(not worker.thread.is_alive()))
 
 
-def test_fault_10_inference_that_hangs_is_stale_within_a_second_and_holds_nothing_up(
+def test_inference_that_hangs_is_stale_after_a_second_and_blocks_nothing(
     worker: Any, clear_frames: Any, clock: Any, monkeypatch: Any, record_property: Any
 ) -> None:
-    backend = worker.part._calibrating.monitor.scorer.backend
+    backend = worker.part.monitor.scorer.backend
     hangs, go_on, real = threading.Event(), threading.Event(), backend.run
 
     def hang(*inputs: Any) -> Any:
@@ -151,7 +151,7 @@ def test_fault_10_inference_that_hangs_is_stale_within_a_second_and_holds_nothin
     record_property("longest run_threaded, ms", round(worker.longest_s * 1e3, 2))
 
 
-def test_fault_10_a_car_is_switched_off_while_inference_hangs(
+def test_a_car_that_stops_while_inference_hangs_closes_its_event(
     worker: Any, clear_frames: Any, wet_frames: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
     for frame in 2 * clear_frames + wet_frames:
@@ -164,7 +164,7 @@ def test_fault_10_a_car_is_switched_off_while_inference_hangs(
         go_on.wait(60)
         raise RuntimeError("too late")
 
-    monkeypatch.setattr(worker.part._calibrating.monitor.scorer.backend, "run", hang)
+    monkeypatch.setattr(worker.part.monitor.scorer.backend, "run", hang)
     worker.loop(clear_frames[0])
     assert hangs.wait(10)
     worker.part.shutdown()

@@ -1,4 +1,4 @@
-"""Models that somebody made up, with the right sum beside: refused before a runtime sees them."""
+"""Hostile models whose bundle.json has the right checksum: refused before a runtime sees them."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ FLOAT = onnx.TensorProto.FLOAT
 
 
 def model(nodes: list[Any], weights: list[Any] | None = None, **more: Any) -> Any:
-    """A model with one output y [4]."""
-    answer = onnx.helper.make_tensor_value_info("y", FLOAT, [4])
-    graph = onnx.helper.make_graph(nodes, "g", [], [answer], weights or [], **more)
+    """Make a model with one output y [4]."""
+    output = onnx.helper.make_tensor_value_info("y", FLOAT, [4])
+    graph = onnx.helper.make_graph(nodes, "g", [], [output], weights or [], **more)
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
 
 
 def outside(location: str) -> Any:
-    """Weights that lie in another file."""
+    """Make weights that lie in another file."""
     tensor = onnx.TensorProto(name="w", data_type=FLOAT, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)
     return tensor
@@ -36,12 +36,12 @@ def identity(name: str = "w") -> Any:
 
 def sparse() -> Any:
     values = onnx.helper.make_tensor("w", FLOAT, [1], [1.0])
-    cells = onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
-    return onnx.helper.make_sparse_tensor(values, cells, [4])
+    indices = onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
+    return onnx.helper.make_sparse_tensor(values, indices, [4])
 
 
 def looping() -> Any:
-    """2^62 rounds."""
+    """Make a loop of 2^62 rounds."""
     inner = model([onnx.helper.make_node("Identity", ["c"], ["d"])]).graph
     return model([onnx.helper.make_node("Loop", ["n", "c"], ["y"], body=inner)])
 
@@ -75,39 +75,39 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_fault_31_a_hostile_model_with_the_right_sum_is_refused_unopened(
+def test_a_hostile_model_with_the_right_checksum_is_refused_unopened(
     name: str, bundle_folder: Path, record_property: Any
 ) -> None:
-    make, said = HOSTILE[name]
+    make, message = HOSTILE[name]
     data = make().SerializeToString()
     (bundle_folder / "model.onnx").write_bytes(data)
     facts = json.loads((bundle_folder / "bundle.json").read_text())
     facts["model"] |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     (bundle_folder / "bundle.json").write_text(json.dumps(facts))
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         Bundle.load(bundle_folder)
     assert "\n" not in str(caught.value)
     record_property("hostile models refused", 1)
 
 
-def test_fault_31_whatever_the_bytes_only_one_error_is_raised(
+def test_damaged_and_random_model_files_raise_one_error_only(
     bundle: Bundle, rng: np.random.Generator, record_property: Any
 ) -> None:
     check_graph(bundle.model)
     damaged = 0
     for _ in range(300):
         data = bytearray(bundle.model)
-        for cell in rng.integers(0, 4000, 3):  # where the nodes are
-            data[cell] = rng.integers(256)
-        for made_up in (data, data[: rng.integers(len(data))], rng.bytes(200)):
+        for position in rng.integers(0, 4000, 3):  # where the nodes are
+            data[position] = rng.integers(256)
+        for candidate in (data, data[: rng.integers(len(data))], rng.bytes(200)):
             try:
-                check_graph(bytes(made_up))
+                check_graph(bytes(candidate))
             except InputError:
                 damaged += 1
     assert damaged > 300
-    record_property("made-up files looked into", 900)
+    record_property("damaged files checked", 900)
 
 
-def test_fault_31_what_the_exporter_may_write_is_what_the_car_takes() -> None:
+def test_the_exporter_writes_only_operators_that_the_car_accepts() -> None:
     tensorrt_support = pytest.importorskip("mle_uvad.export.tensorrt_support")
     assert set(tensorrt_support.SUPPORTED) == OPERATORS

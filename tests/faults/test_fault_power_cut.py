@@ -1,4 +1,4 @@
-"""A power cut at any byte and bits that flip: what was on the disk is read, nothing false is, and the car starts."""
+"""A power cut at any byte, and flipped bits: rows on the disk are read, no others are, and the car starts."""
 
 import contextlib
 import shutil
@@ -20,12 +20,12 @@ from mle_uvad.parts.events.event import Event, read_events
 from mle_uvad.parts.events.log import EventLog
 
 ROWS = 8
-WAL_STEP, WAL_START_STEP = 53, 2003  # bytes between two cuts that are read, that a car is started on
+WAL_STEP, WAL_START_STEP = 53, 2003  # bytes between two cuts that are read, and that a car starts from
 FLIP_STEP = 113
 
 
 def log_with_a_waiting_tail(folder: Path) -> tuple[Path, list[int], list[Event]]:
-    """A log whose rows all wait in the write-ahead log, how long that was after each, and the rows."""
+    """Return a log whose rows are all in the write-ahead log, the length of that file after each row, and the rows."""
     path, rows, sizes = folder / "lens.db", [ended(number + 1) for number in range(ROWS)], []
     EventLog(path).close()
     with closing(sqlite3.connect(path)) as reader:
@@ -40,8 +40,8 @@ def log_with_a_waiting_tail(folder: Path) -> tuple[Path, list[int], list[Event]]
     return folder.with_name("cut") / path.name, sizes, rows
 
 
-def begin_anew(path: Path, known: list[Event]) -> None:
-    """The car starts, writes its next event and finds all before it."""
+def start_again(path: Path, known: list[Event]) -> None:
+    """Start on the log, write the next event and check that all before it are there."""
     log = EventLog(path)
     row = ended(log.next_event_id)
     log.write(row)
@@ -50,7 +50,7 @@ def begin_anew(path: Path, known: list[Event]) -> None:
     assert read_events(path) == [*known, row]
 
 
-def test_fault_16_a_power_cut_at_any_byte_of_what_waits_to_be_taken_over(tmp_path: Path, record_property: Any) -> None:
+def test_a_power_cut_at_any_byte_of_the_write_ahead_log_loses_no_event(tmp_path: Path, record_property: Any) -> None:
     (tmp_path / "whole").mkdir()
     path, sizes, rows = log_with_a_waiting_tail(tmp_path / "whole")
     wal, folder = path.with_name("lens.db-wal").read_bytes(), path.parent
@@ -68,7 +68,7 @@ def test_fault_16_a_power_cut_at_any_byte_of_what_waits_to_be_taken_over(tmp_pat
         lost += max(0, on_the_disk - len(found))
         cuts += 1
         if cut % WAL_START_STEP < WAL_STEP:
-            begin_anew(path, found)
+            start_again(path, found)
             starts += 1
     assert lost == 0
     assert starts > 10
@@ -78,7 +78,7 @@ def test_fault_16_a_power_cut_at_any_byte_of_what_waits_to_be_taken_over(tmp_pat
     record_property("bytes between cuts of the log", WAL_STEP)
 
 
-def test_fault_17_a_bit_that_flips_anywhere_in_the_log(tmp_path: Path, record_property: Any) -> None:
+def test_a_flipped_bit_anywhere_in_the_log_does_not_stop_the_car(tmp_path: Path, record_property: Any) -> None:
     whole = tmp_path / "whole" / "lens.db"
     log = EventLog(whole)
     rows = [ended(number, frames=7 * number) for number in range(1, 31)]
@@ -87,21 +87,21 @@ def test_fault_17_a_bit_that_flips_anywhere_in_the_log(tmp_path: Path, record_pr
     log.close()
     data, flips, aside, worst = whole.read_bytes(), 0, 0, 0
     path = tmp_path / "flipped" / "lens.db"
-    for place in [*range(100), *range(100, len(data), FLIP_STEP)]:
+    for position in [*range(100), *range(100, len(data), FLIP_STEP)]:
         shutil.rmtree(path.parent, ignore_errors=True)
         path.parent.mkdir()
         damaged = bytearray(data)
-        damaged[place] ^= 1 << place % 8
+        damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
-        with contextlib.suppress(InputError):  # all but that is a fault of the reader
+        with contextlib.suppress(InputError):  # any other error is a fault of the reader
             read_events(path)
         log = EventLog(path)
         log.write(ended(log.next_event_id))
         log.close()
-        assert log.lost == 0, f"flipped at {place}"
+        assert log.lost == 0, f"flipped at {position}"
         flips += 1
         if list(path.parent.glob("*.damaged-1")):
-            aside += 1  # all rows are in there still
+            aside += 1  # with all its rows
             continue
         found = {event.id: event for event in read_events(path)}
         worst = max(worst, sum(found.get(row.id) != row for row in rows))
@@ -119,7 +119,7 @@ def refused(open_it: Callable[[], object], path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "step"), [("bundle.json", 23), ("model.onnx", 4099)])
-def test_fault_11_a_bundle_cut_at_any_byte_is_refused_before_the_car_moves(
+def test_a_bundle_cut_at_any_byte_is_refused_before_the_car_moves(
     name: str, step: int, bundle_folder: Path, record_property: Any
 ) -> None:
     path = bundle_folder / name
@@ -132,7 +132,7 @@ def test_fault_11_a_bundle_cut_at_any_byte_is_refused_before_the_car_moves(
     record_property(f"bytes between cuts of {path.name}", step)
 
 
-def test_fault_12_a_calibration_cut_at_any_byte_is_refused(
+def test_a_calibration_cut_at_any_byte_is_refused(
     calibration: Calibration, tmp_path: Path, record_property: Any
 ) -> None:
     path = tmp_path / "calibration.json"
@@ -147,7 +147,7 @@ def test_fault_12_a_calibration_cut_at_any_byte_is_refused(
 
 
 @pytest.mark.parametrize("name", ["catalog_0.catalog", "manifest.json"])
-def test_fault_16_a_tub_cut_at_every_byte_keeps_its_whole_lines(name: str, make_tub: Any, record_property: Any) -> None:
+def test_a_tub_cut_at_any_byte_keeps_its_whole_lines(name: str, make_tub: Any, record_property: Any) -> None:
     folder = make_tub(4)
     data = (folder / name).read_bytes()
     lines = (folder / "catalog_0.catalog").read_bytes().splitlines(keepends=True)
@@ -162,10 +162,10 @@ def test_fault_16_a_tub_cut_at_every_byte_keeps_its_whole_lines(name: str, make_
     record_property("whole records lost", lost)
 
 
-CALIBRATE = """
+KILLED_SAVE = """
 import os, sys
 from pathlib import Path
-from mle_uvad.edge.atomic_write import replacing
+from mle_uvad.edge.atomic_write import atomic_write
 calls, last = [0], int(sys.argv[2])
 def dying(real):
     def call(*arguments, **named):
@@ -176,18 +176,16 @@ def dying(real):
     return call
 path = Path(sys.argv[1])
 os.fsync, Path.replace, Path.write_bytes = map(dying, (os.fsync, Path.replace, Path.write_bytes))
-with replacing(path) as draft:
+with atomic_write(path) as draft:
     draft.write_bytes(b"new" * 10_000)
 """
 
 
-def test_fault_13_a_kill_at_any_call_of_a_save_leaves_the_old_file_or_the_new(
-    tmp_path: Path, record_property: Any
-) -> None:
+def test_a_kill_at_any_call_of_a_save_leaves_the_old_file_or_the_new(tmp_path: Path, record_property: Any) -> None:
     path, kills, seen = tmp_path / "calibration.json", 0, set()
     for last in range(4):
         path.write_bytes(b"old")
-        done = subprocess.run([sys.executable, "-c", CALIBRATE, str(path), str(last)], check=False, timeout=60)
+        done = subprocess.run([sys.executable, "-c", KILLED_SAVE, str(path), str(last)], check=False, timeout=60)
         kills += done.returncode == -9
         seen.add(path.read_bytes())
     assert kills == 3

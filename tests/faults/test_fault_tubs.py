@@ -1,4 +1,4 @@
-"""Tubs that are very large, are written while they are read, or name what lies outside."""
+"""Tubs that are very large, or that name files outside."""
 
 import gc
 import json
@@ -22,7 +22,7 @@ def resident_mb() -> float:
 
 
 def enlarge(folder: Path, records: int) -> None:
-    """Fill the catalogs of a tub of ten records up to so many."""
+    """Extend the catalogs of a tub of ten records to this many."""
     line = json.loads((folder / "catalog_0.catalog").read_text().splitlines()[0])
     for number in range(records // PER_CATALOG):
         lines = []
@@ -32,12 +32,12 @@ def enlarge(folder: Path, records: int) -> None:
         (folder / f"catalog_{number}.catalog").write_text("".join(lines))
 
 
-def test_fault_24_a_tub_of_a_hundred_thousand_records(make_tub: Any, record_property: Any) -> None:
+def test_a_tub_of_a_hundred_thousand_records_opens_in_linear_time(make_tub: Any, record_property: Any) -> None:
     small, large = make_tub(IMAGES, name="small"), make_tub(IMAGES, name="large")
     enlarge(small, RECORDS // 10)
     enlarge(large, RECORDS)
     gc.collect()
-    gc.freeze()  # else the garbage of all other tests is looked through while this one reads
+    gc.freeze()  # or else the garbage of all other tests is collected while this one reads
     began_s = time.process_time()
     assert len(Tub(small).records) == RECORDS // 10
     small_s, before_mb, began_s = time.process_time() - began_s, resident_mb(), time.process_time()
@@ -58,10 +58,10 @@ def test_fault_24_a_tub_of_a_hundred_thousand_records(make_tub: Any, record_prop
     record_property("MB more after 2,000 frames", round(max(grown_mb, 0.0), 1))
 
 
-def test_fault_28_no_file_outside_a_tub_is_opened(make_tub: Any, tmp_path: Path, record_property: Any) -> None:
+def test_a_file_outside_a_tub_is_never_opened(make_tub: Any, tmp_path: Path, record_property: Any) -> None:
     folder = make_tub(12)
     secret = tmp_path / "0_cam_image_array_.jpg"
-    secret.write_bytes((folder / "images" / secret.name).read_bytes())  # a picture, so that opening it would show
+    secret.write_bytes((folder / "images" / secret.name).read_bytes())  # an image, so that opening it would be noticed
     inside = "1_cam_image_array_.jpg"
     (folder / "images" / inside).unlink()
     (folder / "images" / inside).symlink_to(secret)
@@ -84,18 +84,18 @@ def test_fault_28_no_file_outside_a_tub_is_opened(make_tub: Any, tmp_path: Path,
         line["cam/image_array"] = name
     catalog.write_text("".join(json.dumps(line) + "\n" for line in lines))
     opened: list[Path] = []
-    with pytest.MonkeyPatch.context() as watched:
+    with pytest.MonkeyPatch.context() as patch:
         real = os.open
 
-        def watch(path: Any, *arguments: Any, **named: Any) -> int:
+        def record_open(path: Any, *arguments: Any, **named: Any) -> int:
             opened.append(Path(path))
             return real(path, *arguments, **named)
 
-        watched.setattr(os, "open", watch)
+        patch.setattr(os, "open", record_open)
         tub = Tub(folder)
         read = [record.index for record, _ in tub.frames()]
     assert read == [11], "only the record that was left as it was"
-    assert opened, "images are not opened through os.open any more: watch something else"
+    assert opened, "images are no longer opened through os.open: patch something else"
     outside = [path for path in opened if path.parent != folder / "images"]
     assert outside == []
     record_property("hostile names", len(names))

@@ -1,7 +1,7 @@
-"""Drives a car by its own manage.py with a pilot of constant throttle, and writes down what each loop left behind.
+"""Drives a car by its own manage.py with a pilot of constant throttle, and records the channels after each loop.
 
-python pilot_drive.py NOTES.json, in the folder of the car. Six of the obscured loops are driven by a person, who starts
-and cancels a calibration before the end.
+`python pilot_drive.py NOTES.json`, in the folder of the car. Six of the obscured loops are driven by a person, who also
+starts and cancels a calibration before the end.
 """
 
 import importlib
@@ -21,7 +21,7 @@ KEYS = ("user/mode", "throttle", "pilot/throttle", "lens/obscured", "lens/status
 
 
 class Pilot:
-    """Stands for a trained model."""
+    """Stands in for a trained model."""
 
     def load(self, model_path: str) -> None:
         pass
@@ -31,7 +31,7 @@ class Pilot:
 
 
 class Notebook:
-    """Runs the Vehicle's loop, notes what it left in the memory, and plays the person at the web page."""
+    """Runs the Vehicle's loop, notes the channels it left in the memory, and plays the person at the web page."""
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
@@ -49,7 +49,7 @@ class Notebook:
         camera, shown = vehicle.mem.get(["cam/image_array", "ui/image_array"])
         note = dict(zip(KEYS, vehicle.mem.get(list(KEYS)), strict=True))
         note["marked"] = shown is not camera and bool((shown != camera).any())
-        note["page"] = web.img_arr is self.last_shown  # what the page got is the picture of the loop before
+        note["page"] = web.img_arr is self.last_shown  # the page got the image of the loop before
         self.last_shown = shown
         self.notes.append(note)
         self.obscured += note["lens/obscured"]
@@ -58,8 +58,9 @@ class Notebook:
 
 
 class StandIn(ModuleType):
-    """A package that has any module and any class: the basic template imports albumentations and this drive, which
-    transforms no picture, uses nothing of it.
+    """A package that has any module and any class.
+
+    The basic template imports albumentations; this drive transforms no image and uses nothing of it.
     """
 
     __path__: list[str] = []  # noqa: RUF012

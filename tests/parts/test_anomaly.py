@@ -29,9 +29,9 @@ BAD_FRAMES = {
 }
 
 
-def check_types(said: Any) -> None:
-    """Plain Python values, none of them NaN: what the tub and MQTT can take."""
-    pcc, obscured, coverage, event_id, status, calibration = said
+def check_types(outputs: Any) -> None:
+    """Check that all are plain Python values and none is NaN, so that the tub and MQTT can take them."""
+    pcc, obscured, coverage, event_id, status, calibration = outputs
     assert type(calibration) is str
     assert pcc is None or (type(pcc) is float and -1 <= pcc <= 1)
     assert (type(obscured), type(coverage), type(event_id), type(status)) == (bool, float, int, str)
@@ -51,7 +51,7 @@ def test_a_bad_frame_gives_a_status_and_nothing_else(name: str, make_part: Any, 
     assert drive(part, clear_frames[:1])[0][0] is not None, "no PCC once frames are good again"
 
 
-def test_a_wet_stretch_is_one_event_from_onset_to_wipe(
+def test_a_wet_lens_is_one_event_from_onset_to_wipe(
     make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path
 ) -> None:
     part = make_part()
@@ -63,7 +63,7 @@ def test_a_wet_stretch_is_one_event_from_onset_to_wipe(
     onset = obscured.index(True)
     assert 120 < onset < 180, f"flagged {(onset - 120) / 20:.1f} s after the drop fell"
     assert all(values[4] == "obscured" for values in said[onset:240])
-    # This scene clean peaks at 0.9 of its limit, above 0.8, where an alarm clears: it may take a second look.
+    # The clean scene peaks at 0.9 of its threshold, above the 0.8 below which an alarm clears: it may take a lap more.
     assert not any(obscured[340:]), "still obscured five seconds after the wipe"
     part.shutdown()
     (event,) = read_events(tmp_path / "logs" / "lens.db")
@@ -74,7 +74,7 @@ def test_a_wet_stretch_is_one_event_from_onset_to_wipe(
     assert event.peak_coverage >= max(values[2] for values in said[onset:240])
 
 
-def test_the_numbers_of_events_go_on_after_a_restart(
+def test_event_numbers_continue_after_a_restart(
     make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path
 ) -> None:
     for expected in (1, 2):
@@ -87,16 +87,16 @@ def test_the_numbers_of_events_go_on_after_a_restart(
     assert events[0].drive != events[1].drive
 
 
-@pytest.mark.parametrize("kind", ["missing", "torn", "of another model"])
+@pytest.mark.parametrize("fault", ["missing", "torn", "of another model"])
 def test_without_a_calibration_that_fits_it_shows_the_score_and_raises_nothing(
-    kind: str, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, caplog: Any
+    fault: str, make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, tmp_path: Path, caplog: Any
 ) -> None:
     path = tmp_path / "calibration.json"
     text = path.read_text()
-    if kind == "missing":
+    if fault == "missing":
         path.unlink()
     else:
-        path.write_text(text[:-40] if kind == "torn" else text.replace('"model_sha256": "', '"model_sha256": "0'))
+        path.write_text(text[:-40] if fault == "torn" else text.replace('"model_sha256": "', '"model_sha256": "0'))
     part = make_part()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "mle-uvad calibrate" in caplog.text
@@ -134,14 +134,14 @@ def test_whatever_goes_wrong_inside_is_a_status_and_one_line(
     def fail(*_: object) -> None:
         raise RuntimeError("the evidence broke")
 
-    monkeypatch.setattr(part._calibrating.monitor.evidence, "update", fail)
+    monkeypatch.setattr(part.monitor.evidence, "update", fail)
     with caplog.at_level(logging.WARNING):
         said = drive(part, 5 * clear_frames)  # 15 s
     assert {values[4] for values in said} == {"error"}
     assert caplog.text.count("the evidence broke") == 1, "a line a frame fills the disk"
 
 
-def test_the_worker_answers_and_leaves(make_part: Any, clear_frames: Any, clock: Any, bundle: Bundle) -> None:
+def test_the_worker_publishes_values_and_stops(make_part: Any, clear_frames: Any, clock: Any, bundle: Bundle) -> None:
     expected = {open_scorer(bundle).score(frame, 0.0).pcc for frame in clear_frames[:2]}
     part = make_part()
     assert part.run_threaded(None)[4] == "warmup"
@@ -160,7 +160,7 @@ def test_the_worker_answers_and_leaves(make_part: Any, clear_frames: Any, clock:
     assert not worker.is_alive()
 
 
-def test_complaints_are_rare_even_when_they_alternate(make_part: Any, drive: Any, caplog: Any) -> None:
+def test_warnings_are_rare_even_when_they_alternate(make_part: Any, drive: Any, caplog: Any) -> None:
     drive(make_part(), 100 * [None, np.zeros((3, 3, 3), np.uint8)])  # 10 s
     assert len(caplog.records) == 2
 
@@ -184,8 +184,8 @@ def test_an_event_keeps_the_clean_frame_and_a_heat_map(
     drive(part, clear_frames + wet_frames)
     part.shutdown()
     (event,) = read_events(tmp_path / "logs" / "lens.db")
-    with Image.open(tmp_path / "logs" / event.picture) as picture:
-        kept = np.asarray(picture).astype(int)
+    with Image.open(tmp_path / "logs" / event.picture) as image:
+        kept = np.asarray(image).astype(int)
     assert min(np.abs(kept - frame).mean() for frame in wet_frames) < 6
     with Image.open(tmp_path / "logs" / event.heat_map) as heat_map:
         heat = np.asarray(heat_map)

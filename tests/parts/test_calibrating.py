@@ -1,4 +1,4 @@
-"""Calibration while driving: in donkeycar's own Vehicle, driven by a tub; and the part's button, file and command."""
+"""Calibration while driving: in donkeycar's own Vehicle, fed by a tub; and the part's button, file and command."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from mle_uvad.calibration.session import IDLE_MAX_S, LISTEN_S, LOOK_S
 from mle_uvad.edge import Bundle, InputError
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.calibration_request import ANSWER_FILE, ANSWER_WITHIN_S, READ_EVERY_S, REQUEST_FILE, ask
+from mle_uvad.parts.calibration_request import READ_EVERY_S, REPLY_FILE, REPLY_WITHIN_S, REQUEST_FILE, ask
 
 Frame = NDArray[np.uint8]
 HZ = 6.0
@@ -33,7 +33,7 @@ def lap(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
 
 
 class Car:
-    """A part without a Vehicle, on a clock of its own: `drive(seconds)` gives what it said."""
+    """A part without a Vehicle, on a clock of its own; `drive(seconds)` returns its outputs."""
 
     def __init__(self, bundle: Bundle, folder: Path, frames: list[Frame]) -> None:
         self.now_s, self.frames, self.number = 1000.0, frames, 0
@@ -46,7 +46,7 @@ class Car:
             self.now_s += 1 / HZ
             self.number += not still
             frame = self.frames[self.number % len(self.frames)]
-            # A live sensor never repeats a picture, not even of a scene that stands still.
+            # A live sensor never repeats a frame, not even in front of a scene that stands still.
             noisy = frame ^ np.uint8(self.number % 2) if not still else frame ^ np.uint8(number % 2)
             said.append(self.part.run(noisy, press and number == 0))
         return said
@@ -113,15 +113,15 @@ def test_the_drive_in_a_vehicle(
     vehicle.add(notebook, inputs=part.outputs)
     with caplog.at_level(logging.WARNING):
         vehicle.start(rate_hz=10_000, max_loop_count=count)
-    statuses, news = [said[4] for said in notebook.said], [said[5] for said in notebook.said]
+    statuses, messages = [said[4] for said in notebook.said], [said[5] for said in notebook.said]
     assert len(statuses) == count
-    assert set(news[: press - 1]) == {""}
-    shares = [int(text.split()[1]) for text in news if text.startswith("calibrating ")]
-    assert shares == sorted(shares)
-    assert (shares[0], shares[-1]) == (0, 100)
-    assert len(shares) == pytest.approx(DRIVE_S * HZ, abs=3)
-    assert [text for text in dict.fromkeys(news) if not text.startswith("calibrating")] == ["", "lens calibrated"]
-    assert news[-1] == "", "the news lasts for ten seconds"
+    assert set(messages[: press - 1]) == {""}
+    percent = [int(text.split()[1]) for text in messages if text.startswith("calibrating ")]
+    assert percent == sorted(percent)
+    assert (percent[0], percent[-1]) == (0, 100)
+    assert len(percent) == pytest.approx(DRIVE_S * HZ, abs=3)
+    assert [text for text in dict.fromkeys(messages) if not text.startswith("calibrating")] == ["", "lens calibrated"]
+    assert messages[-1] == "", "the message lasts for ten seconds"
     assert [status for status in dict.fromkeys(statuses) if status != "warmup"] == ["uncalibrated", "calibrating", "ok"]
     assert statuses.count("calibrating") == pytest.approx(LISTEN_S * HZ, abs=3)
     assert statuses[-1] == "ok", "it takes effect without a restart"
@@ -134,14 +134,14 @@ def test_the_drive_in_a_vehicle(
     assert made.maxima.shape[1] >= BLOCKS_MIN, "another rate needs no new drive"
 
 
-def test_the_next_run_starts_calibrated_and_tells_a_smear(calibrated_car: Car) -> None:
+def test_the_next_run_starts_calibrated_and_detects_a_smear(calibrated_car: Car) -> None:
     said = calibrated_car.drive(60)
     assert {values[4] for values in said} == {"warmup", "ok"}
     calibrated_car.frames = [(frame // 6 + 100).astype(np.uint8) for frame in calibrated_car.frames]
     assert calibrated_car.drive(10)[-1][4] == "obscured"
 
 
-def test_a_second_press_cancels_and_the_old_limits_hold(calibrated_car: Car) -> None:
+def test_a_second_press_cancels_and_the_thresholds_in_force_stay(calibrated_car: Car) -> None:
     before = calibrated_car.file.read_bytes()
     for seconds in (10, LOOK_S + 10):
         during = calibrated_car.drive(seconds, press=True)
@@ -155,8 +155,8 @@ def test_a_second_press_cancels_and_the_old_limits_hold(calibrated_car: Car) -> 
 
 def test_a_button_that_is_held_is_one_press(car: Car) -> None:
     for _ in range(20):
-        news = car.drive(1 / HZ, press=True)[-1][5]
-        assert news.startswith("calibrating ")
+        message = car.drive(1 / HZ, press=True)[-1][5]
+        assert message.startswith("calibrating ")
     for odd in (None, "x", np.ones(3), 0):
         car.part.run(car.frames[0], odd)
 
@@ -165,8 +165,8 @@ def test_a_standing_car_is_refused_in_one_line(car: Car, caplog: Any) -> None:
     car.drive(5)
     with caplog.at_level(logging.WARNING):
         said = car.drive(IDLE_MAX_S + 5, press=True, still=True)
-    told = {values[5] for values in said if values[5].startswith("not calibrated")}
-    assert told == {f"not calibrated: {line}" for line in ["the car stood for 90 s, at 2%; calibrate while driving"]}
+    messages = {values[5] for values in said if values[5].startswith("not calibrated")}
+    assert messages == {"not calibrated: the car stood for 90 s, at 2%; calibrate while driving"}
     assert caplog.text.count("the car stood") == 1
     assert not car.file.exists()
     assert car.drive(10)[-1][4] == "uncalibrated"
@@ -178,10 +178,10 @@ def test_an_obscured_lens_is_refused_and_keeps_its_alarm(calibrated_car: Car) ->
     calibrated_car.drive(5)
     said = calibrated_car.drive(LOOK_S + 2, press=True)
     assert {values[4] for values in said} == {"obscured"}
-    assert said[-1][5].startswith("not calibrated: by the calibration before, the lens is obscured; wipe the lens")
+    assert said[-1][5].startswith("not calibrated: by the calibration in force, the lens is obscured; wipe the lens")
 
 
-def test_another_light_is_told_once_raises_no_event_and_is_what_calibration_is_for(
+def test_another_light_is_logged_once_raises_no_event_and_is_what_calibration_is_for(
     calibrated_car: Car, caplog: Any
 ) -> None:
     clear = calibrated_car.frames
@@ -193,13 +193,28 @@ def test_another_light_is_told_once_raises_no_event_and_is_what_calibration_is_f
     calibrated_car.drive(3, still=True)
     said += calibrated_car.drive(10)
     assert {values[4] for values in said[-10:]} == {"drifting"}
-    assert caplog.text.count("the whole picture is unlike the calibration's; wipe the lens, calibrate again") == 1
+    assert caplog.text.count("the whole scene is unlike the calibration's; wipe the lens, then calibrate again") == 1
     assert not any(values[1] for values in said)
     after = calibrated_car.drive(DRIVE_S + 20, press=True)
-    assert (after[-1][4], calibrated_car.part._calibrating._calibrator.state) == ("ok", "calibrated")
+    assert after[-1][4] == "ok"
+    assert caplog.text.count("unlike the calibration's") == 1
+    assert [text for text in dict.fromkeys(values[5] for values in after) if "%" not in text] == ["lens calibrated", ""]
 
 
-def test_a_disk_that_refuses_is_told_and_the_limits_hold(car: Car, caplog: Any) -> None:
+def test_a_refused_drive_can_be_driven_again(car: Car) -> None:
+    assert car.drive(IDLE_MAX_S + 1, press=True, still=True)[-1][5].startswith("not calibrated: ")
+    assert car.drive(DRIVE_S + 5, press=True)[-1][5] == "lens calibrated"
+
+
+def test_a_cancelled_drive_of_an_uncalibrated_car_leaves_it_so(car: Car) -> None:
+    for seconds in (5, LOOK_S + 10):
+        car.drive(seconds, press=True)
+        after = car.drive(5, press=True)
+        assert (after[0][5], after[-1][4]) == ("calibration cancelled", "uncalibrated")
+    assert not car.file.exists()
+
+
+def test_a_disk_that_refuses_is_reported_and_the_thresholds_are_in_force(car: Car, caplog: Any) -> None:
     car.file.mkdir()  # in the way; a write-protected folder would not stop root
     said = car.drive(DRIVE_S + 8, press=True)
     assert said[-1][4] == "ok"
@@ -207,7 +222,7 @@ def test_a_disk_that_refuses_is_told_and_the_limits_hold(car: Car, caplog: Any) 
     assert "lens calibrated; it holds until the program ends" in caplog.text
 
 
-def test_the_worker_of_a_threaded_part_heeds_the_button(car: Car) -> None:
+def test_the_worker_of_a_threaded_part_handles_the_button(car: Car) -> None:
     worker = threading.Thread(target=car.part.update)
     worker.start()
     for number in range(100_000):
@@ -225,23 +240,23 @@ def test_the_worker_of_a_threaded_part_heeds_the_button(car: Car) -> None:
 def test_a_command_starts_it_and_follows(car: Car) -> None:
     car.drive(2)
     folder = car.file.parent
-    answers = list(ask(folder, lambda: car.now_s, car.drive))
-    assert [answer.state for answer in answers] == [*["collecting"] * (len(answers) - 1), "calibrated"]
-    shares = [answer.progress for answer in answers]
-    assert shares == sorted(shares)
-    assert len(shares) == pytest.approx(DRIVE_S, abs=4), "an answer a second"
-    assert shares[-1] == 1
+    replies = list(ask(folder, lambda: car.now_s, car.drive))
+    assert [reply.state for reply in replies] == [*["collecting"] * (len(replies) - 1), "calibrated"]
+    progress = [reply.progress for reply in replies]
+    assert progress == sorted(progress)
+    assert len(progress) == pytest.approx(DRIVE_S, abs=4), "a reply a second"
+    assert progress[-1] == 1
     assert car.file.exists()
     assert not (folder / REQUEST_FILE).exists()
-    assert {path.name for path in folder.iterdir() if "calibrate." in path.name} == {ANSWER_FILE}
+    assert {path.name for path in folder.iterdir() if "calibrate." in path.name} == {REPLY_FILE}
 
 
 def test_a_command_joins_a_calibration_under_way_and_hears_of_its_end(car: Car) -> None:
     car.drive(20, press=True)
-    answers = ask(car.file.parent, lambda: car.now_s, car.drive)
-    assert next(answers).progress == pytest.approx(20 / DRIVE_S, abs=0.05)
+    replies = ask(car.file.parent, lambda: car.now_s, car.drive)
+    assert next(replies).progress == pytest.approx(20 / DRIVE_S, abs=0.05)
     car.drive(1, press=True)
-    assert [answer.state for answer in answers] == ["cancelled"]
+    assert [reply.state for reply in replies] == ["cancelled"]
 
 
 def test_a_command_without_a_car(car: Car) -> None:
@@ -251,10 +266,10 @@ def test_a_command_without_a_car(car: Car) -> None:
         now_s[0] += seconds
 
     folder = car.file.parent
-    (folder / ANSWER_FILE).write_text(json.dumps({"token": "another", "state": "calibrated"}))
+    (folder / REPLY_FILE).write_text(json.dumps({"token": "another", "state": "calibrated"}))
     with pytest.raises(InputError, match=r"no car answers in .*; start it: python manage.py drive"):
         list(ask(folder, lambda: now_s[0], sleep))
-    assert ANSWER_WITHIN_S < now_s[0] <= ANSWER_WITHIN_S + 2 * READ_EVERY_S
+    assert REPLY_WITHIN_S < now_s[0] <= REPLY_WITHIN_S + 2 * READ_EVERY_S
     assert not (folder / REQUEST_FILE).exists(), "the next run would calibrate unasked"
 
 
@@ -266,11 +281,11 @@ def test_a_car_that_dies_on_the_way(car: Car) -> None:
         if running[0]:
             car.drive(seconds)
 
-    answers = ask(car.file.parent, lambda: car.now_s, sleep)
-    next(answers)
+    replies = ask(car.file.parent, lambda: car.now_s, sleep)
+    next(replies)
     running[0] = False
     with pytest.raises(InputError, match=r"the car no longer answers, at [01]%; nothing was changed"):
-        list(answers)
+        list(replies)
 
 
 def test_a_request_from_before_the_car_ran_is_dropped(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> None:

@@ -34,7 +34,7 @@ def test_a_value_that_is_no_path_is_refused(value: object) -> None:
         LensConfig.read(SimpleNamespace(LENS_BUNDLE=value))
 
 
-def test_what_an_obscured_lens_means_is_a_warning_unless_told() -> None:
+def test_the_response_to_an_obscured_lens_is_a_warning_by_default() -> None:
     assert LensConfig.read(SimpleNamespace()).action == "warn"
     assert LensConfig.read(SimpleNamespace()).slow_throttle == 0.5
     config = LensConfig.read(SimpleNamespace(LENS_ACTION="slow", LENS_SLOW_THROTTLE=0))
@@ -42,19 +42,19 @@ def test_what_an_obscured_lens_means_is_a_warning_unless_told() -> None:
 
 
 @pytest.mark.parametrize("value", ["Stop", "brake", None, True, ["slow"]])
-def test_an_unknown_action_is_refused_with_those_there_are(value: object) -> None:
+def test_an_unknown_action_is_refused_with_the_list_of_actions(value: object) -> None:
     with pytest.raises(InputError, match=r"LENS_ACTION is .*; choose one of none, warn, slow, stop$"):
         LensConfig.read(SimpleNamespace(LENS_ACTION=value))
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.01, float("nan"), float("inf"), "0.5", True, None, [0.5]])
-def test_a_share_of_the_throttle_is_a_number_from_0_to_1(value: object) -> None:
+def test_the_factor_on_the_throttle_is_a_number_from_0_to_1(value: object) -> None:
     with pytest.raises(InputError, match=r"LENS_SLOW_THROTTLE is .*; give a number from 0 to 1"):
         LensConfig.read(SimpleNamespace(LENS_SLOW_THROTTLE=value))
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "200", True, None])
-def test_a_budget_of_pictures_is_a_number_above_0(value: object) -> None:
+def test_the_space_for_snapshots_is_a_number_above_0(value: object) -> None:
     with pytest.raises(InputError, match=r"LENS_PICTURES_MB is .*; give a number above 0"):
         LensConfig.read(SimpleNamespace(LENS_PICTURES_MB=value))
     assert LensConfig.read(SimpleNamespace()).pictures_mb == 200

@@ -5,14 +5,14 @@ import threading
 from mle_uvad.parts.newest_slot import NewestSlot
 
 
-def test_the_newest_item_replaces_what_was_not_taken() -> None:
+def test_the_newest_item_replaces_one_that_was_not_taken() -> None:
     slot: NewestSlot[int] = NewestSlot()
     for item in range(5):
         slot.put(item)
     assert slot.take() == 4
 
 
-def test_an_item_is_taken_once_and_a_closed_slot_sends_the_consumer_home() -> None:
+def test_an_item_is_taken_once_and_closing_the_slot_releases_the_consumer() -> None:
     slot: NewestSlot[int] = NewestSlot()
     taken: list[int] = []
     received = threading.Semaphore(0)

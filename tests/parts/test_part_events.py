@@ -1,4 +1,4 @@
-"""What the part writes of an event while it drives, on the real detector."""
+"""The event rows that the part writes while it drives, with the real detector."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def events(tmp_path: Path) -> Any:
 
 
 def written(part: MLEAnomalyPart) -> None:
-    """Wait until the log has taken all it was given."""
+    """Wait until the log has taken everything it was given."""
     while part._log._queue.qsize():
         pass
 
@@ -45,7 +45,7 @@ def test_an_open_event_is_on_the_disk_and_grows_there(
     assert event.advice == "Stop and wipe the lens; the car drives on."
 
 
-def test_what_it_was_found_with_is_in_the_row(
+def test_the_versions_and_the_calibration_are_in_the_row(
     make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, events: Any, calibration: Any, bundle: Any
 ) -> None:
     part = make_part()
@@ -60,7 +60,7 @@ def test_what_it_was_found_with_is_in_the_row(
     assert (event.model_sha256, event.calibrated_at) == (bundle.sha256, calibration.created_at)
 
 
-def test_the_worst_moment_has_pictures_of_its_own(
+def test_the_worst_moment_has_snapshots_of_its_own(
     make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, events: Any, tmp_path: Path
 ) -> None:
     part = make_part()
@@ -76,7 +76,7 @@ def test_the_worst_moment_has_pictures_of_its_own(
     assert min(np.abs(shown[2] - frame).mean() for frame in wet_frames) < 6
 
 
-def test_a_wiped_lens_is_said_to_be_wiped(
+def test_a_wiped_lens_is_classified_as_wiped(
     make_part: Any, clear_frames: Any, wet_frames: Any, drive: Any, events: Any
 ) -> None:
     part = make_part()

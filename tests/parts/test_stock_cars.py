@@ -1,4 +1,4 @@
-"""Real stock cars of the donkeycar that is installed: patched, driven by their own manage.py, restored."""
+"""Stock cars of the installed donkeycar: patched, driven by their own manage.py, restored."""
 
 import json
 import subprocess
@@ -84,7 +84,7 @@ def drive_with_pilot(car: Path) -> list[dict[str, Any]]:
 
 
 def check_loops(loops: list[dict[str, Any]]) -> None:
-    """A quarter of the pilot's throttle while the lens is obscured, all of a person's, the mark on the page alone."""
+    """Check that the pilot's throttle is cut to a quarter while obscured, a person's is not, and the page is marked."""
     assert len(loops) == LOOPS
     assert {loop["pilot/throttle"] for loop in loops[1:]} == {PILOT}
     by_person = [loop for loop in loops if loop["user/mode"] == "user"]
@@ -102,12 +102,12 @@ def check_loops(loops: list[dict[str, Any]]) -> None:
 
 
 def check_button(loops: list[dict[str, Any]], template: str) -> None:
-    """The page of the complete template has the button; that of the basic one passes none on."""
-    told = list(dict.fromkeys(loop["lens/calibration"] for loop in loops))
+    """Check that the button of the complete template's page works; the basic one has none."""
+    messages = list(dict.fromkeys(loop["lens/calibration"] for loop in loops))
     if template == "basic":
-        assert told == [""]
+        assert messages == [""]
         return
-    assert told == ["", "calibrating 0 %", "calibration cancelled"]
+    assert messages == ["", "calibrating 0 %", "calibration cancelled"]
 
 
 def check_records(car: Path, template: str) -> None:
@@ -122,8 +122,8 @@ def check_records(car: Path, template: str) -> None:
     assert sum(type(record.get("lens/pcc")) is float for record in records) > LOOPS / 2
     wet = [record for record in records if record["lens/obscured"]]
     assert wet
-    picture = read_image(car / "data" / "images" / wet[len(wet) // 2]["cam/image_array"])
-    assert not (picture[:6, :60] == np.array([200, 20, 20])).all(2).any(), "the mark is in the recorded picture"
+    image = read_image(car / "data" / "images" / wet[len(wet) // 2]["cam/image_array"])
+    assert not (image[:6, :60] == np.array([200, 20, 20])).all(2).any(), "the mark is in the recorded image"
     (event,) = read_events(car / "logs" / "lens_events.db")
     assert event.state == "ended"
 
@@ -145,7 +145,7 @@ def test_every_other_template_is_refused_and_left_alone(path: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("template", ["complete", "basic"])
-def test_windows_line_ends_and_mode_bits_stay(template: str, tmp_path: Path) -> None:
+def test_windows_line_ends_and_mode_bits_are_kept(template: str, tmp_path: Path) -> None:
     [path] = [path for path in templates() if path.stem == template]
     stock = path.read_bytes().replace(b"\n", b"\r\n")
     manage = tmp_path / "manage.py"

@@ -1,4 +1,4 @@
-"""Donkeycar's own training leaves out the wet frames, with the line that the docs give."""
+"""Donkeycar's own training leaves out the wet frames, with the filter lines of the docs."""
 
 import re
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 
 
 class Driver:
-    """Gives one picture a loop, and drives straight on; the clock goes on by a frame."""
+    """Outputs one frame a loop, drives straight on, and advances the clock by a frame."""
 
     def __init__(self, frames: list[Any], clock: Any) -> None:
         self.frames, self.clock = iter(frames), clock
@@ -28,7 +28,7 @@ class Driver:
 
 
 def record(folder: Path, part: Any, clock: Any, frames: list[Any]) -> None:
-    """Drive donkeycar's Vehicle over the frames, recording with donkeycar's TubWriter."""
+    """Run donkeycar's Vehicle over the frames and record them with donkeycar's TubWriter."""
     from donkeycar.parts.tub_v2 import TubWriter
     from donkeycar.vehicle import Vehicle
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.edge import Bundle, Monitor, Tub
+from mle_uvad.edge import Bundle, Monitor
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.tubs.replay import replay
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.evaluation.car import configure, create_car, drive
 from mle_uvad.parts import MLEAnomalyPart
 from mle_uvad.parts.events.event import read_events
@@ -24,7 +25,7 @@ TYPES = {"lens/pcc": float, "lens/obscured": bool, "lens/coverage": float, "lens
 
 
 class Camera:
-    """Gives one picture a loop, as donkeycar's image list does."""
+    """Outputs one frame a loop, as donkeycar's image list does."""
 
     def __init__(self, frames: list[Any]) -> None:
         self.frames = iter(frames)
@@ -34,7 +35,7 @@ class Camera:
 
 
 class Notebook:
-    """Keeps what the part said."""
+    """Keeps the outputs of the part."""
 
     def __init__(self) -> None:
         self.said: list[tuple[Any, ...]] = []
@@ -55,7 +56,7 @@ def run_vehicle(part: Any, frames: list[Any]) -> list[tuple[Any, ...]]:
 
 
 class Ticking:
-    """A clock that goes on by a frame of the recording at each look, as `run` takes one a frame."""
+    """A clock that advances to the next frame of the recording at each call, since `run` calls it once a frame."""
 
     def __init__(self, times_s: list[float]) -> None:
         self.times_s = iter(times_s)
@@ -64,7 +65,7 @@ class Ticking:
         return next(self.times_s)
 
 
-def test_the_part_and_the_replay_say_the_same_to_the_last_bit(
+def test_the_part_and_the_replay_agree_to_the_last_bit(
     bundle: Bundle,
     calibration: Calibration,
     make_tub: Callable[..., Path],
@@ -111,9 +112,9 @@ def test_a_stock_car_records_the_five_fields_and_logs_the_event(
     ManagePy.read(car).install()
     loops = 239
     configure(car, source / "images", loops)
-    told = []
-    drive(car, loops, lambda done, total: told.append((done, total)))
-    assert told[-1][1] == loops
+    progress = []
+    drive(car, loops, lambda done, total: progress.append((done, total)))
+    assert progress[-1][1] == loops
     from donkeycar.parts.tub_v2 import Tub as DonkeycarTub
 
     tub = DonkeycarTub(str(car / "data"), read_only=True)

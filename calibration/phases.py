@@ -1,0 +1,89 @@
+"""The two phases of a calibration on a wiped lens, while driving and on a recorded drive.
+
+The reference phase records what the scene looks like at each place of the image. The threshold phase is scored with
+that reference and records how high the network's log odds are on a clean lens.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..edge.driving import DrivingClock
+from ..edge.evidence import Thresholds
+from ..edge.reference import Reference, make_reference
+from ..edge.scorer import FrameScore
+from .rules import clean_thresholds
+
+
+class ReferencePhase:
+    """Gathers feature maps and reduces them to a reference."""
+
+    def __init__(self) -> None:
+        self._feature_maps: list[NDArray[np.float32]] = []
+
+    def add(self, score: FrameScore) -> None:
+        """Add an informative frame."""
+        assert score.feature_maps is not None  # it is informative
+        self._feature_maps.append(score.feature_maps)
+
+    def reference(self) -> Reference:
+        """Return the reference of the frames so far."""
+        return make_reference(np.stack(self._feature_maps))
+
+
+class ThresholdPhase:
+    """Gathers scores made with a new reference and derives the thresholds that go with it."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._pccs: list[float] = []
+        self._logits: list[NDArray[np.float32]] = []
+        self._driving_s: list[float] = []
+
+    def add(self, score: FrameScore, driving_s: float) -> None:
+        """Add an informative frame seen after so many seconds of driving."""
+        assert score.pcc is not None  # it is informative
+        assert score.logits is not None
+        self._pccs.append(score.pcc)
+        self._logits.append(score.logits)
+        self._driving_s.append(driving_s)
+
+    def thresholds(self, false_alarms_per_hour: float) -> tuple[Thresholds, NDArray[np.float64]]:
+        """Return thresholds for a false-alarm rate, and the block maxima [2, K] they rest on, by `clean_thresholds`.
+
+        Raises InputError for a drive that is too short, still or frozen.
+        """
+        return clean_thresholds(
+            np.array(self._pccs),
+            np.array(self._logits, np.float64),
+            np.array(self._driving_s),
+            self._reference,
+            false_alarms_per_hour,
+        )
+
+
+def reference_from_drive(scores: Iterable[FrameScore]) -> Reference:
+    """Run the reference phase over a whole drive, of which at least one frame is informative."""
+    phase = ReferencePhase()
+    for score in scores:
+        if score.is_informative:
+            phase.add(score)
+    return phase.reference()
+
+
+def thresholds_from_drive(
+    scored: Iterable[tuple[float, FrameScore]], reference: Reference, false_alarms_per_hour: float
+) -> tuple[Thresholds, NDArray[np.float64]]:
+    """Run the threshold phase over a whole drive: its times in seconds and its scores, made with `reference`.
+
+    Returns the thresholds and the block maxima [2, K]. Raises InputError for a drive that cannot be used.
+    """
+    phase, clock = ThresholdPhase(reference), DrivingClock()
+    first_s: float | None = None
+    for t_s, score in scored:
+        first_s = t_s if first_s is None else first_s
+        driving_s = clock.update(t_s - first_s, stationary=score.is_stationary)
+        if score.is_informative:
+            phase.add(score, driving_s)
+    return phase.thresholds(false_alarms_per_hour)

@@ -17,7 +17,7 @@ from .config import LensConfig
 from .events.event import software_versions
 from .events.log import PICTURES_MB, EventLog
 from .events.snapshots import Snapshot
-from .events.tracker import Change, EventContext, EventTracker
+from .events.tracker import EventChange, EventContext, EventTracker
 from .newest_slot import NewestSlot
 
 logger = logging.getLogger(__name__)
@@ -128,8 +128,8 @@ class MLEAnomalyPart:
     def _watch(self, frame: Any, t_s: float) -> Recorded:
         try:
             reading = self._calibrating.watch(frame, t_s)
-            self._events.origin.calibrated_at = self._calibrating.calibrated_at
-            for change in self._events.follow(reading, datetime.now(timezone.utc)):
+            self._events.context.calibrated_at = self._calibrating.calibrated_at
+            for change in self._events.update(reading, datetime.now(timezone.utc)):
                 self._log.write(change.event, _snapshots(change, reading, frame))
         except Exception as error:  # noqa: BLE001 a part that raises stops the car
             self._complain(f"{type(error).__name__}: {error}", t_s)
@@ -148,7 +148,7 @@ class MLEAnomalyPart:
             logger.warning("lens monitor: %s", text)
 
 
-def _snapshots(change: Change, reading: Reading, frame: Any) -> Snapshot | None:
+def _snapshots(change: EventChange, reading: Reading, frame: Any) -> Snapshot | None:
     """What is to be kept of this moment; the frame as a copy: others draw into the camera's array, the log is later."""
     if change.snapshot is None or reading.evidence.map is None:
         return None

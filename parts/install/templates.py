@@ -126,5 +126,5 @@ WHERE_BY_HAND = (
 
 def lines_by_hand() -> str:
     """Return the lines to add to a manage.py that is no stock template, one paragraph per position."""
-    places = zip(WHERE_BY_HAND, COMPLETE.blocks, strict=True)
-    return "\n".join(f"{where}, to {block.title}:\n\n{block.lines}" for where, block in places)
+    sections = zip(WHERE_BY_HAND, COMPLETE.blocks, strict=True)
+    return "\n".join(f"{where}, to {block.title}:\n\n{block.lines}" for where, block in sections)

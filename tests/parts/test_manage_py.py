@@ -119,7 +119,7 @@ def spoilt(text: str, kind: str) -> bytes:
     [
         ("twice", "not the stock complete template of donkeycar 5: 'if cfg.USE_LIDAR:' must occur once"),
         ("other channels", "'steering', 'throttle'"),
-        ("mixed line ends", "mixes line ends"),
+        ("mixed line ends", "mixes Windows and Linux line ends"),
         ("Latin-1", "is not UTF-8"),
         ("broken Python", "is not valid Python"),
         ("begin without end", "without an end"),

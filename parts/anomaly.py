@@ -163,7 +163,7 @@ class MLEAnomalyPart:
         self._context.calibrated_at = self._calibration.calibrated_at
 
     def _write_events(self, reading: Reading, frame: Any) -> None:
-        for change in self._events.follow(reading, datetime.now(timezone.utc)):
+        for change in self._events.update(reading, datetime.now(timezone.utc)):
             snapshot, heat_map = None, reading.evidence.map
             if change.snapshot is not None and heat_map is not None:
                 # A copy: other parts draw into the camera's array before the log writes it.

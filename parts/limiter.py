@@ -1,33 +1,38 @@
-"""What an obscured lens does to the autopilot's throttle."""
+"""Limits the autopilot's throttle while the lens is obscured."""
 
 import logging
 import math
 from typing import Any
 
+from ..edge.status import STATUSES
 from .config import LensConfig, known_action, share_of_throttle
 
 logger = logging.getLogger(__name__)
 
-# Donkeycar's DriveMode passes the user's throttle on in these modes, and the autopilot's in every other.
+# In these modes Donkeycar's DriveMode passes on the user's throttle, in every other the autopilot's.
 USERS_THROTTLE = ("user", "local_angle")
-# The part judges nothing while it says one of these: it holds its last decision, or has none.
-NOT_NOW = ("warmup", "still", "calibrating", "drifting")
-NOTHING_SEEN = ("dark", "flat", "no_frame", "frozen", "stale", "error")
-WITHOUT_A_VERDICT = NOT_NOW + NOTHING_SEEN
+UNDECIDED = frozenset(word for word, status in STATUSES.items() if not status.decides)
 
 
 class LensLimiter:
-    """Holds the autopilot back while the lens is obscured. Add it between DriveMode and the drive train.
+    """Limits the autopilot's throttle while the lens is obscured. Add it between DriveMode and the drive train.
 
-    `none` and `warn` leave the throttle as it is, `slow` scales it, `stop` makes it 0: the car then stands until the
-    lens is clear or a person drives. Steering and the user's throttle are never touched. `slow` leaves a negative
-    throttle alone, because on most speed controllers that is the brake; `stop` takes it too, because reversing is
-    driving as well. The loop after the part says clear is the autopilot's again.
+    `none` and `warn` pass the throttle on, `slow` scales it, and `stop` sets it to 0, so that the car stands until the
+    lens is clear or a person drives. Steering and the user's throttle are never changed. `slow` passes on a negative
+    throttle, which is the brake on most speed controllers; `stop` does not, because reversing is driving too. The
+    limit ends in the first loop in which the lens is reported clear.
 
-    The action follows verdicts alone. Without one (stale because the part's worker died, error, no_frame, frozen,
-    dark, flat, warm-up, calibrating, drifting, no part at all) an action that lasts goes on, since nothing says that
-    the lens was wiped, and none begins, since a monitor that failed is no evidence of a wet lens. A person who takes
-    the throttle is free at once. Raises InputError from the constructor only.
+    Only a status that decides (`edge.status`) starts or ends the limit. During any other, such as `stale` or `error`,
+    and without a part, a limit in force remains, because nothing shows that the lens was wiped, and none starts,
+    because a failed monitor is no evidence of a wet lens. A person who takes over has the full throttle at once.
+    Only the constructor raises, InputError for a bad setting.
+
+    Example:
+        >>> limiter = LensLimiter("slow", slow_throttle=0.5)
+        >>> limiter.run("local", 0.6, False, "ok")
+        0.6
+        >>> limiter.run("local", 0.6, True, "obscured"), limiter.run("user", 0.6, True, "obscured")
+        (0.3, 0.6)
     """
 
     inputs = ["user/mode", "throttle", "lens/obscured", "lens/status"]  # noqa: RUF012 Vehicle wants a list
@@ -38,7 +43,7 @@ class LensLimiter:
         self._action = known_action(action)
         self._factor = factors[action]
         self._obscured = False
-        self._told_no_number = False
+        self._warned_of_throttle = False
 
     @classmethod
     def from_config(cls, cfg: Any) -> "LensLimiter":
@@ -47,19 +52,20 @@ class LensLimiter:
         return cls(config.action, slow_throttle=config.slow_throttle)
 
     def run(self, mode: Any, throttle: Any, obscured: Any, status: Any) -> float:
-        """The throttle for the drive train, −1…1 as it came; 0.0 for what is no finite number, which stops the car's
-        loop further down.
+        """Return the throttle for the drive train, −1…1.
+
+        A throttle that is not a finite number becomes 0.0, because it would stop the car's loop further down.
         """
-        self._follow(obscured, status)
-        wanted = self._number(throttle)
+        self._update(obscured, status)
+        wanted = self._finite(throttle)
         if not self._obscured or (isinstance(mode, str) and mode in USERS_THROTTLE):
             return wanted
         if self._factor == 0:
             return 0.0
         return wanted * self._factor if wanted > 0 else wanted
 
-    def _follow(self, obscured: Any, status: Any) -> None:
-        if not isinstance(status, str) or status in WITHOUT_A_VERDICT or self._obscured == (obscured is True):
+    def _update(self, obscured: Any, status: Any) -> None:
+        if not isinstance(status, str) or status in UNDECIDED or self._obscured == (obscured is True):
             return
         self._obscured = obscured is True
         if self._action == "none":
@@ -69,17 +75,17 @@ class LensLimiter:
         elif self._action == "warn":
             logger.warning("the lens is obscured; wipe it")
         else:
-            logger.warning("the lens is obscured; the autopilot's throttle is scaled by %g", self._factor)
+            logger.warning("the lens is obscured; the autopilot's throttle is multiplied by %g", self._factor)
 
-    def _number(self, throttle: Any) -> float:
+    def _finite(self, throttle: Any) -> float:
         try:
             number = float(throttle)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if math.isfinite(number):
             return number
-        # None is what DriveMode passes on until a controller has spoken.
-        if throttle is not None and not self._told_no_number:
-            self._told_no_number = True
-            logger.warning("the throttle is %r, which is no number; 0 goes to the drive train", throttle)
+        # DriveMode passes on None until a controller has given a value.
+        if throttle is not None and not self._warned_of_throttle:
+            self._warned_of_throttle = True
+            logger.warning("the throttle is %r, which is not a number; the drive train gets 0", throttle)
         return 0.0

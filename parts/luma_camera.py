@@ -1,4 +1,4 @@
-"""A Raspberry Pi camera that gives the frame Donkeycar expects and the grey that the camera made itself."""
+"""A Raspberry Pi camera that publishes the RGB frame Donkeycar expects and the luma computed by the camera."""
 
 import logging
 import threading
@@ -10,23 +10,23 @@ from ..edge.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-WORKER_LEAVES_WITHIN_S = 1.0
-# Microseconds, as donkeycar's PiCamera sets them: as fast as the sensor can. The pictures are exposed as there.
+WORKER_STOPS_WITHIN_S = 1.0
+# Microseconds, as in donkeycar's PiCamera, so that frames are exposed alike: as fast as the sensor can.
 FRAME_DURATION_US = (100, 1000)
 
 Frames = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class LumaCamera:
-    """In place of donkeycar's PiCamera: RGB uint8 [H, W, 3] and luma uint8 [H, W], both of the same moment.
+    """Replaces donkeycar's PiCamera. Returns RGB uint8 [H, W, 3] and luma uint8 [H, W] of the same exposure.
 
-    Add it with `outputs=LumaCamera.outputs, threaded=True`. The luma is the Y plane of the camera's second picture
-    (`lores`): ITU-R 601 and of full range, 0…255, since a preview configuration asks for sYCC. A video configuration
-    would give 16…235. It is a view that leaves out the padding of the rows.
+    Add it with `outputs=LumaCamera.outputs, threaded=True`. The luma is the Y plane of the camera's second stream
+    (`lores`), a view without the padding of the rows. It is ITU-R 601 in full range, 0…255, because a preview
+    configuration selects sYCC; a video configuration would give 16…235.
 
-    The constructor waits for the first frame; it raises InputError without picamera2 or for a size the camera refuses.
-    After that nothing raises: when the camera fails, one line is logged and the last frames stay, which the lens
-    monitor calls `frozen`.
+    The constructor waits for the first frame. It raises InputError without picamera2, or if the camera does not support
+    the size. Nothing raises after that: when the camera fails, it logs one line and keeps returning the last frames,
+    for which the lens monitor reports `frozen`.
     """
 
     outputs = ["cam/image_array", "cam/luma"]  # noqa: RUF012 Vehicle wants a list
@@ -36,12 +36,14 @@ class LumaCamera:
             from libcamera import Transform
             from picamera2 import Picamera2
         except ImportError as error:
-            raise InputError(f"no Raspberry Pi camera here ({error}); sudo apt install python3-picamera2") from None
+            raise InputError(
+                f"picamera2 cannot be imported ({error}); type: sudo apt install python3-picamera2"
+            ) from None
         size = (image_w, image_h)
         self._camera = Picamera2()
         self._camera.configure(
             self._camera.create_preview_configuration(
-                {"size": size, "format": "BGR888"},  # which gives arrays in the order R, G, B
+                {"size": size, "format": "BGR888"},  # picamera2's name for arrays in the order R, G, B
                 lores={"size": size, "format": "YUV420"},
                 transform=Transform(hflip=hflip, vflip=vflip),
             )
@@ -50,10 +52,10 @@ class LumaCamera:
         self._require_size()
         self._camera.set_controls({"FrameDurationLimits": FRAME_DURATION_US})
         self._camera.start()
-        self._frames = self._capture()  # replaced whole: the loop reads it while the worker writes
-        self._on, self._failed = True, False
-        self._worker_gone = threading.Event()
-        self._worker_gone.set()
+        self._frames = self._capture()  # replaced as a whole, because the loop reads it while the worker writes
+        self._running, self._failed = True, False
+        self._worker_stopped = threading.Event()
+        self._worker_stopped.set()
 
     def run(self) -> Frames:
         """Wait for the next frame and return it."""
@@ -61,21 +63,21 @@ class LumaCamera:
         return self._frames
 
     def run_threaded(self) -> Frames:
-        """The newest frame."""
+        """Return the newest frame."""
         return self._frames
 
     def update(self) -> None:
-        """The worker: takes every frame, until `shutdown` or until the camera fails."""
-        self._worker_gone.clear()
-        while self._on and not self._failed:
+        """Run the worker: take every frame until `shutdown` or until the camera fails."""
+        self._worker_stopped.clear()
+        while self._running and not self._failed:
             self._take()
-        self._worker_gone.set()
+        self._worker_stopped.set()
 
     def shutdown(self) -> None:
-        """Release the camera. May be called again."""
-        if self._on:
-            self._on = False
-            self._worker_gone.wait(WORKER_LEAVES_WITHIN_S)
+        """Release the camera. Further calls do nothing."""
+        if self._running:
+            self._running = False
+            self._worker_stopped.wait(WORKER_STOPS_WITHIN_S)
             self._camera.close()
 
     def _take(self) -> None:
@@ -89,7 +91,7 @@ class LumaCamera:
     def _capture(self) -> Frames:
         (rgb, yuv), _ = self._camera.capture_arrays(["main", "lores"])
         width, height = self._size
-        return rgb, yuv[:height, :width]  # yuv is [H * 3/2, stride]: below Y come U and V, on the right the padding
+        return rgb, yuv[:height, :width]  # yuv is [H * 3/2, stride]: U and V below Y, padding on the right
 
     def _require_size(self) -> None:
         config = self._camera.camera_configuration()

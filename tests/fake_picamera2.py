@@ -1,6 +1,6 @@
-"""A stand-in for picamera2 and libcamera: one camera whose buffers have padded rows, as the hardware's have.
+"""A fake picamera2 and libcamera: one camera whose buffers have padded rows, as on the hardware.
 
-`tests/parts/test_luma_camera.py` compares the signatures with the real package where its source is at hand.
+`tests/parts/test_luma_camera.py` compares the signatures with the real package if its source is available.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 STRIDE_OF = 64  # bytes; a Raspberry Pi 4 pads each row of Y to a multiple of it, a Pi 5 to 128
-PADDING = 0xAA  # what lies between the rows: anything
+PADDING = 0xAA  # between the rows; any value
 
 
 @dataclass(frozen=True)
 class ColorSpace:
-    """As much of libcamera's as is looked at."""
+    """The part of libcamera's ColorSpace that is used."""
 
     name: str
 
@@ -28,22 +28,22 @@ class ColorSpace:
 
 @dataclass(frozen=True)
 class Transform:
-    """What is done to the picture."""
+    """A mirroring of the frame."""
 
     hflip: bool = False
     vflip: bool = False
 
 
 class Scene:
-    """What stands before the lens: frames uint8 [H, W, 3], one after the other; then the camera fails."""
+    """The frames uint8 [H, W, 3] that the camera sees, one after the other. After the last the camera fails."""
 
     def __init__(self, frames: Iterable[NDArray[np.uint8]], gives: tuple[int, int] | None = None) -> None:
         self.frames: Iterator[NDArray[np.uint8]] = iter(frames)
-        self.gives = gives  # another size than what is asked for
+        self.gives = gives  # a size other than the requested one
         self.cameras: list[Any] = []
 
     def modules(self) -> dict[str, ModuleType]:
-        """To be put into sys.modules."""
+        """Return the modules to put into sys.modules."""
         scene = self
 
         class Camera(Picamera2):
@@ -59,7 +59,7 @@ class Scene:
 
 
 class Picamera2:
-    """The methods that are used, with the names and order of the real one's parameters."""
+    """The methods that are used, with the names and order of the real parameters."""
 
     def __init__(self) -> None:
         self.scene = Scene([])
@@ -123,7 +123,7 @@ class Picamera2:
     def _array(self, frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
         stream = self.camera_config[name]
         if stream["format"] == "BGR888":
-            return frame.copy()  # the order of the bytes is R, G, B; this padding picamera2 takes off itself
+            return frame.copy()  # bytes in the order R, G, B; picamera2 removes this padding itself
         assert stream["format"] == "YUV420"
         height, width = frame.shape[:2]
         buffer = np.full((height * 3 // 2, stream["stride"]), PADDING, np.uint8)
@@ -133,5 +133,5 @@ class Picamera2:
 
 
 def full_range_luma(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What the camera's processor makes of RGB uint8 [H, W, 3] in sYCC: ITU-R 601, 0…255, uint8 [H, W]."""
+    """Return the luma uint8 [H, W] of RGB uint8 [H, W, 3] in sYCC: ITU-R 601, 0…255."""
     return np.rint(frame @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)

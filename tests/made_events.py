@@ -1,4 +1,4 @@
-"""An event and readings as tests need them, made by hand."""
+"""An event, snapshots and readings for tests."""
 
 from dataclasses import replace
 from typing import Any
@@ -39,20 +39,20 @@ EVENT = Event(
 
 
 def ended(number: int, **changes: Any) -> Event:
-    """An event that ended, with the names of its own pictures."""
-    names = SnapshotPaths.of(number)
-    known = {"state": "ended", "level": "OK", "duration_s": 2.5, "picture": names.picture, "heat_map": names.heat_map}
+    """Return an event that ended, with the paths of its own snapshot."""
+    paths = SnapshotPaths.of(number)
+    known = {"state": "ended", "level": "OK", "duration_s": 2.5, "picture": paths.frame, "heat_map": paths.heat_map}
     return replace(EVENT, id=number, **(known | changes))
 
 
 def snapshot(number: int, side: int = 32, moment: str = "") -> Snapshot:
-    """Noise, which no JPEG makes small: some 3 kB."""
+    """Return a snapshot of noise, which JPEG cannot compress: some 3 kB."""
     frame = np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)
     return Snapshot(frame, np.eye(20, dtype=np.float32), SnapshotPaths.of(number, moment))
 
 
-def places(rows: slice = slice(0, 5), columns: slice = slice(0, 5)) -> np.ndarray:
-    """An evidence map that holds these places obscured: a sixteenth of the lens, at the upper left."""
+def cells(rows: slice = slice(0, 5), columns: slice = slice(0, 5)) -> np.ndarray:
+    """Return an evidence map with these cells obscured, by default a sixteenth of the lens at the upper left."""
     heat_map = np.zeros((20, 20), np.float32)
     heat_map[rows, columns] = 1
     return heat_map
@@ -67,8 +67,8 @@ def reading(
     status: str = "ok",
     heat_map: np.ndarray | None = None,
 ) -> Reading:
-    """What the monitor might say of a frame."""
-    shown = places() if heat_map is None else heat_map
+    """Return a reading as the monitor makes it of a frame."""
+    shown = cells() if heat_map is None else heat_map
     return Reading(
         t_s,
         FrameScore("ok", 0.5),

@@ -1,11 +1,11 @@
-"""A disk of its own, to fill and to forbid."""
+"""A small file system to fill and to make read-only."""
 
 import subprocess
 from pathlib import Path
 
 
 class Disk:
-    """A file system of 256 kB, mounted on a new folder. Raises PermissionError for who may not mount."""
+    """A file system of 256 kB, mounted on a new folder. Raises PermissionError without the right to mount."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -23,7 +23,7 @@ class Disk:
                 pass
 
     def forbid(self) -> None:
-        """As a card does that the kernel no longer trusts: from now on nothing can be written here."""
+        """Remount read-only, as the kernel does with a failing card."""
         self._mount("--bind", str(self.folder))
         subprocess.run(["mount", "-o", "remount,bind,ro", self.folder], check=True)
 

@@ -1,4 +1,4 @@
-"""The event log as a file: locked, opened, closed after a power cut, moved aside where it is damaged."""
+"""The file of the event log: lock it, open it, recover it after a power cut, and move it aside when damaged."""
 
 import fcntl
 import logging
@@ -16,7 +16,7 @@ HEADER = b"SQLite format 3\0"
 
 
 def lock(path: Path) -> BinaryIO:
-    """A lock that ends with this process, however it ends. Raises BlockingIOError when another holds it."""
+    """Lock the log until this process ends, however it ends. Raises BlockingIOError if another process has it."""
     file = path.with_name(f"{path.name}.lock").open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -27,41 +27,41 @@ def lock(path: Path) -> BinaryIO:
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The log, ready to be written; a new one where there is none. Raises sqlite3.Error."""
-    # FULL: a commit is on the disk when it returns, also in the journal mode that lets readers in.
+    """Open the log for writing, and create it if there is none. Raises sqlite3.Error."""
     database = sqlite3.connect(path, timeout=5)
     database.text_factory = readable
     try:
-        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns, in WAL mode too
         prepare(database)
-        database.execute("PRAGMA journal_mode = WAL")  # not before it is known to be ours
+        database.execute("PRAGMA journal_mode = WAL")  # only once the file is known to be an event log
     except BaseException:
         database.close()
         raise
     return database
 
 
-def begin(path: Path) -> int:
-    """Make the log fit to be written and return the last event known; 0 when there is none.
+def recover(path: Path) -> int:
+    """Mark open events as interrupted, or move a damaged log aside; return the last event known, 0 if none.
 
-    Raises OSError and sqlite3.Error where the disk cannot be written.
+    Raises OSError or sqlite3.Error when the disk cannot be written.
     """
     try:
         _check_file(path)
         return _close_open_events(path)
-    except sqlite3.OperationalError:  # of the disk, not of the file
+    except sqlite3.OperationalError:  # the fault is the disk's, not the file's
         raise
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite3 fails at a message that quotes the damage
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter for a message that quotes the damage
         aside = _move_aside(path)
         reason = " ".join(str(error).split())
-        logger.warning("the event log %s is damaged (%s): it is kept as %s, and a new one begins", path, reason, aside)
+        logger.warning("the event log %s is damaged (%s); moved to %s and started a new one", path, reason, aside)
         return max(_last_event_of_damaged(aside), _close_open_events(path))
 
 
 def _check_file(path: Path) -> None:
-    """Raises sqlite3.DatabaseError for what is no database, or a part of one.
+    """Raise sqlite3.DatabaseError for a file that is not a database, or only part of one.
 
-    Opening it, SQLite would drop the changes that wait beside; and what a last page lacks it takes for zeros.
+    SQLite would open such a file: it discards the write-ahead log beside it, and reads the missing part of the last
+    page as zeros.
     """
     wal = path.with_name(f"{path.name}-wal")
     size, waiting = (file.stat().st_size if file.exists() else 0 for file in (path, wal))
@@ -72,12 +72,12 @@ def _check_file(path: Path) -> None:
         with path.open("rb") as file:
             header = file.read(100)
     if not header.startswith(HEADER):
-        raise sqlite3.DatabaseError("it is no database")
-    # SQLite takes these for a file that may not be written, or of a later format: for the disk's fault, not the file's.
+        raise sqlite3.DatabaseError("it is not a database")
+    # SQLite would report these as a read-only file or a later format, which looks like the disk's fault.
     journal, schema_format, encoding = header[18:20], header[44:48], header[56:60]
     if not {*journal} <= {1, 2} or int.from_bytes(schema_format, "big") > 4 or int.from_bytes(encoding, "big") > 1:
         raise sqlite3.DatabaseError("its header is damaged")
-    if not waiting and size % (int.from_bytes(header[16:18], "big") or 1):  # else the changes may well mend it
+    if not waiting and size % (int.from_bytes(header[16:18], "big") or 1):  # with a write-ahead log it may be complete
         raise sqlite3.DatabaseError("its end is missing")
 
 
@@ -92,7 +92,7 @@ def _close_open_events(path: Path) -> int:
 
 
 def _move_aside(path: Path) -> Path:
-    """Rename the log with what SQLite keeps beside it, the log last: a cut in between leaves a log to move again."""
+    """Rename the log and SQLite's files beside it; the log last, so that a power cut leaves it to be moved again."""
     endings = ("-wal", "-shm", "")
     for number in count(1):
         aside = path.with_name(f"{path.name}.damaged-{number}")
@@ -107,7 +107,7 @@ def _move_aside(path: Path) -> Path:
 
 def _last_event_of_damaged(aside: Path) -> int:
     try:
-        # Immutable: else SQLite might clear away what lies beside it.
+        # Immutable, because SQLite might otherwise delete the files beside it.
         with closing(sqlite3.connect(f"{aside.absolute().as_uri()}?immutable=1", uri=True)) as database:
             return int(database.execute("SELECT max(id) FROM events").fetchone()[0] or 0)
     except (sqlite3.Error, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The rows of the event log, and reading them."""
+"""The rows of the event log: their schema, its migration, and reading them."""
 
 import json
 import platform
@@ -25,14 +25,14 @@ CREATE TABLE events (
     began_at       TEXT NOT NULL,  -- ISO 8601 in UTC; a car without a clock may be wrong
     duration_s     REAL,           -- by the monotonic clock; NULL while open or when interrupted
     pcc            REAL,           -- at onset
-    peak_evidence  REAL NOT NULL,  -- 1.0 is the alarm limit
+    peak_evidence  REAL NOT NULL,  -- 1.0 is the alarm threshold
     coverage       REAL NOT NULL,  -- 0…1 of the lens, the last known
     peak_coverage  REAL NOT NULL,
     frames         INTEGER NOT NULL,
-    cause          TEXT NOT NULL,  -- what the matter was, at the largest coverage
+    cause          TEXT NOT NULL,  -- where and how far the lens was obscured, at the largest coverage
     advice         TEXT NOT NULL,  -- what to do
-    picture        TEXT NOT NULL,  -- clean frame at onset, a file beside the log; these four are empty once purged
-    heat_map       TEXT NOT NULL,  -- where the evidence lay, likewise
+    picture        TEXT NOT NULL,  -- frame at onset, a file beside the log; these four are empty once purged
+    heat_map       TEXT NOT NULL,  -- evidence map at onset, likewise
     worst_picture  TEXT NOT NULL,  -- at the worst moment; empty while that is the onset
     worst_heat_map TEXT NOT NULL,
     cleared_by     TEXT NOT NULL,  -- wiped, faded, returned; empty when unknown
@@ -55,12 +55,12 @@ ALTER TABLE events ADD COLUMN worst_picture TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN worst_heat_map TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN cleared_by TEXT NOT NULL DEFAULT ''
 """
-UPGRADES = {0: CREATE, 1: FROM_SCHEMA_1, SCHEMA: ""}  # from the schema that is found
+MIGRATIONS = {0: CREATE, 1: FROM_SCHEMA_1, SCHEMA: ""}  # by the schema found
 
 
 @dataclass(frozen=True)
 class Event:
-    """One obscured-lens event; the columns of the table, in order."""
+    """One obscured-lens event. The fields are the columns of the table, in order."""
 
     id: int
     state: str
@@ -90,57 +90,57 @@ COLUMNS = tuple(field.name for field in fields(Event))
 
 
 def software_versions() -> str:
-    """What this process runs on, as JSON: of what has been imported, so that it asks for nothing that is not used."""
+    """Return the versions of this package, Python and the runtimes imported so far, as JSON."""
     runtimes = [name for name in ("numpy", "onnxruntime", "tensorrt") if name in sys.modules]
     versions = {"mle_uvad": __version__, "python": platform.python_version()}
     return json.dumps(versions | {name: sys.modules[name].__version__ for name in runtimes})
 
 
 def prepare(database: sqlite3.Connection) -> None:
-    """Make an empty database a log, or bring one of schema 1 up to date; at once or not at all.
+    """Create the table in an empty database, or migrate it from schema 1, in one transaction.
 
-    Raises sqlite3.DatabaseError for a database that is no log, or that of a later version.
+    Raises sqlite3.DatabaseError for a database that is not an event log, or that a later version wrote.
     """
     (schema,) = database.execute("PRAGMA user_version").fetchone()
-    if schema not in UPGRADES:
-        raise sqlite3.DatabaseError(f"schema {schema}, this version writes {SCHEMA}")
+    if schema not in MIGRATIONS:
+        raise sqlite3.DatabaseError(f"it has schema {schema}, this version writes {SCHEMA}")
     if schema == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
         raise sqlite3.DatabaseError("it holds other tables")
     if schema != SCHEMA:
         with database:
             database.execute("BEGIN")
-            for statement in UPGRADES[schema].split(";\n"):
+            for statement in MIGRATIONS[schema].split(";\n"):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {SCHEMA}")
     found = {name for _, name, *_ in database.execute("PRAGMA table_info(events)")}
     if not found.issuperset(COLUMNS):
-        raise sqlite3.DatabaseError("its table is not that of this version")
+        raise sqlite3.DatabaseError("its table lacks columns of this version")
 
 
 def readable(text: bytes) -> str:
-    """A text of the log: one byte that is damaged must not keep all other events from being read."""
+    """Decode a text of the log. A damaged byte is replaced, so that it does not make every other event unreadable."""
     return text.decode(errors="replace")
 
 
 def read_events(path: Path) -> list[Event]:
-    """All events of a log, oldest first, also while the car writes it and of schema 1. Changes nothing.
+    """Return all events of a log, oldest first, without changing it.
 
-    Raises InputError for what is no log.
+    Reads schema 1 too, and a log that a car is writing. Raises InputError for a file that is not an event log.
     """
     if not path.is_file():
-        raise InputError(f"no event log at {path}; give the car's logs/lens_events.db")
+        raise InputError(f"there is no event log at {path}; give the car's logs/lens_events.db")
     try:
         try:
             return _read(path)
         except sqlite3.OperationalError:
-            # A card mounted read-only: SQLite wants to write beside the log, so it reads a copy.
+            # On a card mounted read-only SQLite cannot create the files that it needs beside the log: read a copy.
             with TemporaryDirectory() as folder:
                 for name in (path.name, f"{path.name}-wal"):
                     if (path.parent / name).is_file():
                         shutil.copy(path.parent / name, folder)
                 return _read(Path(folder) / path.name)
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # sqlite3 fails at a message that quotes the damage
-        raise InputError(f"{path} is no event log ({error}); give the car's logs/lens_events.db") from None
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # from sqlite3, for a message that quotes the damage
+        raise InputError(f"{path} is not an event log ({error}); give the car's logs/lens_events.db") from None
 
 
 def _read(path: Path) -> list[Event]:
@@ -151,7 +151,7 @@ def _read(path: Path) -> list[Event]:
         database.text_factory = copy.text_factory = readable
         (schema,) = database.execute("PRAGMA user_version").fetchone()
         if schema not in (1, SCHEMA):
-            raise InputError(f"{path} is no event log of this version (schema {schema}, not {SCHEMA})")
+            raise InputError(f"{path} was written by another version (schema {schema}, not {SCHEMA})")
         if schema == 1:
             database.backup(copy)
             prepare(copy)

@@ -1,4 +1,4 @@
-"""What is taken out of an event log: a choice of events, a CSV file, the pictures."""
+"""Export from an event log: a selection of events, a CSV file, the snapshots."""
 
 import csv
 import shutil
@@ -17,7 +17,7 @@ from .snapshots import FOLDER, NAME
 def select(
     events: Sequence[Event], *, since: str | None = None, level: str | None = None, state: str | None = None
 ) -> list[Event]:
-    """The events from a time on, whose worst level is `level`, in a state. Raises InputError for what is none."""
+    """Return the events that began at `since` or later, with this worst level and state. Raises InputError."""
     if level not in (None, WARN, ERROR):
         raise InputError(f"--level is {level}; give {WARN} or {ERROR}")
     if state not in (None, *STATES):
@@ -31,9 +31,9 @@ def select(
 
 
 def _as_written(since: str) -> str:
-    """A time as the log writes it; UTC, as the listing shows it, unless it says otherwise."""
+    """Return a time in the format of the log. Without an offset it is taken as UTC, as in the listing."""
     try:
-        time = datetime.fromisoformat(since.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+        time = datetime.fromisoformat(since.replace("Z", "+00:00"))  # Python 3.10 does not accept Z
     except ValueError:
         raise InputError(
             f"--since is {since}; give a date in UTC, for example 2026-05-31 or 2026-05-31T14:30"
@@ -43,12 +43,12 @@ def _as_written(since: str) -> str:
 
 
 def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
-    """One row an event, all columns, empty where undefined. Raises InputError where `out` cannot be written."""
+    """Write one row per event with all columns, empty where undefined. Raises InputError if `out` cannot be written."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --csv")
     target = out.resolve()
     if target.parent == log.resolve().parent and target.name.startswith(log.resolve().name):
-        raise InputError(f"{out} belongs to the log; give another --csv")
+        raise InputError(f"{out} belongs to the log; give another path to --csv")
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -57,9 +57,9 @@ def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
 
 
 def copy_pictures(events: Sequence[Event], log: Path, folder: Path) -> tuple[int, list[Skipped]]:
-    """Copy the pictures of these events into a new folder; how many, and those that are not there.
+    """Copy the snapshots of these events into a new folder; return how many, and those that are missing.
 
-    Raises InputError for a folder that holds something.
+    Raises InputError for a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; give a new folder to --pictures")
@@ -67,7 +67,7 @@ def copy_pictures(events: Sequence[Event], log: Path, folder: Path) -> tuple[int
     copied, skipped = 0, []
     for event in events:
         for name in filter(None, (event.picture, event.heat_map, event.worst_picture, event.worst_heat_map)):
-            # Names are rows of a file that may come from anyone: no path but into the pictures' own folder.
+            # The log may come from anyone: use only the file name, inside the snapshots' own folder.
             source = log.parent / FOLDER / Path(name).name
             if not NAME.fullmatch(source.name) or not source.is_file():
                 skipped.append(Skipped("picture is not beside the log", name))

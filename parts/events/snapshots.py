@@ -1,4 +1,4 @@
-"""The pictures of the events, files beside the log, held below a budget: the oldest go first."""
+"""The snapshots of the events: image files beside the log, kept below a budget by deleting the oldest."""
 
 import re
 from collections import defaultdict
@@ -18,53 +18,62 @@ PURGE_TO = 0.9  # of the budget, so that not every event has to purge
 
 @dataclass(frozen=True)
 class SnapshotPaths:
-    """Where the two pictures of a moment lie, relative to the log."""
+    """Where the two images of a snapshot lie, relative to the folder of the log."""
 
-    picture: str
+    frame: str
     heat_map: str
 
     @classmethod
     def of(cls, event_id: int, moment: str = "") -> "SnapshotPaths":
-        """Of the onset, or of the moment `worst`."""
+        """Return the paths for the onset of an event, or for its moment `worst`.
+
+        Example:
+            >>> SnapshotPaths.of(7, "worst")
+            SnapshotPaths(frame='lens_events/000007_worst.jpg', heat_map='lens_events/000007_worst_map.png')
+        """
         stem = f"{FOLDER}/{event_id:06d}" + (f"_{moment}" if moment else "")
         return cls(f"{stem}.jpg", f"{stem}_map.png")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What is kept of a moment: the camera frame uint8 [H, W(, 3)] and the evidence map [h, w] in 0…1."""
+    """One moment of an event: the camera frame uint8 [H, W(, 3)] and the evidence map [h, w] in 0…1."""
 
     frame: NDArray[np.uint8]
     heat_map: NDArray[np.float32]
-    names: SnapshotPaths
+    paths: SnapshotPaths
 
 
 class SnapshotFolder:
-    """The pictures beside one log. Once it is made, the thread of the log alone uses it. Raises OSError."""
+    """The snapshots beside one log, below a budget in megabytes.
+
+    After construction only the thread of the log uses it. Every method raises OSError where the disk fails.
+    """
 
     def __init__(self, folder: Path, budget_mb: float) -> None:
         self._folder = folder / FOLDER
         self._budget = budget_mb * 1e6
-        self._bytes: defaultdict[int, int] = defaultdict(int)  # of each event
+        self._bytes: defaultdict[int, int] = defaultdict(int)  # by event
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
-            if is_draft(path):  # a power cut left it
+            if is_draft(path):  # left by a power cut
                 path.unlink()
             elif number := event_id(path):
                 self._bytes[number] += path.stat().st_size
 
     @property
     def last_event_id(self) -> int:
-        """The highest event that has pictures here; 0 when there is none."""
+        """The highest event with snapshots here; 0 when there is none."""
         return max(self._bytes, default=0)
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write the clean frame as JPEG and the evidence map as a picture of its size. Raises InputError too."""
-        self._folder.mkdir(exist_ok=True)  # not the folder of the log: where a card is gone, none is made in its place
+        """Write the frame as JPEG and the evidence map, scaled to its size, as PNG. Raises InputError too."""
+        # Without parents: if the card with the log is gone, its folder must not be created in its place.
+        self._folder.mkdir(exist_ok=True)
         frame = Image.fromarray(snapshot.frame.squeeze())
         heat = Image.fromarray((snapshot.heat_map * 255).astype(np.uint8))
         heat = heat.resize(frame.size, Image.Resampling.BILINEAR)
-        # Whole or not at all: the worst moment is written over an earlier one.
-        for image, name, format in ((frame, snapshot.names.picture, "JPEG"), (heat, snapshot.names.heat_map, "PNG")):
+        # Atomic, because a new worst moment overwrites the one before.
+        for image, name, format in ((frame, snapshot.paths.frame, "JPEG"), (heat, snapshot.paths.heat_map, "PNG")):
             path = self._folder.parent / name
             before = path.stat().st_size if path.exists() else 0
             with atomic_write(path) as draft:
@@ -72,7 +81,7 @@ class SnapshotFolder:
             self._bytes[event_id(path)] += path.stat().st_size - before
 
     def last_to_purge(self) -> int:
-        """The last event whose pictures have to go for the others to fit; 0 while all fit. Those of the newest stay."""
+        """Return the last event to purge so that the rest fits; 0 while all fits. The newest is never purged."""
         left = sum(self._bytes.values())
         if left <= self._budget:
             return 0
@@ -84,7 +93,7 @@ class SnapshotFolder:
         return last
 
     def purge(self, last: int) -> None:
-        """Remove the pictures of all events up to this one."""
+        """Delete the snapshots of all events up to and including `last`."""
         for path in self._folder.iterdir():
             if 0 < (number := event_id(path)) <= last:
                 path.unlink()
@@ -92,6 +101,6 @@ class SnapshotFolder:
 
 
 def event_id(path: Path) -> int:
-    """The event that a picture belongs to; 0 for a file that is none of ours."""
+    """Return the event that an image belongs to, 0 for a file of any other name."""
     match = NAME.fullmatch(path.name)
     return int(match[1]) if match else 0

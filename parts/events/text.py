@@ -1,15 +1,15 @@
-"""Says in two lines what is the matter with the lens and what to do."""
+"""Describes an event in two lines: what obscures the lens, and what to do."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .event import ERROR
 
-OFF_CENTRE = 0.1  # of the picture's side: how far the middle of what is obscured lies aside to be named for it
-SCATTERED = 0.25  # of the side, standard deviation; evenly over the whole side it is 0.29
-ALMOST_ALL = 0.6  # of the picture
+OFF_CENTRE = 0.1  # of the side: an offset of the centroid from which a side is named
+SCATTERED = 0.25  # of the side, standard deviation; 0.29 when spread evenly over the whole side
+ALMOST_ALL = 0.6  # of the frame
 
-THEN = {
+MEANWHILE = {  # by LENS_ACTION
     "none": "the car drives on",
     "warn": "the car drives on",
     "slow": "the autopilot is slowed until then",
@@ -18,15 +18,22 @@ THEN = {
 
 
 def cause(coverage: float, heat_map: NDArray[np.floating] | None) -> str:
-    """Where the lens is obscured, and how much: coverage 0…1, the evidence map [h, w] in 0…1, 1 is obscured."""
-    if heat_map is None or coverage <= 0 or not (heat_map >= 1).any():  # judged by the PCC alone, which knows no place
+    """Describe where and how far the lens is obscured, from the coverage 0…1 and the evidence map [h, w] in 0…1.
+
+    Example:
+        >>> heat_map = np.zeros((20, 20), np.float32)
+        >>> heat_map[:5, :5] = 1
+        >>> cause(0.0625, heat_map)
+        'The lens is obscured in the upper left, 6 % of the picture.'
+    """
+    if heat_map is None or coverage <= 0 or not (heat_map >= 1).any():  # raised by the PCC alone, which has no cells
         return "The lens is obscured."
     return f"The lens is obscured {_where(coverage, heat_map >= 1)}, {max(round(100 * coverage), 1)} % of the picture."
 
 
 def advice(level: str, action: str) -> str:
-    """What to do, and what the car does meanwhile: `action` is LENS_ACTION."""
-    return f"{'Stop and wipe the lens' if level == ERROR else 'Wipe the lens'}; {THEN[action]}."
+    """Say what to do, and what the car does meanwhile under LENS_ACTION `action`."""
+    return f"{'Stop and wipe the lens' if level == ERROR else 'Wipe the lens'}; {MEANWHILE[action]}."
 
 
 def _where(coverage: float, obscured: NDArray[np.bool_]) -> str:
@@ -44,7 +51,7 @@ def _where(coverage: float, obscured: NDArray[np.bool_]) -> str:
 
 
 def _side(indices: NDArray[np.intp], size: int, low: str, high: str) -> str:
-    """To which side of an axis the obscured places lie."""
+    """Return the side of an axis on which the cells lie: `low`, `high`, `middle` or `scattered`."""
     along = (indices + 0.5) / size - 0.5  # −0.5…0.5
     if along.mean() < -OFF_CENTRE:
         return low

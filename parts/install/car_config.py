@@ -1,4 +1,4 @@
-"""A car's config.py and myconfig.py, read and not run."""
+"""Reads a car's config.py and myconfig.py without running them."""
 
 import ast
 import operator
@@ -13,8 +13,8 @@ from ...edge import strict_json
 from ...edge.errors import InputError
 
 BYTES_MAX = 1_000_000
-COMPUTED = object()  # the value of a name that only running the file would tell
-CALLS: dict[str, Callable[..., Any]] = {  # that the stock config.py makes, and their like
+COMPUTED = object()  # stands for a value that is known only when the file runs
+CALLS: dict[str, Callable[..., Any]] = {  # those of the stock config.py, and similar ones
     "os.path.join": os.path.join,
     "os.path.dirname": os.path.dirname,
     "os.path.realpath": os.path.realpath,
@@ -26,7 +26,7 @@ CALLS: dict[str, Callable[..., Any]] = {  # that the stock config.py makes, and 
     "float": float,
     "str": str,
 }
-SUMS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -37,36 +37,37 @@ SUMS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class CarConfig:
-    """The upper-case names of a car's configuration, as donkeycar would have them."""
+    """The upper-case names of a car's configuration, with the values that donkeycar reads."""
 
     car: Path
     values: Mapping[str, Any]
-    computed: frozenset[str]  # names that only running the files would tell
+    computed: frozenset[str]  # names whose values are known only when the files run
 
     def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, `default` where it is unset or computed."""
         return self.values.get(key, default)
 
     @property
     def tub(self) -> Path:
-        """Where `manage.py drive` records to, unless AUTO_CREATE_NEW_TUB makes it a new folder inside."""
+        """The folder that `manage.py drive` records into; with AUTO_CREATE_NEW_TUB, a new folder inside it."""
         return self.car / str(self.get("DATA_PATH", "data"))
 
     def as_cfg(self) -> SimpleNamespace:
-        """What stands for donkeycar's own Config where parts read theirs."""
+        """Return a stand-in for donkeycar's Config, for `from_config` of the parts."""
         return SimpleNamespace(**{"CAR_PATH": str(self.car), **self.values})
 
 
 def read_car_config(car: Path) -> CarConfig:
-    """config.py, then myconfig.py over it, as donkeycar does. Raises InputError for a file that is missing or broken.
+    """Read config.py and override it with myconfig.py, as donkeycar does.
 
-    Constants, sums of them, paths and the environment are understood; what is computed in any other way, or set
-    under a condition, is listed as such.
+    Evaluates constants, arithmetic, paths and environment variables. A name that is set in any other way, for example
+    under a condition, is listed in `computed`. Raises InputError for a file that is missing or cannot be parsed.
     """
     if not car.is_dir():
-        raise InputError(f"{car} is no folder; give the car's, which `donkey createcar` made")
+        raise InputError(f"{car} is not a folder; give the car's folder, which `donkey createcar` creates")
     car = car.resolve()
     if not (car / "config.py").is_file():
-        raise InputError(f"{car} has no config.py; give the folder that `donkey createcar` made")
+        raise InputError(f"{car} has no config.py; give the folder that `donkey createcar` creates")
     values: dict[str, Any] = {}
     computed: set[str] = set()
     for path in (car / "config.py", car / "myconfig.py"):
@@ -81,9 +82,9 @@ def read_car_config(car: Path) -> CarConfig:
 
 
 def tub_refuses(config: CarConfig, lens_fields: list[str], *, wanted: bool) -> str:
-    """Why donkeycar would not go on with the tub in the car's data folder, in one line; empty when it would.
+    """Return in one line why donkeycar cannot append to the tub in the car's data folder; empty when it can.
 
-    `wanted`: whether manage.py records the lens fields. A tub takes the fields it was begun with and no others.
+    A tub accepts only the fields that it was created with. `wanted` says whether manage.py records the lens fields.
     """
     manifest = config.tub / "manifest.json"
     if config.get("AUTO_CREATE_NEW_TUB") is True or not manifest.is_file():
@@ -92,26 +93,26 @@ def tub_refuses(config: CarConfig, lens_fields: list[str], *, wanted: bool) -> s
         with manifest.open("rb") as file:
             inputs = strict_json.parse(file.readline(BYTES_MAX))
     except (OSError, ValueError):
-        return ""  # no tub that donkeycar could go on with either
+        return ""  # donkeycar cannot append to it either
     if not isinstance(inputs, list) or set(lens_fields).issubset(map(str, inputs)) == wanted:
         return ""
     return (
-        f"{config.tub} holds a tub that was begun {'without' if wanted else 'with'} the lens fields, and the car will"
+        f"{config.tub} holds a tub that was created {'without' if wanted else 'with'} the lens fields, so the car will"
         " not start; set AUTO_CREATE_NEW_TUB = True in myconfig.py, or move that folder away"
     )
 
 
 def _assignments(path: Path) -> Iterator[tuple[str, Any]]:
-    """The upper-case names that a file sets, in order, each with its value or COMPUTED."""
+    """Yield the upper-case names that a file sets, in order, each with its value or COMPUTED."""
     if not path.exists():
-        return  # donkeycar does without a myconfig.py
+        return  # myconfig.py is optional
     try:
         if path.stat().st_size > BYTES_MAX:
             raise ValueError(f"more than {BYTES_MAX} bytes")
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path} cannot be read ({error}); mend it") from None
-    known: dict[str, Any] = {"__file__": str(path)}  # each file for itself: myconfig.py does not see config.py
+        raise InputError(f"{path} cannot be read ({error}); correct it") from None
+    known: dict[str, Any] = {"__file__": str(path)}  # per file: myconfig.py does not see the names of config.py
     for statement in tree.body:
         for name, value in _set_by(statement, known):
             known[name] = value
@@ -128,7 +129,7 @@ def _set_by(statement: ast.stmt, known: dict[str, Any]) -> Iterator[tuple[str, A
     elif isinstance(statement, ast.Import | ast.ImportFrom):
         yield from ((alias.asname or alias.name, COMPUTED) for alias in statement.names)
     elif not isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        # A condition, a loop, +=, a call …: what it sets, and does to the lists it names, is seen by running it only.
+        # A condition, a loop, +=, a call …: the names it sets and the lists it may change are known only by running it.
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and (
                 isinstance(node.ctx, ast.Store | ast.Del) or isinstance(known.get(node.id), list | dict | set)
@@ -144,7 +145,7 @@ def _value_or_computed(node: ast.expr, known: dict[str, Any]) -> Any:
 
 
 def _value(node: ast.expr, known: dict[str, Any]) -> Any:
-    """The value of an expression of constants. Raises ValueError for any other, and what its operators raise."""
+    """Evaluate an expression of constants. Raises ValueError for any other expression, and what its operators raise."""
     match node:
         case ast.Constant():
             return node.value
@@ -160,11 +161,11 @@ def _value(node: ast.expr, known: dict[str, Any]) -> Any:
             return -_value(node.operand, known)
         case ast.UnaryOp(op=ast.Not()):
             return not _value(node.operand, known)
-        case ast.BinOp() if type(node.op) in SUMS:
+        case ast.BinOp() if type(node.op) in OPERATORS:
             left, right = _value(node.left, known), _value(node.right, known)
             if not isinstance(node.op, ast.Add) and not all(isinstance(side, int | float) for side in (left, right)):
-                raise ValueError("a product of a list may be larger than the memory")
-            return SUMS[type(node.op)](left, right)
+                raise ValueError("the product of a list may not fit into memory")
+            return OPERATORS[type(node.op)](left, right)
         case ast.Call(keywords=[]) if ast.unparse(node.func) in CALLS:
             return CALLS[ast.unparse(node.func)](*(_value(argument, known) for argument in node.args))
-    raise ValueError(f"{ast.unparse(node)} is no constant")
+    raise ValueError(f"{ast.unparse(node)} is not a constant")

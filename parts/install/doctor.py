@@ -1,4 +1,4 @@
-"""Looks a car over before it drives: what would keep the lens monitor from working, and what to do about it."""
+"""Checks a car before it drives: reports what would keep the lens monitor from working, and how to fix it."""
 
 import itertools
 import os
@@ -26,28 +26,29 @@ from .car_config import CarConfig, read_car_config, tub_refuses
 from .manage_py import ManagePy, advice
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
-FREE_MB_LITTLE, FREE_MB_NONE = 256, 16  # an event with its pictures takes some 30 kB
-YEAR_MIN, YEAR_MAX = 2025, 2100  # a board without a battery wakes in 1970, or where it was switched off
-FRAMES_TIMED, FRAMES_BEFORE = 50, 5
+FREE_MB_WARN, FREE_MB_FAIL = 256, 16  # an event with its snapshots takes some 30 kB
+YEAR_MIN, YEAR_MAX = 2025, 2100  # without a battery a board starts in 1970, or when it was switched off
+FRAMES_TIMED, WARMUP_FRAMES = 50, 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one check."""
+    """The result of one check."""
 
     check: str
     verdict: str  # PASS, WARN or FAIL
     reason: str
-    fix: str = ""  # what to do or type; empty where all is well
+    fix: str = ""  # what to do or type; empty for PASS
 
 
 def examine(car: Path, now: datetime) -> list[Finding]:
-    """All checks of a car, in the order in which to mend it. Reads only, apart from a file that it removes again.
+    """Run all checks of a car and return the findings, in the order in which to fix them.
 
-    Raises InputError when this is no car at all: no folder, or no config.py that can be read.
+    Changes nothing, apart from a temporary file. Raises InputError if the folder is not a car's, that is, it does not
+    exist or has no readable config.py.
     """
     config = read_car_config(car)
-    findings = [_tried("manage.py", _check_manage_py, car), _tried("tub", _check_tub, config)]
+    findings = [_run("manage.py", _check_manage_py, car), _run("tub", _check_tub, config)]
     try:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
@@ -60,14 +61,14 @@ def examine(car: Path, now: datetime) -> list[Finding]:
     else:
         findings += [
             _check_bundle(scorer.bundle),
-            _tried("calibration", _check_calibration, lens.calibration, scorer),
+            _run("calibration", _check_calibration, lens.calibration, scorer),
             _check_camera(config, scorer.bundle),
             _check_speed(scorer, _hz(config)),
         ]
     return [
         *findings,
-        _tried("disk", _check_disk, lens.event_log.parent),
-        _tried("event log", _check_event_log, lens.event_log),
+        _run("disk", _check_disk, lens.event_log.parent),
+        _run("event log", _check_event_log, lens.event_log),
         _check_clock(now),
     ]
 
@@ -84,32 +85,32 @@ def _check_tub(config: CarConfig) -> Finding:
     wanted = ManagePy.read(config.car).state != "absent"
     if problem := tub_refuses(config, MLEAnomalyPart.recorded, wanted=wanted):
         raise InputError(problem)
-    return Finding("tub", PASS, f"{config.tub} can take the records")
+    return Finding("tub", PASS, f"{config.tub} accepts the lens fields")
 
 
 def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:
     keys = ("IMAGE_W", "IMAGE_H", "DATA_PATH", "DRIVE_LOOP_HZ", "AUTO_CREATE_NEW_TUB")
-    unseen = sorted(name for name in config.computed if name.startswith("LENS_") or name in keys)
-    if unseen:
-        reason = f"what {', '.join(unseen)} will be is known only when the car runs; the default is taken here"
+    computed = sorted(name for name in config.computed if name.startswith("LENS_") or name in keys)
+    if computed:
+        reason = f"the value of {', '.join(computed)} is known only when the car runs; these checks use the default"
         return Finding("settings", WARN, reason, "set it to a plain value in myconfig.py")
-    return Finding("settings", PASS, f"the LENS_ keys are known; an obscured lens means {lens.action}")
+    return Finding("settings", PASS, f"the LENS_ keys are valid; LENS_ACTION is {lens.action}")
 
 
 def _check_bundle(bundle: Bundle) -> Finding:
     megabytes = len(bundle.model) / 1e6
-    return Finding("bundle", PASS, f"{bundle.folder} opens: {megabytes:.2f} MB, model {bundle.sha256[:12]}")
+    return Finding("bundle", PASS, f"{bundle.folder} loads: {megabytes:.2f} MB, model {bundle.sha256[:12]}")
 
 
 def _check_calibration(path: Path, scorer: Scorer) -> Finding:
     if not path.exists():
         fix = f"mle-uvad calibrate {scorer.bundle.folder} --tub TUB"
-        return Finding("calibration", WARN, f"no calibration at {path}: no event will be raised", fix)
-    made = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
+        return Finding("calibration", WARN, f"there is no calibration at {path}: no event will be raised", fix)
+    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
     return Finding(
         "calibration",
         PASS,
-        f"fits the bundle and {made.camera} frames; made {made.created_at} from {made.duration_s / 60:.1f} min",
+        f"fits the bundle and {found.camera} frames; made {found.created_at} from {found.duration_s / 60:.1f} min",
     )
 
 
@@ -117,14 +118,14 @@ def _check_camera(config: CarConfig, bundle: Bundle) -> Finding:
     width, height = config.get("IMAGE_W"), config.get("IMAGE_H")
     wanted = f"{bundle.width}x{bundle.height}"
     if (width, height) == (bundle.width, bundle.height):
-        return Finding("camera", PASS, f"gives {wanted} as the bundle wants it")
+        return Finding("camera", PASS, f"frames are {wanted}, as the bundle needs")
     if width is None or height is None:
-        return Finding("camera", WARN, "IMAGE_W and IMAGE_H are not plain numbers", f"see that it gives {wanted}")
+        return Finding("camera", WARN, "IMAGE_W and IMAGE_H are not plain numbers", f"make them {wanted}")
     return Finding(
         "camera",
         FAIL,
-        f"the car takes pictures of {width}x{height}, the bundle wants {wanted}",
-        f"set IMAGE_W = {bundle.width} and IMAGE_H = {bundle.height} in myconfig.py, or train on drives of this camera",
+        f"frames are {width}x{height}, the bundle needs {wanted}",
+        f"set IMAGE_W = {bundle.width} and IMAGE_H = {bundle.height} in myconfig.py, or train on drives of this size",
     )
 
 
@@ -139,14 +140,14 @@ def _check_speed(scorer: Scorer, hz: float) -> Finding:
     if first.status != "ok":
         return Finding("speed", FAIL, f"no frame can be scored: {first.detail or first.status}", "export it again")
     times = latencies_ms(score, 0.0, time.perf_counter, time.sleep)
-    times_ms = list(itertools.islice(times, FRAMES_BEFORE + FRAMES_TIMED))
-    median_ms, slow_ms = np.quantile(times_ms[FRAMES_BEFORE:], (0.5, 0.95))
-    reason = f"{median_ms:.2f} ms a frame, 95 % within {slow_ms:.2f} ms; the loop gives {1000 / hz:.0f} ms"
-    fix = "train with --width narrow, or end other programs"
+    times_ms = list(itertools.islice(times, WARMUP_FRAMES + FRAMES_TIMED))
+    median_ms, slow_ms = np.quantile(times_ms[WARMUP_FRAMES:], (0.5, 0.95))
+    reason = f"{median_ms:.2f} ms per frame, 95 % within {slow_ms:.2f} ms; the drive loop allows {1000 / hz:.0f} ms"
+    fix = "train with --width narrow, or stop other programs"
     if slow_ms <= 1000 / hz:
         return Finding("speed", PASS, reason)
-    # Threaded, the loop does not wait: frames go unseen.
-    return Finding("speed", WARN if median_ms < STALE_AFTER_S * 1000 else FAIL, f"{reason}; frames go unseen", fix)
+    # The loop does not wait for a threaded part, which then skips frames.
+    return Finding("speed", WARN if median_ms < STALE_AFTER_S * 1000 else FAIL, f"{reason}; frames are skipped", fix)
 
 
 def _hz(config: CarConfig) -> float:
@@ -155,38 +156,38 @@ def _hz(config: CarConfig) -> float:
 
 
 def _check_disk(folder: Path) -> Finding:
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    with tempfile.TemporaryFile(dir=there) as probe:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    with tempfile.TemporaryFile(dir=existing) as probe:
         probe.write(bytes(4096))
-    free_mb = shutil.disk_usage(there).free / 1e6
-    verdict = FAIL if free_mb < FREE_MB_NONE else WARN if free_mb < FREE_MB_LITTLE else PASS
+    free_mb = shutil.disk_usage(existing).free / 1e6
+    verdict = FAIL if free_mb < FREE_MB_FAIL else WARN if free_mb < FREE_MB_WARN else PASS
     fix = "" if verdict == PASS else "delete old tubs, or set LENS_EVENT_LOG to another disk"
-    return Finding("disk", verdict, f"{there} can be written, {free_mb:.0f} MB free", fix)
+    return Finding("disk", verdict, f"{existing} is writable, {free_mb:.0f} MB free", fix)
 
 
 def _check_event_log(path: Path) -> Finding:
     if not path.exists():
-        return Finding("event log", PASS, f"{path} will be begun with the first drive")
+        return Finding("event log", PASS, f"{path} will be created on the first drive")
     try:
         events = read_events(path)
     except InputError as error:
         if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
             raise
         reason, _, _ = str(error).partition("; ")
-        fix = f"none: the next drive moves it aside, as {path.name}.damaged-1 or so, and begins a new one"
+        fix = f"none needed: the next drive renames it, to {path.name}.damaged-1 for example, and starts a new one"
         return Finding("event log", WARN, reason, fix)
-    return Finding("event log", PASS, f"{path} can be read: {len(events)} events")
+    return Finding("event log", PASS, f"{path} is readable: {len(events)} events")
 
 
 def _check_clock(now: datetime) -> Finding:
-    said = now.astimezone(timezone.utc).isoformat(timespec="seconds")
+    shown = now.astimezone(timezone.utc).isoformat(timespec="seconds")
     if YEAR_MIN <= now.year < YEAR_MAX:
-        return Finding("clock", PASS, f"says {said}")
-    reason = f"says {said}: events will bear wrong dates; their durations will be right"
-    return Finding("clock", WARN, reason, "give the car a network for a minute, or: sudo date -s 'YYYY-MM-DD HH:MM'")
+        return Finding("clock", PASS, f"shows {shown}")
+    reason = f"shows {shown}: events will have wrong dates; their durations will be right"
+    return Finding("clock", WARN, reason, "connect it to a network, or type: sudo date -s 'YYYY-MM-DD HH:MM'")
 
 
-def _tried(check: str, function: Callable[..., Finding], *arguments: object) -> Finding:
+def _run(check: str, function: Callable[..., Finding], *arguments: object) -> Finding:
     try:
         return function(*arguments)
     except (InputError, OSError, sqlite3.Error) as error:
@@ -196,7 +197,7 @@ def _tried(check: str, function: Callable[..., Finding], *arguments: object) -> 
 def _failed(check: str, error: Exception, fix: str = "") -> Finding:
     if isinstance(error, OSError):
         reason = f"{error.filename or check}: {error.strerror or error}"
-        told = "see that the car's user may read and write there"
+        remedy = "make sure that the car's user can read and write there"
     else:
-        reason, _, told = str(error).partition("; ")
-    return Finding(check, FAIL, reason, fix or told)
+        reason, _, remedy = str(error).partition("; ")
+    return Finding(check, FAIL, reason, fix or remedy)

@@ -1,4 +1,4 @@
-"""The lines that go into Donkeycar's stock manage.py, and the places where they go."""
+"""The lens lines for Donkeycar's stock manage.py templates, and where they go."""
 
 from dataclasses import dataclass
 
@@ -8,31 +8,31 @@ END = "# mle_uvad end"
 
 @dataclass(frozen=True)
 class Block:
-    """Lines for one place of a template."""
+    """Lines to insert at one position of a template."""
 
     title: str
-    above: str  # text of the template, in it exactly once; the lines go right above it
-    lines: str  # indented as they stand in the file
+    above: str  # text that the template contains exactly once; the lines go directly above it
+    lines: str  # with the indentation of the file
 
     def marked(self) -> str:
-        """The lines between their marks, by which they are found again."""
+        """Return the lines between the marks by which they are found again."""
         return f"    {BEGIN}: {self.title}\n{self.lines}    {END}\n"
 
 
 @dataclass(frozen=True)
 class Template:
-    """A manage.py that is understood."""
+    """A stock manage.py."""
 
     name: str
-    relies_on: tuple[str, ...]  # what the lines take for granted, each in the template exactly once
+    relies_on: tuple[str, ...]  # text that the lines depend on, each in the template exactly once
     blocks: tuple[Block, ...]  # in the order of the file
 
-    def strange(self, text: str) -> list[str]:
-        """What a manage.py lacks, or has more than once, of all that the lines need; empty when they fit."""
+    def mismatches(self, text: str) -> list[str]:
+        """Return the required texts that a manage.py does not contain exactly once; empty when the lines fit."""
         return [part for part in (*self.relies_on, *(block.above for block in self.blocks)) if text.count(part) != 1]
 
     def fill(self, text: str) -> str:
-        """The manage.py with all blocks in it."""
+        """Return a manage.py with all blocks added."""
         for block in self.blocks:
             text = text.replace(block.above, block.marked() + block.above)
         return text
@@ -95,7 +95,7 @@ BASIC = Template(
     car.add(lens, inputs=lens.inputs, outputs=lens.outputs, threaded=True)
 """,
         ),
-        # This template shows the camera's own array: the controller, added just above, is given the copy instead.
+        # In this template the web controller, added just above, shows the camera's array: give it the copy instead.
         Block(
             "show it on the web page; the tub and the pilot keep the clean picture",
             "    # pilot condition to determine if user or ai are driving\n",
@@ -117,14 +117,14 @@ BASIC = Template(
 TEMPLATES = (COMPLETE, BASIC)
 
 WHERE_BY_HAND = (
-    "below the camera, before the web controller",
-    "where ui/image_array has just been made",
-    "below DriveMode, above the drive train",
-    "above the TubWriter, where inputs and types are complete",
+    "After the camera, before the web controller",
+    "Right after the part that makes ui/image_array",
+    "After DriveMode, before the drive train",
+    "Before the TubWriter, where inputs and types are complete",
 )
 
 
 def lines_by_hand() -> str:
-    """What to add to a manage.py that is not understood, place by place."""
-    places = zip(WHERE_BY_HAND, COMPLETE.blocks, strict=True)
-    return "\n".join(f"{where}, to {block.title}:\n\n{block.lines}" for where, block in places)
+    """Return the lines to add to a manage.py that is no stock template, one paragraph per position."""
+    sections = zip(WHERE_BY_HAND, COMPLETE.blocks, strict=True)
+    return "\n".join(f"{where}, to {block.title}:\n\n{block.lines}" for where, block in sections)

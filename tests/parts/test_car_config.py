@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(data: bytes, car: Path) 
 def test_what_is_no_car(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no config\.py"):
         read_car_config(tmp_path)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         read_car_config(tmp_path / "nothing")
 
 

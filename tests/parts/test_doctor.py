@@ -63,7 +63,7 @@ def test_a_fit_car_passes_everything_and_is_left_as_it_is(car: Path, look: Any) 
     assert list(findings) == CHECKS
     assert verdicts(findings) == {}
     assert sorted(car.rglob("*")) == before
-    assert "ms a frame" in findings["speed"].reason
+    assert "ms per frame" in findings["speed"].reason
 
 
 def forget_manage_py(car: Path) -> None:
@@ -169,8 +169,8 @@ def test_the_speed_is_held_against_the_loop(ms: int, verdict: str, look: Any, mo
     monkeypatch.setattr(Scorer, "score", lambda *_: FrameScore("ok", 0.5))
     finding = look()["speed"]
     assert finding.verdict == verdict
-    assert f"{ms}.00 ms a frame" in finding.reason
-    assert "the loop gives 50 ms" in finding.reason
+    assert f"{ms}.00 ms per frame" in finding.reason
+    assert "the drive loop allows 50 ms" in finding.reason
 
 
 def test_a_model_that_gives_no_score_fails(look: Any, monkeypatch: Any) -> None:

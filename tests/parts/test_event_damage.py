@@ -31,7 +31,7 @@ PRAGMA journal_mode = WAL;
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A log of forty events, the last of which has pictures."""
+    """A log of forty events, the last of which has snapshots."""
     path = tmp_path / "logs" / "lens_events.db"
     log = EventLog(path)
     log.write(ended(40), snapshot(40))
@@ -87,7 +87,7 @@ def test_a_damaged_log_is_moved_aside_whole_and_the_numbers_go_on(kind: str, pat
         log = begin_anew(path)
     aside = path.with_name("lens_events.db.damaged-1")
     assert aside.read_bytes() == before
-    assert log.next_event_id == 41, "a picture would be written over"
+    assert log.next_event_id == 41, "a snapshot would be overwritten"
     assert [event.id for event in read_events(path)] == [41]
     (line,) = [record.getMessage() for record in caplog.records]
     assert str(path) in line
@@ -177,6 +177,6 @@ def test_a_full_or_forbidden_disk_is_no_damage(path: Path, monkeypatch: pytest.M
     assert not list(path.parent.glob("*damaged*"))
 
 
-def test_without_a_log_the_numbers_go_on_after_the_pictures(path: Path) -> None:
+def test_without_a_log_the_numbers_go_on_after_the_snapshots(path: Path) -> None:
     path.unlink()
     assert begin_anew(path).next_event_id == 41

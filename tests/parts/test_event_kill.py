@@ -17,7 +17,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from made_events import ended, pictures
+from made_events import ended, snapshot
 from mle_uvad.parts.events.log import EventLog
 
 class Telling(EventLog):
@@ -29,8 +29,8 @@ log = Telling(Path({path!r}))
 number = log.next_event_id
 while True:
     begun = ended(number, state="open", level="WARN", duration_s=None)
-    log.write(begun, pictures(number))
-    log.write(replace(begun, frames=20), pictures(number, moment="worst"))
+    log.write(begun, snapshot(number))
+    log.write(replace(begun, frames=20), snapshot(number, moment="worst"))
     log.write(replace(begun, state="ended", frames=30))
     number += 1
     while log._queue.qsize() > 4:

@@ -15,7 +15,7 @@ from made_events import EVENT, ended, snapshot
 
 from mle_uvad.edge import InputError
 from mle_uvad.parts.events.event import read_events
-from mle_uvad.parts.events.log import QUEUE_EVENTS, QUEUE_WITH_PICTURES, EventLog
+from mle_uvad.parts.events.log import QUEUE_EVENTS, QUEUE_WITH_SNAPSHOTS, EventLog
 
 KILLED = """
 import sys, os, signal
@@ -118,7 +118,7 @@ def test_a_stuck_disk_never_holds_up_the_writer(tmp_path: Path, monkeypatch: pyt
     log.close()
 
 
-def test_pictures_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshots_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mle_uvad.parts.events import log as event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)
@@ -136,10 +136,10 @@ def test_pictures_do_not_pile_up_while_the_disk_is_stuck(tmp_path: Path, monkeyp
     log.close()
     assert len(read_events(tmp_path / "lens.db")) == 40
     kept = len(list((tmp_path / "lens_events").glob("*.jpg")))
-    assert QUEUE_WITH_PICTURES <= kept <= QUEUE_WITH_PICTURES + 1
+    assert QUEUE_WITH_SNAPSHOTS <= kept <= QUEUE_WITH_SNAPSHOTS + 1
 
 
-def test_a_full_disk_for_pictures_keeps_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_for_snapshots_keeps_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mle_uvad.parts.events import log as event_log
 
     monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.001)

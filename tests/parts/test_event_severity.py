@@ -1,4 +1,4 @@
-"""WARN, ERROR and the way between."""
+"""The levels of an event, WARN and ERROR."""
 
 from itertools import groupby
 
@@ -20,7 +20,7 @@ HZ = 20
 def levels(
     level: EventSeverity, start_s: float, seconds: float, value: float, coverage: float, status: str = "ok"
 ) -> str:
-    """The level after so many seconds."""
+    """Return the level after so many seconds."""
     last = level.level
     for frame in range(round(seconds * HZ)):
         last = level.update(
@@ -30,7 +30,7 @@ def levels(
 
 
 @pytest.mark.parametrize(("value", "coverage"), [(1.1, COVERAGE_UP), (EVIDENCE_UP, 0.01)])
-def test_a_grave_event_is_an_error_after_two_seconds(value: float, coverage: float) -> None:
+def test_a_severe_event_is_an_error_after_two_seconds(value: float, coverage: float) -> None:
     level = EventSeverity()
     assert levels(level, 0, AFTER_S - 0.1, value, coverage) == "WARN"
     assert levels(level, AFTER_S - 0.1, 0.3, value, coverage) == "ERROR"
@@ -51,7 +51,7 @@ def test_it_is_a_warning_again_when_it_is_well_below_both(value: float, coverage
     assert levels(level, 5, 10, value, coverage) == after
 
 
-def test_it_does_not_flicker_at_the_limits() -> None:
+def test_it_does_not_flicker_at_the_thresholds() -> None:
     level, said = EventSeverity(), []
     for frame in range(60 * HZ):
         coverage = COVERAGE_UP + (0.05 if frame // HZ % 2 else -0.05)  # a second above, a second below
@@ -64,7 +64,7 @@ def test_it_does_not_flicker_at_the_limits() -> None:
     assert [one for one, _ in groupby(said)] == ["WARN", "ERROR"]
 
 
-def test_frames_that_tell_nothing_stop_the_count() -> None:
+def test_uninformative_frames_stop_the_count() -> None:
     level = EventSeverity()
     for start_s in range(0, 20, 2):
         assert levels(level, start_s, 1.5, 2.5, 0.9) == "WARN"

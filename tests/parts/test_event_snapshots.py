@@ -1,4 +1,4 @@
-"""The pictures beside the log, and their budget."""
+"""The snapshots beside the log, and their budget."""
 
 import logging
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_worse_moment_replaces_the_one_before_and_is_counted_once(tmp_path: Pa
     assert folder._bytes == {1: size_of(tmp_path)} == SnapshotFolder(tmp_path, 1)._bytes
 
 
-def test_the_oldest_pictures_go_first_their_rows_stay_and_say_so(tmp_path: Path, caplog: Any) -> None:
+def test_the_oldest_snapshots_go_first_their_rows_stay_and_say_so(tmp_path: Path, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
         write_events(tmp_path, range(1, 41), pictures_mb=0.05)
     assert 0.03e6 < size_of(tmp_path) <= 0.05e6
@@ -74,7 +74,7 @@ def test_all_that_fits_stays(tmp_path: Path) -> None:
     assert len(names_in(tmp_path)) == 20
 
 
-def test_a_smaller_budget_holds_from_the_next_picture_on_and_the_newest_event_keeps_its_own(tmp_path: Path) -> None:
+def test_a_smaller_budget_holds_from_the_next_snapshot_on_and_the_newest_event_keeps_its_own(tmp_path: Path) -> None:
     write_events(tmp_path, range(1, 11), pictures_mb=1)
     write_events(tmp_path, range(11, 12), pictures_mb=1e-6)
     assert names_in(tmp_path) == ["000011.jpg", "000011_map.png"]

@@ -1,8 +1,8 @@
-"""What is the matter with the lens and what to do, in words."""
+"""The two lines of text of an event."""
 
 import numpy as np
 import pytest
-from made_events import places
+from made_events import cells
 
 from mle_uvad.parts.events.text import advice, cause
 
@@ -26,26 +26,26 @@ LOW, MIDDLE, HIGH = slice(0, 6), slice(7, 13), slice(14, 20)
     ],
 )
 def test_where_the_lens_is_obscured(rows: slice, columns: slice, where: str) -> None:
-    heat_map = places(rows, columns)
+    heat_map = cells(rows, columns)
     coverage = float((heat_map >= 1).mean())
     assert cause(coverage, heat_map) == f"The lens is obscured {where}, {round(100 * coverage)} % of the picture."
 
 
 def test_two_drops_are_not_said_to_lie_between_them() -> None:
-    both = places(slice(0, 3), slice(0, 3)) + places(slice(17, 20), slice(17, 20))
+    both = cells(slice(0, 3), slice(0, 3)) + cells(slice(17, 20), slice(17, 20))
     assert cause(0.045, both) == "The lens is obscured in several places, 4 % of the picture."
-    top = places(slice(0, 3), slice(0, 3)) + places(slice(0, 3), slice(17, 20))
+    top = cells(slice(0, 3), slice(0, 3)) + cells(slice(0, 3), slice(17, 20))
     assert "at the top" in cause(0.045, top)
 
 
 def test_what_is_nearly_obscured_does_not_count_and_a_speck_is_a_percent() -> None:
-    heat_map = places(slice(19, 20), slice(19, 20))
+    heat_map = cells(slice(19, 20), slice(19, 20))
     heat_map[:10] = 0.99
     assert cause(1 / 400, heat_map) == "The lens is obscured in the lower right, 1 % of the picture."
 
 
 @pytest.mark.parametrize("heat_map", [None, np.zeros((20, 20), np.float32), np.full((20, 20), 0.9, np.float32)])
-def test_without_places_it_says_what_it_knows(heat_map: np.ndarray | None) -> None:
+def test_without_cells_it_says_what_it_knows(heat_map: np.ndarray | None) -> None:
     assert cause(0.0, heat_map) == "The lens is obscured."
 
 

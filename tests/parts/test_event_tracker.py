@@ -1,4 +1,4 @@
-"""Readings in, changes of events out."""
+"""The tracker: readings in, changes of events out."""
 
 import itertools
 from datetime import datetime, timedelta, timezone
@@ -6,20 +6,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_events import places, reading
+from made_events import cells, reading
 
 from mle_uvad.edge.alarm import Alarm
 from mle_uvad.edge.monitor import Reading
 from mle_uvad.parts.events.snapshots import SnapshotPaths
-from mle_uvad.parts.events.tracker import COVERAGE_STEP, UPDATE_EVERY_S, WORSE_BY, Change, EventContext, EventTracker
+from mle_uvad.parts.events.tracker import (
+    COVERAGE_STEP,
+    UPDATE_EVERY_S,
+    WORSE_BY,
+    EventChange,
+    EventContext,
+    EventTracker,
+)
 
 HZ = 20
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678900, timezone(timedelta(hours=1)))
-ORIGIN = EventContext("drive", "sha", "yesterday", '{"mle_uvad": "0"}')
+CONTEXT = EventContext("drive", "sha", "yesterday", '{"mle_uvad": "0"}')
 
 
-def course(values: list[tuple[float, float]], **known: Any) -> list[Reading]:
-    """Readings at 20 Hz of (seconds, evidence), with the event numbers of the real alarm."""
+def readings_of(values: list[tuple[float, float]], **known: Any) -> list[Reading]:
+    """Return readings at 20 Hz of (seconds, evidence), with the event numbers of the real alarm."""
     alarm, readings, frame = Alarm(), [], 0
     for seconds, value in values:
         for _ in range(round(seconds * HZ)):
@@ -29,14 +36,14 @@ def course(values: list[tuple[float, float]], **known: Any) -> list[Reading]:
     return readings
 
 
-def follow(readings: list[Reading], keeper: EventTracker | None = None) -> list[tuple[float, Change]]:
-    """When each change came, and the change."""
-    keeper = keeper or EventTracker(ORIGIN)
-    return [(one.t_s, change) for one in readings for change in keeper.follow(one, NOW)]
+def track(readings: list[Reading], tracker: EventTracker | None = None) -> list[tuple[float, EventChange]]:
+    """Return each change with its time."""
+    tracker = tracker or EventTracker(CONTEXT)
+    return [(one.t_s, change) for one in readings for change in tracker.update(one, NOW)]
 
 
 def test_an_event_begins_with_all_that_is_known_and_ends_when_the_lens_is_clear() -> None:
-    (_, begun), (end_s, ended), (told_s, wiped) = follow(course([(2, 0.3), (3, 1.3), (8, 0.2)]))
+    (_, begun), (end_s, ended), (wiped_s, wiped) = track(readings_of([(2, 0.3), (3, 1.3), (8, 0.2)]))
     event = begun.event
     assert (event.id, event.state, event.level, event.worst_level) == (1, "open", "WARN", "WARN")
     assert event.began_at == "2026-01-02T02:04:05.678+00:00"
@@ -50,18 +57,18 @@ def test_an_event_begins_with_all_that_is_known_and_ends_when_the_lens_is_clear(
     assert ended.event.duration_s == pytest.approx(3 - 0.25 + 1.05, abs=0.06)  # 0.2 s to rise, 1 s to clear
     assert ended.event.frames == pytest.approx(HZ * ended.event.duration_s, abs=1)
     assert (wiped.event.state, wiped.event.cleared_by) == ("ended", "wiped")
-    assert told_s - end_s == pytest.approx(4, abs=0.1)
+    assert wiped_s - end_s == pytest.approx(4, abs=0.1)
     assert wiped.snapshot is None
 
 
-def test_a_steady_event_is_told_at_its_onset_and_its_end_alone() -> None:
-    changes = follow(course([(1, 0.3), (600, 1.4), (2, 0.3)]))
+def test_a_steady_event_is_reported_at_its_onset_and_its_end_alone() -> None:
+    changes = track(readings_of([(1, 0.3), (600, 1.4), (2, 0.3)]))
     assert [change.event.state for _, change in changes] == ["open", "ended"]
 
 
-def test_a_worse_moment_keeps_its_pictures_at_most_once_a_second() -> None:
+def test_a_worse_moment_keeps_its_snapshot_at_most_once_a_second() -> None:
     rising = [(0.05, 1 + step / 400) for step in range(600)]  # 30 s from 1 to 2.5
-    changes = follow(course(rising))
+    changes = track(readings_of(rising))
     kept = [(t_s, change) for t_s, change in changes if change.snapshot]
     assert {change.snapshot for _, change in kept[1:]} == {SnapshotPaths.of(1, "worst")}
     assert np.diff([t_s for t_s, _ in kept]).min() >= UPDATE_EVERY_S
@@ -77,30 +84,30 @@ def test_a_worse_moment_keeps_its_pictures_at_most_once_a_second() -> None:
 
 
 def test_an_event_that_only_gets_better_keeps_the_onset_alone() -> None:
-    changes = follow(course([(1, 2.0), (3, 1.5), (3, 0.1)]))
+    changes = track(readings_of([(1, 2.0), (3, 1.5), (3, 0.1)]))
     assert [change.snapshot for _, change in changes if change.snapshot] == [SnapshotPaths.of(1)]
     assert changes[-1][1].event.worst_picture == ""
 
 
-def test_a_change_of_coverage_is_told_at_most_once_a_second() -> None:
-    onset = course([(1, 1.2)])
+def test_a_change_of_coverage_is_reported_at_most_once_a_second() -> None:
+    onset = readings_of([(1, 1.2)])
     wild = [
-        reading(1 + frame / HZ, 1.2, 1, coverage=0.05 + 0.12 * (frame % 2), heat_map=places()) for frame in range(200)
+        reading(1 + frame / HZ, 1.2, 1, coverage=0.05 + 0.12 * (frame % 2), heat_map=cells()) for frame in range(200)
     ]
     small = [reading(11 + frame / HZ, 1.2, 1, coverage=0.1 + 0.9 * COVERAGE_STEP * (frame % 2)) for frame in range(200)]
-    changes = follow(onset + wild + small)
+    changes = track(onset + wild + small)
     times_s = [t_s for t_s, _ in changes]
     assert 8 <= sum(1 <= t_s <= 11 for t_s in times_s) <= 10
     assert np.diff(times_s).min() >= UPDATE_EVERY_S
-    assert sum(t_s > 11.1 for t_s in times_s) <= 1, "small changes of the coverage are told"
+    assert sum(t_s > 11.1 for t_s in times_s) <= 1, "small changes of the coverage are reported"
     assert changes[-1][1].event.peak_coverage == pytest.approx(0.17 if times_s[-1] < 11 else 0.19)
 
 
-def test_the_level_rises_is_told_and_the_worst_stays() -> None:
-    onset = course([(1, 1.2)])
-    grave = [reading(1 + frame / HZ, 1.2, 1, coverage=0.4) for frame in range(100)]
+def test_a_rise_of_the_level_is_reported_and_the_worst_stays() -> None:
+    onset = readings_of([(1, 1.2)])
+    severe = [reading(1 + frame / HZ, 1.2, 1, coverage=0.4) for frame in range(100)]
     light = [reading(6 + frame / HZ, 1.2, 1, coverage=0.05) for frame in range(100)]
-    changes = follow(onset + grave + light)
+    changes = track(onset + severe + light)
     levels = [(change.event.level, change.event.worst_level) for _, change in changes]
     assert [level for level, _ in itertools.groupby(levels)] == [
         ("WARN", "WARN"),
@@ -114,61 +121,61 @@ def test_the_level_rises_is_told_and_the_worst_stays() -> None:
 
 
 def test_the_cause_is_that_of_the_largest_coverage() -> None:
-    wide = reading(3.0, 1.2, 1, coverage=0.5, heat_map=places(slice(0, 20), slice(10, 20)))
-    changes = follow([*course([(1, 1.2)]), wide, *(reading(3 + n / HZ, 1.2, 1) for n in range(1, 40))])
+    wide = reading(3.0, 1.2, 1, coverage=0.5, heat_map=cells(slice(0, 20), slice(10, 20)))
+    changes = track([*readings_of([(1, 1.2)]), wide, *(reading(3 + n / HZ, 1.2, 1) for n in range(1, 40))])
     assert changes[-1][1].event.cause == "The lens is obscured on the right, 50 % of the picture."
     assert changes[-1][1].event.coverage == 0.0625
 
 
 def test_the_end_of_the_drive_ends_the_event_and_leaves_the_level() -> None:
-    keeper = EventTracker(ORIGIN, "stop")
-    assert keeper.finish(0.0) == []
-    follow(course([(3, 1.5)]), keeper)
-    assert keeper.event_id == 1
-    (change,) = keeper.finish(10.0)
+    tracker = EventTracker(CONTEXT, "stop")
+    assert tracker.finish(0.0) == []
+    track(readings_of([(3, 1.5)]), tracker)
+    assert tracker.event_id == 1
+    (change,) = tracker.finish(10.0)
     assert (change.event.state, change.event.level, change.event.cleared_by) == ("ended", "WARN", "")
     assert change.event.duration_s == pytest.approx(9.75, abs=0.06)
     assert change.event.advice == "Wipe the lens; the autopilot stands until then."
-    assert keeper.event_id == 0
-    assert keeper.finish(11.0) == []
+    assert tracker.event_id == 0
+    assert tracker.finish(11.0) == []
 
 
-def test_what_comes_back_at_the_same_places_before_it_stayed_clear_has_returned() -> None:
-    changes = [change for _, change in follow(course([(1, 0.3), (3, 1.4), (3, 0.3), (3, 1.4)]))]
+def test_what_comes_back_in_the_same_cells_before_it_stayed_clear_has_returned() -> None:
+    changes = [change for _, change in track(readings_of([(1, 0.3), (3, 1.4), (3, 0.3), (3, 1.4)]))]
     states = [(change.event.id, change.event.state, change.event.cleared_by) for change in changes]
     assert states == [(1, "open", ""), (1, "ended", ""), (1, "ended", "returned"), (2, "open", "")]
 
 
 def test_what_comes_back_elsewhere_or_later_is_another() -> None:
-    first = course([(1, 0.3), (3, 1.4), (3, 0.3)])
-    elsewhere = [reading(7 + n / HZ, 1.4, 2, heat_map=places(slice(10, 20), slice(10, 20))) for n in range(1, 20)]
-    assert [change.event.cleared_by for _, change in follow(first + elsewhere)] == ["", "", ""]
-    later = follow(course([(1, 0.3), (3, 1.4), (8, 0.3), (3, 1.4)]))
+    first = readings_of([(1, 0.3), (3, 1.4), (3, 0.3)])
+    elsewhere = [reading(7 + n / HZ, 1.4, 2, heat_map=cells(slice(10, 20), slice(10, 20))) for n in range(1, 20)]
+    assert [change.event.cleared_by for _, change in track(first + elsewhere)] == ["", "", ""]
+    later = track(readings_of([(1, 0.3), (3, 1.4), (8, 0.3), (3, 1.4)]))
     assert [change.event.cleared_by for _, change in later] == ["", "", "wiped", ""]
 
 
 def test_an_event_that_another_drive_cuts_short_was_not_cleared() -> None:
     restarted = [reading(3 + n / HZ, 0.0, status="warmup" if n < 20 else "ok") for n in range(1, 200)]
-    changes = [change.event for _, change in follow(course([(3, 1.4)]) + restarted)]
+    changes = [change.event for _, change in track(readings_of([(3, 1.4)]) + restarted)]
     assert [(event.state, event.level, event.cleared_by) for event in changes] == [
         ("open", "WARN", ""),
         ("ended", "WARN", ""),
     ]
 
 
-def test_frames_that_tell_nothing_keep_an_event_open_and_as_it_is() -> None:
+def test_uninformative_frames_keep_an_event_open_and_as_it_is() -> None:
     held = [reading(3 + n / HZ, 1.9, 1, coverage=0.9, status="still") for n in range(200)]
-    keeper = EventTracker(ORIGIN)
-    changes = follow(course([(3, 1.4)]), keeper)
-    more = follow(held, keeper)
-    assert keeper.event_id == 1
+    tracker = EventTracker(CONTEXT)
+    changes = track(readings_of([(3, 1.4)]), tracker)
+    more = track(held, tracker)
+    assert tracker.event_id == 1
     assert all(change.snapshot is None and change.event.level == "WARN" for _, change in more)
     assert len(changes) == 1
 
 
-def test_a_new_origin_holds_from_the_next_event_on() -> None:
-    keeper, readings = EventTracker(ORIGIN), course([(3, 1.4), (8, 0.3), (3, 1.4)])
-    changes = follow(readings[:100], keeper)
-    keeper.origin = EventContext("drive", "sha", "today", "{}")
-    changes += follow(readings[100:], keeper)
+def test_a_new_context_holds_from_the_next_event_on() -> None:
+    tracker, readings = EventTracker(CONTEXT), readings_of([(3, 1.4), (8, 0.3), (3, 1.4)])
+    changes = track(readings[:100], tracker)
+    tracker.context = EventContext("drive", "sha", "today", "{}")
+    changes += track(readings[100:], tracker)
     assert {(change.event.id, change.event.calibrated_at) for _, change in changes} == {(1, "yesterday"), (2, "today")}

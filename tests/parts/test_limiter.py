@@ -1,4 +1,4 @@
-"""The limiter: what it may touch, when it acts and when it lets go."""
+"""The limiter: what it changes, when the limit starts and when it ends."""
 
 import logging
 import math
@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 from mle_uvad.edge import InputError
+from mle_uvad.edge.status import STATUSES
 from mle_uvad.parts import LensLimiter
-from mle_uvad.parts.limiter import WITHOUT_A_VERDICT
 
+DECIDED = ("ok", "obscured", "uncalibrated")
+UNDECIDED = (
+    *("warmup", "still", "calibrating", "drifting"),
+    *("dark", "flat", "no_frame", "frozen", "stale", "error"),
+)
 CLEAR, OBSCURED = (False, "ok"), (True, "obscured")
 ODD = [None, math.nan, math.inf, -math.inf, "fast", [0.5], {}, object(), 10**400, np.zeros(3), np.nan, b"\0"]
 
@@ -53,15 +58,24 @@ def test_a_person_who_takes_over_is_free_at_once_and_the_autopilot_is_not() -> N
     assert [limiter.run(mode, 0.6, *OBSCURED) for mode in ("local", "user", "local")] == [0.0, 0.6, 0.0]
 
 
-@pytest.mark.parametrize("status", [*WITHOUT_A_VERDICT, None, 7])
+@pytest.mark.parametrize("status", [*UNDECIDED, None, 7])
 @pytest.mark.parametrize("obscured", [True, False, None])
-def test_without_a_verdict_nothing_begins_and_nothing_ends(status: Any, obscured: Any) -> None:
+def test_without_a_decision_nothing_begins_and_nothing_ends(status: Any, obscured: Any) -> None:
     limiter = slow()
-    assert limiter.run("local", 0.6, obscured, status) == 0.6, "an action began without a verdict"
+    assert limiter.run("local", 0.6, obscured, status) == 0.6, "an action began without a decision"
     limiter.run("local", 0.6, *OBSCURED)
     for _ in range(1000):
-        assert limiter.run("local", 0.6, obscured, status) == 0.3, "the action ended without a verdict"
+        assert limiter.run("local", 0.6, obscured, status) == 0.3, "the action ended without a decision"
     assert limiter.run("local", 0.6, *CLEAR) == 0.6
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_word_starts_and_ends_the_limit_exactly_if_it_decides(status: str) -> None:
+    assert {*DECIDED, *UNDECIDED} == set(STATUSES)
+    limiter = slow()
+    assert limiter.run("local", 0.6, True, status) == (0.3 if status in DECIDED else 0.6)
+    limiter.run("local", 0.6, *OBSCURED)
+    assert limiter.run("local", 0.6, False, status) == (0.6 if status in DECIDED else 0.3)
 
 
 def test_a_calibration_that_is_lost_during_an_event_ends_the_action() -> None:
@@ -92,7 +106,7 @@ def test_it_tells_the_change_once(caplog: Any) -> None:
         for said in (CLEAR, OBSCURED, OBSCURED, CLEAR, CLEAR):
             limiter.run("user", math.nan, *said)
     assert [record.getMessage() for record in caplog.records] == [
-        "the throttle is nan, which is no number; 0 goes to the drive train",
+        "the throttle is nan, which is not a number; the drive train gets 0",
         "the lens is obscured; wipe it",
         "the lens is clear again",
     ]

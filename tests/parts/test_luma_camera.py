@@ -1,4 +1,4 @@
-"""The camera that gives its own grey: with the strides of the hardware, in donkeycar's Vehicle, for a real bundle."""
+"""The luma camera: with the strides of the hardware, in donkeycar's Vehicle, with a real bundle."""
 
 import ast
 import inspect
@@ -45,7 +45,7 @@ def before_the_lens(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scene]:
     return make
 
 
-def test_both_pictures_are_of_one_moment_and_without_padding(
+def test_both_frames_are_of_one_exposure_and_without_padding(
     before_the_lens: Callable[..., Scene], moving_frames: Callable[..., list[Frame]]
 ) -> None:
     frames = moving_frames(4)
@@ -177,10 +177,10 @@ def test_a_calibration_of_the_other_kind_is_refused_at_the_first_frame(
     )
     assert part._calibrating.calibrated_at == ""
     part.shutdown()
-    assert drive(make_part(), same)[-1][4] == "obscured", "the same limits hold for frames of their own kind"
+    assert drive(make_part(), same)[-1][4] == "obscured", "the same thresholds hold for frames of their own kind"
 
 
-def test_an_event_on_luma_keeps_its_picture(
+def test_an_event_on_luma_keeps_its_snapshot(
     make_part: Any, drive: Any, calibration: Calibration, clear_frames: Any, wet_frames: Any, tmp_path: Path
 ) -> None:
     replace(calibration, camera="luma").save(tmp_path / "calibration.json")

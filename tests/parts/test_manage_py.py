@@ -37,7 +37,7 @@ def test_install_check_undo(car: Path, stock: str) -> None:
     assert [line for line in stock.splitlines() if line not in patched.splitlines()] == []
     ast.parse(patched)
     assert ManagePy.read(car).state == "installed"
-    with pytest.raises(InputError, match=r"has the lens lines; to take them out, type: .* --undo"):
+    with pytest.raises(InputError, match=r"has the lens lines; to remove them, type: .* --undo"):
         ManagePy.read(car).install()
     assert manage.read_text() == patched, "not the same after a second time"
     assert ManagePy.read(car).undo() is None
@@ -117,16 +117,16 @@ def spoilt(text: str, kind: str) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("twice", "not the stock complete template of donkeycar 5: 'if cfg.USE_LIDAR:' is not in it once"),
+        ("twice", "not the stock complete template of donkeycar 5: 'if cfg.USE_LIDAR:' must occur once"),
         ("other channels", "'steering', 'throttle'"),
-        ("mixed line ends", "mixes line ends"),
+        ("mixed line ends", "mixes Windows and Linux line ends"),
         ("Latin-1", "is not UTF-8"),
-        ("broken Python", "is no Python"),
-        ("begin without end", "the last has no end"),
-        ("end without begin", "do not pair, line 5"),
-        ("begin in a block", "do not pair, line 2"),
+        ("broken Python", "is not valid Python"),
+        ("begin without end", "without an end"),
+        ("end without begin", "unpaired mark of mle_uvad in line 5"),
+        ("begin in a block", "unpaired mark of mle_uvad in line 2"),
         ("empty", "not the stock"),
-        ("binary", "is no manage.py"),
+        ("binary", "is not a manage.py"),
     ],
 )
 def test_what_it_does_not_understand_is_left_alone(kind: str, said: str, car: Path, stock: str) -> None:
@@ -157,7 +157,7 @@ def test_links_are_refused(car: Path, tmp_path: Path, stock: str) -> None:
     outside = tmp_path / "precious"
     outside.write_text("mine")
     (car / BACKUP).symlink_to(outside)
-    with pytest.raises(InputError, match="is a link and would be written through"):
+    with pytest.raises(InputError, match="is a link, and its target would be overwritten"):
         ManagePy.read(car).install()
     assert outside.read_text() == "mine"
     assert (car / "manage.py").read_text() == stock

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mle_uvad.edge.status import STATUSES
 from mle_uvad.parts import LensOverlay
 
 CLEAR_MS_MAX = 0.3
@@ -40,6 +41,11 @@ def picture(rng: np.random.Generator) -> Any:
 @pytest.mark.parametrize("said", [(False, "ok"), (False, "warmup"), (None, None), (False, None), (True, None)])
 def test_the_very_picture_comes_back_when_there_is_nothing_to_say(said: Any, picture: Any) -> None:
     assert LensOverlay().run(picture, *said) is picture
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_word_but_three_is_labelled(status: str, picture: Any) -> None:
+    assert (LensOverlay().run(picture, False, status) is picture) == (status in ("ok", "warmup", "still"))
 
 
 @pytest.mark.parametrize("said", MARKED)

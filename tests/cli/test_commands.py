@@ -63,7 +63,7 @@ def test_calibrate_then_score_uses_it(
 def test_another_rate_needs_no_new_drive(run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any) -> None:
     assert "no calibration" in run("calibrate", bundle_folder).err
     told = run("calibrate", bundle_folder, "--tub", make_tub(moving_frames(700)))
-    assert "Promised: 1 false alarms an hour" in told.out
+    assert "Nominal rate: 1 false alarms per hour" in told.out
     before = json.loads((bundle_folder / "calibration.json").read_text())
     figures = json.loads(run("calibrate", bundle_folder, "--false-alarms-per-hour", "0.01", "--json").out)
     after = json.loads((bundle_folder / "calibration.json").read_text())

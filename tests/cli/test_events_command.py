@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_events import EVENT, ended, pictures
+from made_events import EVENT, ended, snapshot
 
 from mle_uvad.parts.events.event import COLUMNS, read_events
 from mle_uvad.parts.events.log import EventLog
@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> Path:
     path = tmp_path / "logs" / "lens.db"
     log = EventLog(path)
     for event in (FIRST, SECOND, THIRD):
-        log.write(event, pictures(event.id) if event is not SECOND else None)
+        log.write(event, snapshot(event.id) if event is not SECOND else None)
     log.close()
     return path
 

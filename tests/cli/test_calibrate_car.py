@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.cli import running
+from mle_uvad.cli import calibrate
 from mle_uvad.edge import Bundle
 from mle_uvad.parts import MLEAnomalyPart
 
@@ -48,7 +48,7 @@ def driving_time(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch)
         return made
 
     run = Running(part, moving_frames(320))
-    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: run.now_s, sleep=run.sleep))
+    monkeypatch.setattr(calibrate, "time", SimpleNamespace(monotonic=lambda: run.now_s, sleep=run.sleep))
     yield run
     run.part.shutdown()
 
@@ -72,7 +72,7 @@ def test_a_refusal_is_one_line(run: Any, car: Path, driving_time: Running) -> No
 def test_without_a_running_car(run: Any, car: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now_s=0.0)
     monkeypatch.setattr(
-        running,
+        calibrate,
         "time",
         SimpleNamespace(
             monotonic=lambda: clock.now_s, sleep=lambda seconds: setattr(clock, "now_s", clock.now_s + seconds)

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from mle_uvad.cli import verifying
+from mle_uvad.cli import bench
 
 
 def test_the_table_and_the_json(run: Any, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zones = iter([{"cpu-thermal": 48.3}, {"cpu-thermal": 61.0}])
-    monkeypatch.setattr(verifying, "temperatures", lambda: next(zones))
+    monkeypatch.setattr(bench, "temperatures", lambda: next(zones))
     told = run("bench", bundle_folder, "--seconds", 1, "--stress", 1)
     assert told.code == 0, told.err
     assert "takes 5 s" in told.err
     lines = told.out.splitlines()
-    assert "beside it    1 processes that copy memory" in lines
+    assert "stress       1 processes that copy memory" in lines
     assert "°C cpu-thermal 48 before, 61 after" in lines
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
     assert [row[0] for row in table[2:]] == ["back to back", "at 20 Hz"]

@@ -107,6 +107,6 @@ def test_an_export_for_the_jetson_says_where_the_engine_is_made(
     )
     told = run("export", finished.folder, "--out", tmp_path / "lens", "--target", "jetson", "--json")
     assert told.code == 0
-    assert "the engine is made on the Jetson: mle-uvad build-engine lens" in told.err
+    assert "The engine is built on the Jetson: mle-uvad build-engine lens" in told.err
     assert json.loads(told.out)["target"] == "jetson"
     assert not (tmp_path / "lens" / "model.engine").exists()

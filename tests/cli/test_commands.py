@@ -1,4 +1,4 @@
-"""The commands on good input: what they print, write and leave with."""
+"""The commands on good input: what they print and write, and their exit codes."""
 
 import csv
 import json
@@ -13,7 +13,9 @@ from mle_uvad.cli.main import app
 
 def test_version_and_help(run: Any) -> None:
     assert run("--version").out.strip() == __version__
-    for name in [command.callback.__name__.replace("_", "-") for command in app.registered_commands]:
+    names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback]
+    assert len(names) == 13
+    for name in names:
         outcome = run(name, "--help")
         assert outcome.code == 0
         assert "Usage" in outcome.out

@@ -1,7 +1,7 @@
 """For all of pytest: the option --bundle, and a check that our code is not imported twice."""
 
 import sys
-import tracemalloc  # noqa: F401 pytest imports it in the first thread that fails; a second one would find it half imported
+import tracemalloc  # noqa: F401 pytest imports it in the first thread that fails; another would find it half imported
 from pathlib import Path
 
 import pytest

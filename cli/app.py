@@ -1,4 +1,4 @@
-"""The application that the commands join, and what several of them share."""
+"""The application, and what several commands use."""
 
 import json
 from importlib.util import find_spec

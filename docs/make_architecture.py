@@ -21,7 +21,8 @@ def fresh_page() -> str:
 
 
 def _reachable(graph: dict[str, set[str]], room: str) -> set[str]:
-    found, waiting = set(), [room]
+    found: set[str] = set()
+    waiting = [room]
     while waiting:
         for target in graph[waiting.pop()] - found:
             found.add(target)

@@ -18,7 +18,8 @@ demo: install
 	rm -rf demo
 	$(BIN)/mle-uvad demo --out demo
 
-# The examples run on the installed package: from here, its modules would be imported under their folders' names.
+# The examples run on the installed package: from here, its modules would be imported under their folders' names. The
+# modules of edge/backends that need TensorRT cannot be imported, which is why import errors are ignored.
 test: install
 	cd $(VENV) && bin/python -m pytest -q -c $(CURDIR)/setup.cfg --doctest-modules --doctest-ignore-import-errors \
 	  --pyargs mle_uvad
@@ -33,7 +34,7 @@ lint: install
 # On a regular install: an editable one hides this layout from mypy, which then checks nothing.
 types: install
 	cd $(VENV) && bin/mypy --config-file $(CURDIR)/setup.cfg -p mle_uvad
-	cd tests && ../$(BIN)/mypy --config-file $(CURDIR)/setup.cfg --explicit-package-bases .
+	cd tests && $(abspath $(BIN))/mypy --config-file $(CURDIR)/setup.cfg --explicit-package-bases .
 
 docs: install
 	$(BIN)/python docs/make_cli.py > docs/cli.md

@@ -148,12 +148,13 @@ def jetson_bundle(bundle_folder: Path) -> Bundle:
 
 @pytest.fixture
 def jetson(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
-    """`jetson(version)` gives this process stand-ins for a GPU, libcudart and the module `tensorrt`."""
+    """`jetson(version)`: from then on this process has stand-ins for a GPU, libcudart and the module `tensorrt`."""
+    ours = [f"mle_uvad.edge.backends.{name}" for name in ("trt", "trt_engine")]
 
     def forget() -> None:  # they hold the `tensorrt` that they were imported with
         backend_module._announce.cache_clear()
-        for name in ("trt", "trt_engine"):
-            sys.modules.pop(f"mle_uvad.edge.backends.{name}", None)
+        for name in ours:
+            sys.modules.pop(name, None)
 
     def make(version: str = "10.3.0") -> Machine:
         forget()

@@ -1,22 +1,28 @@
-# make demo    the whole way on generated drives, in some six minutes
-# make test    the tests
-# make arm64   the car's path on an emulated Pi 4 and Pi 5; needs root and Debian's qemu-user-static and mmdebstrap
-# make check   lint, types, tests, and the car's path on the other Pythons of this machine: what CI runs
+# make demo    run the whole pipeline on generated drives, in about six minutes
+# make test    run the tests and the examples in docstrings
+# make check   lint, types, tests, and what runs on the car on the other Pythons of this machine: what CI runs
+# make docs    write the generated pages, and the generated parts of pages
+# make arm64   run what runs on the car on an emulated Pi 4 and Pi 5; needs root, qemu-user-static and mmdebstrap
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-FOLDERS := package edge calibration parts optics training export evaluation cli
+# The top-level folders with code, from package_dir of setup.cfg.
+FOLDERS := $(shell sed -n '/^package_dir/,/^[^ ]/s/^ .* = //p' setup.cfg)
 
 OTHERS := 3.10 3.12 3.13
 IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py
 
-.PHONY: demo test check lint types others arm64 install
+.PHONY: demo test check lint types others docs arm64 install
 
 demo: install
 	rm -rf demo
 	$(BIN)/mle-uvad demo --out demo
 
+# The examples run on the installed package: from here, its modules would be imported under their folders' names. The
+# modules of edge/backends that need TensorRT cannot be imported, which is why import errors are ignored.
 test: install
+	cd $(VENV) && bin/python -m pytest -q -c $(CURDIR)/setup.cfg --doctest-modules --doctest-ignore-import-errors \
+	  --pyargs mle_uvad
 	$(BIN)/python -m pytest
 
 check: lint types others test
@@ -25,12 +31,18 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# On the regular install: an editable one hides this layout from mypy, which then checks nothing.
+# On a regular install: an editable one hides this layout from mypy, which then checks nothing.
 types: install
 	cd $(VENV) && bin/mypy --config-file $(CURDIR)/setup.cfg -p mle_uvad
+	cd tests && $(abspath $(BIN))/mypy --config-file $(CURDIR)/setup.cfg --explicit-package-bases .
 
-# What runs on the car, without torch and donkeycar, on numpy 1.26 and 2; then in the stock cars of the donkeycar that
-# pip takes for this Python: 5.0.0 on 3.10, 5.4.0 on 3.12 and 3.13. A Python that is absent is passed over.
+docs: install
+	$(BIN)/python docs/make_cli.py > docs/cli.md
+	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_reliability.py
+
+# First the tests of what runs on the car, without torch and donkeycar, on numpy 1.26 and 2. Then the tests in stock
+# cars of the donkeycar that pip chooses: 5.0.0 on Python 3.10, 5.4.0 on 3.12 and 3.13. A missing Python is skipped.
 others: $(VENV)/bundle
 	for version in $(OTHERS); do \
 	  python=$$(ls $$HOME/.pyenv/versions/$$version.*/bin/python 2> /dev/null | tail -n 1); \
@@ -44,7 +56,7 @@ others: $(VENV)/bundle
 	done
 	rm -rf build *.egg-info
 
-# Not part of `check`: a fresh machine may lack the root rights, the emulator or the way to Debian's packages.
+# Not part of `check`: it needs root, the emulator and access to Debian's packages.
 arm64: $(VENV)/bundle
 	tests/arm64.sh $(VENV) $(VENV)/bundle/lens
 	rm -rf build *.egg-info
@@ -59,8 +71,8 @@ $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade pip
 	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,dev]'
-	# 4 MB that tests/edge/test_real_signatures.py and tests/parts/test_luma_camera.py look at; without them these are
-	# passed over. What they depend on are gigabytes, or only to be had on a Raspberry Pi, and not needed for that.
+	# tests/edge/test_real_signatures.py and tests/parts/test_luma_camera.py read these 4 MB, and are skipped without
+	# them. --no-deps: the dependencies are gigabytes or exist only on a Raspberry Pi, and the tests do not need them.
 	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime picamera2
 	touch $@
 

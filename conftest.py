@@ -1,22 +1,20 @@
-"""What pytest is told at the top of the repository: one option, and a guard against importing our code twice."""
+"""For all of pytest: the option --bundle, and a check that our code is not imported twice."""
 
 import sys
-import tracemalloc  # noqa: F401 pytest's hook imports it in whatever thread fails first, and another meets half of it
+import tracemalloc  # noqa: F401 pytest imports it in the first thread that fails; another would find it half imported
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parent
-FOLDERS = ("calibration", "cli", "edge", "evaluation", "export", "optics", "parts", "training")
+from import_graph import REPOSITORY, TOP_FOLDERS  # in docs/, which setup.cfg puts on the path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--bundle", type=Path, help="test with this bundle: on a car, where torch is not installed")
+    parser.addoption("--bundle", type=Path, help="test with this bundle, where torch is not installed to export one")
 
 
 def pytest_sessionfinish() -> None:
-    # From the root of the repository `import edge` works too, and makes second copies of mle_uvad.edge's classes.
-    ours = [name for name in FOLDERS if _lies_here(getattr(sys.modules.get(name), "__file__", None))]
+    # From the root of the repository, `import edge` works too and makes a second copy of each class of mle_uvad.edge.
+    ours = [name for name in TOP_FOLDERS if _lies_here(getattr(sys.modules.get(name), "__file__", None))]
     if ours:
         pytest.exit(f"imported a second time as top-level modules: {', '.join(ours)}; write mle_uvad.…", returncode=1)
 

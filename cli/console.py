@@ -1,4 +1,4 @@
-"""Progress and messages: bars on a terminal, one plain line each elsewhere. All of it goes to stderr."""
+"""Progress bars and messages on stderr. Where stderr is no terminal, a bar is replaced by one line at its end."""
 
 import time
 from types import TracebackType
@@ -11,7 +11,7 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Bar:
-    """A progress bar over a number of frames, or of another unit. Call it with (done, total)."""
+    """A progress bar over frames, or another unit. Call it with (done, total)."""
 
     def __init__(self, name: str, unit: str = "frames") -> None:
         self.name, self._unit = name, unit

@@ -1,18 +1,37 @@
-"""What a terminal shows of the demo."""
+"""`mle-uvad demo`: run the whole pipeline on generated drives."""
+
+from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..evaluation.demo import DemoResult
-from ..training.train import TrainingCallback
+from .app import require_extra
 from .console import Bar, console
 from .train import TrainingDisplay
 
+if TYPE_CHECKING:  # they need torch, which the car does not have
+    from ..evaluation.demo import DemoResult
+    from ..training.train import TrainingCallback
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the drives, the car and the plot.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Each number is another track.")] = 0,
+) -> None:
+    """Run the whole pipeline on generated drives: train, export, calibrate, drive a real Donkeycar, list the events."""
+    require_extra("train,export,report,donkeycar", "torch", "onnx", "matplotlib", "donkeycar")
+    from ..evaluation.demo import run_demo
+
+    print_result(run_demo(out, seed, DemoDisplay()))
+
 
 class DemoDisplay:
-    """Steps as headings, bars for what takes long."""
+    """Shows a long computation: each step as a heading, with progress bars below it."""
 
     def step(self, text: str) -> None:
         console.print(f"\n{text}", style="bold")
@@ -25,7 +44,7 @@ class DemoDisplay:
 
 
 def print_result(result: DemoResult) -> None:
-    """An episode a row, what the car flagged and what the PCC alone would have; then what it amounts to."""
+    """Print a row for each episode, as flagged by the car and by the PCC alone, and the totals."""
     verdict, pcc_alone = result.verdict, result.pcc_alone
     table = Table(box=None, header_style="bold")
     for name in ("episode", "kind", "coverage", "flagged after", "by PCC alone"):
@@ -38,9 +57,12 @@ def print_result(result: DemoResult) -> None:
     for name, judged in (("flagged by the car", verdict), ("flagged by PCC alone", pcc_alone)):
         print(f"{name}: {judged.flagged} of {episodes} episodes, {judged.false_alarms} false alarms")
     if pcc_alone.flagged < episodes:
-        print("The PCC alone misses drops: what they blur is easy to reconstruct, and the scene varies more than that.")
+        print(
+            "The PCC alone misses drops: a blurred area is easy to reconstruct, and the PCC varies more with the scene."
+        )
     print(
-        f"AUC of the PCC on single frames: {verdict.pcc_auc:.3f}; 0.5 tells nothing, below it wet frames score better"
+        f"AUC of the PCC on single frames: {verdict.pcc_auc:.3f}"
+        " (0.5 is chance; below 0.5, wet frames are reconstructed better than clean ones)"
     )
     print(
         f"clean minutes: {minutes:.1f}; frames recorded: {result.frames}; events in the car's log: {len(result.events)}"

@@ -6,18 +6,37 @@ from typing import NoReturn
 import typer
 
 from ..edge.errors import InputError
-from . import making, measuring, using, vehicle, verifying  # noqa: F401 they join the application
 from .app import app
+from .bench import bench
+from .build_engine import build_engine
+from .calibrate import calibrate
 from .console import console
+from .demo import demo
+from .doctor import doctor
+from .evaluate import evaluate
+from .events import events
+from .export import export
+from .generate import generate
+from .install_part import install_part
+from .score import score
+from .train import train
+from .verify import verify
+
+# In the order of `mle-uvad --help`.
+DESKTOP_COMMANDS = (train, export, generate, demo, evaluate)
+CAR_COMMANDS = (calibrate, score, install_part, doctor, events)
+DEVICE_COMMANDS = (build_engine, verify, bench)
+for command in (*DESKTOP_COMMANDS, *CAR_COMMANDS, *DEVICE_COMMANDS):
+    app.command()(command)
 
 
 def main() -> None:
-    """`mle-uvad`: exit code 0 done, 2 bad input in one line, 3 done but something was skipped."""
+    """Run `mle-uvad`. Exits with 0 on success, 2 for bad input, 3 when records or files were skipped."""
     _run()
 
 
 def export_model() -> None:
-    """`export-model RUN …`: the same as `mle-uvad export RUN …`."""
+    """Run `export-model RUN …`, which is `mle-uvad export RUN …`."""
     sys.argv[1:1] = ["export"]
     _run()
 
@@ -26,17 +45,17 @@ def _run() -> NoReturn:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except InputError as error:
-        _leave(str(error))
+        _exit_with_error(str(error))
     except OSError as error:
-        _leave(f"{error.filename or 'the system'}: {error.strerror or error}")
-    except typer.TyperException as error:  # wrong usage, told in one line like all other bad input
+        _exit_with_error(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except typer.TyperException as error:  # wrong usage: one line, like any other bad input
         message = " ".join(error.format_message().split())
         if message:  # empty when the help was shown
-            _leave(f"{message.rstrip('.')}; type: {' '.join(['mle-uvad', *sys.argv[1:2]])} --help")
+            _exit_with_error(f"{message.rstrip('.')}; type: {' '.join(['mle-uvad', *sys.argv[1:2]])} --help")
         sys.exit(2)
 
 
-def _leave(line: str) -> NoReturn:
+def _exit_with_error(line: str) -> NoReturn:
     console.quiet = False
     console.print(f"error: {line}", style="red", markup=False)
     sys.exit(2)

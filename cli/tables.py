@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Tables and lists for people."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from ..parts.install.doctor import Finding
 from .console import console
 
 NUMBERS = ("id", "seconds", "evidence", "coverage")
-LISTED = 10  # of each reason; the counts are always whole
+LISTED_MAX = 10  # places per reason; the counts are of all
 
 
 def print_events(events: Sequence[Event]) -> None:
-    """The events of a log, oldest first."""
+    """Print the events of a log as a table, oldest first."""
     if not events:
         print("no events")
         return
@@ -40,15 +40,15 @@ def print_events(events: Sequence[Event]) -> None:
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:
-    """What was passed over, counted by reason and listed up to ten each."""
+    """Print how many records were skipped for each reason, and the first ten of each."""
     for reason, count in Counter(skip.reason for skip in skipped).most_common():
         places = [skip.where for skip in skipped if skip.reason == reason]
-        more = ", …" if count > LISTED else ""
-        console.print(f"skipped {count}: {reason} ({', '.join(places[:LISTED])}{more})", markup=False)
+        more = ", …" if count > LISTED_MAX else ""
+        console.print(f"skipped {count}: {reason} ({', '.join(places[:LISTED_MAX])}{more})", markup=False)
 
 
 def findings_as_lines(findings: Sequence[Finding]) -> str:
-    """A line a check of the car, and below it what to do."""
+    """Format one line per check of the car, each followed by its fix."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.verdict}  {finding.check:<11}  {finding.reason}")

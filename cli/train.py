@@ -1,28 +1,120 @@
-"""What a terminal shows of a training."""
+"""`mle-uvad train`: train both networks, and show the progress."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ..training.fit import PassMetrics
-from ..training.run import EpochMetrics
+import typer
+
+from ..edge.errors import InputError
+from ..edge.tubs.tub import Tub
+from .app import exit_if_skipped, require_extra
 from .console import Bar, console
+from .tables import print_skipped
+
+if TYPE_CHECKING:  # they need torch, which the car does not have
+    from ..training.fit import PassMetrics
+    from ..training.run import EpochMetrics
 
 HEALTH = {
-    "dead": "the latent is DEAD: no pair lies within the kernel, the entropy has no gradient;"
-    " raise --sigma or take --preset robust",
+    "dead": "the latent is DEAD: no two codes lie within the kernel, so the entropy has no gradient;"
+    " raise --sigma or use --preset robust",
     "collapsed": "the latent has COLLAPSED: every frame gets the same code and the reconstruction is the mean frame;"
-    " lower --lambda or take --preset robust",
+    " lower --lambda or use --preset robust",
 }
 
 
+def train(
+    tubs: Annotated[
+        list[Path], typer.Argument(metavar="TUB...", help="Recorded drives without labels; some frames may be wet.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted run in it is resumed.")],
+    preset: Annotated[
+        str, typer.Option(help="paper: as the paper prints it; robust: guarded against a collapse of the latent.")
+    ] = "robust",
+    objective: Annotated[str | None, typer.Option(help="mle or mse.")] = None,
+    width: Annotated[str | None, typer.Option(help="narrow, medium or wide.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the frames; 70 in the paper.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Frames per step; 256 in the paper.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of Adam; 5e-4 in the paper.")] = None,
+    latent: Annotated[int | None, typer.Option(help="Size of the latent code; 32 in the paper.")] = None,
+    sigma: Annotated[float | None, typer.Option(help="Kernel width of the entropy; 0.1 in the paper.")] = None,
+    entropy_weight: Annotated[
+        float | None, typer.Option("--lambda", help="Weight of the entropy; 1 in the paper.")
+    ] = None,
+    kernel: Annotated[str | None, typer.Option(help="joint or per_dimension.")] = None,
+    squared_error: Annotated[str | None, typer.Option(help="sum or mean over the pixels.")] = None,
+    latent_mode: Annotated[str | None, typer.Option(help="free, noisy, bounded or standardised.")] = None,
+    entropy_start: Annotated[str | None, typer.Option(help="at_once or on_progress.")] = None,
+    self_pairs: Annotated[bool | None, typer.Option(help="Count the pairs i = j in the entropy.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, or bfloat16 on a GPU or CPU that computes in it.")
+    ] = None,
+    windows: Annotated[
+        int | None, typer.Option(help="Training windows rendered for the obscuration network, about 100 per second.")
+    ] = None,
+    held_out: Annotated[str | None, typer.Option(help="A family of faults that is not rendered, for studies.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train the autoencoder and the obscuration network on recorded drives.
+
+    To share every batch among N processes: torchrun --nproc-per-node N --no-python mle-uvad train ...
+    """
+    require_extra("train", "torch", "safetensors")
+    from ..training.parallel import joined
+    from ..training.settings import PRESETS
+    from ..training.train import pick_device, train_tubs
+
+    if preset not in PRESETS:
+        raise InputError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
+    given: dict[str, Any] = {
+        "objective": objective,
+        "width": width,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": lr,
+        "latent": latent,
+        "sigma": sigma,
+        "entropy_weight": entropy_weight,
+        "kernel": kernel,
+        "squared_error": squared_error,
+        "latent_mode": latent_mode,
+        "entropy_start": entropy_start,
+        "self_pairs": self_pairs,
+        "precision": precision,
+        "windows": windows,
+        "held_out": held_out,
+        "seed": seed,
+    }
+    settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
+    drives = [Tub(tub) for tub in tubs]
+    with joined(pick_device(device)) as processes:
+        console.quiet = not processes.first
+        with TrainingDisplay(settings.epochs) as display:
+            cache = train_tubs(drives, settings, out, pick_device(device), display, processes)
+    if not processes.first:
+        return
+    console.print(f"trained {out}; next: export-model {out} --out BUNDLE", markup=False)
+    skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
+    if processes.count > 1 and skipped:  # torchrun takes any exit code but 0 for a failure
+        print_skipped(skipped)
+    else:
+        exit_if_skipped(skipped)
+
+
 class TrainingDisplay:
-    """Tells how the training goes: a bar over all epochs, a line an epoch, a loud one when the latent turns ill."""
+    """Shows the progress of a training: one bar over all epochs, one line per epoch, warnings about the latent."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._bar = Bar("training")
         self._health = "healthy"
 
-    def __enter__(self) -> "TrainingDisplay":
+    def __enter__(self) -> TrainingDisplay:
         self._bar.__enter__()
         return self
 
@@ -31,13 +123,13 @@ class TrainingDisplay:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
         if kind is KeyboardInterrupt:
-            console.print("interrupted; the same command goes on after the last whole epoch")
+            console.print("interrupted; run the same command again to resume after the last complete epoch")
 
     def decoded(self, done: int, total: int) -> None:
         self._bar.name = "decoding"
         self._bar(done, total)
         if done == total:
-            console.print(f"decoded {total} frames, once for all runs on these drives")
+            console.print(f"decoded {total} frames; later runs on these drives reuse them")
 
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
         self._bar.name = f"epoch {epoch}/{self._epochs}"
@@ -53,8 +145,8 @@ class TrainingDisplay:
 
     def passed(self, metrics: PassMetrics) -> None:
         console.print(
-            f"obscuration network, pass {metrics.epoch}: loss {metrics.loss:.4f}, AUC {metrics.auc:.4f} on rendered"
-            f" faults held back, {metrics.seconds:.0f} s"
+            f"obscuration network, pass {metrics.epoch}: loss {metrics.loss:.4f}, AUC {metrics.auc:.4f} on held-back"
+            f" windows, {metrics.seconds:.0f} s"
         )
 
     def epoch(self, metrics: EpochMetrics) -> None:
@@ -67,4 +159,6 @@ class TrainingDisplay:
             console.print(f"WARNING epoch {metrics.epoch}: {HEALTH[metrics.latent]}", style="bold red")
         self._health = metrics.latent
         if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc:
-            console.print("WARNING: the model knows no more than the mean frame; give more --epochs", style="bold red")
+            console.print(
+                "WARNING: the model reconstructs no better than the mean frame; give more --epochs", style="bold red"
+            )

@@ -1,3 +1,3 @@
-"""Tells a Donkeycar that its lens is obscured: raindrops, dirt, a smear."""
+"""Detect raindrops, dirt and smears on the camera lens of a Donkeycar."""
 
 __version__ = "0.1.0"

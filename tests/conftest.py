@@ -1,4 +1,4 @@
-"""What the tests share: frames, tubs on disk, one real bundle."""
+"""Fixtures of all tests: frames, tubs on disk, one real bundle."""
 
 import io
 import json
@@ -30,7 +30,7 @@ SESSION = "23-11-14_0"
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """The same numbers for every test, in whatever order they run."""
+    """A generator with the same seed for every test."""
     return np.random.default_rng(20240607)
 
 
@@ -43,7 +43,7 @@ def moving_frames() -> Callable[..., list[Frame]]:
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., bytes]:
-    """`encode(frame, format)`: the bytes as donkeycar's tub writes them."""
+    """`encode(frame, format)`: an image file as donkeycar's tub writes it."""
 
     def make(frame: Frame, format: str = "JPEG") -> bytes:
         buffer = io.BytesIO()
@@ -96,7 +96,7 @@ def make_tub(
             "created_at": START_MS / 1000,
             "sessions": {"all_full_ids": [SESSION], "last_id": 0, "last_full_id": SESSION},
         }
-        parts = (list(INPUTS), list(INPUTS.values()), {}, about, catalogs)
+        parts: tuple[object, ...] = (list(INPUTS), list(INPUTS.values()), {}, about, catalogs)
         (folder / "manifest.json").write_text("".join(json.dumps(part) + "\n" for part in parts))
         return folder
 
@@ -116,10 +116,7 @@ def _write_catalog(path: Path, lines: list[str], start: int) -> None:
 
 @pytest.fixture(scope="session")
 def finish_run() -> Callable[..., Any]:
-    """`finish_run(folder, settings, samples, model=None, net=None)`: a finished run that never trained.
-
-    An untrained run needs no decoded drive: the export reads the settings, the weights and the sample frames.
-    """
+    """`finish_run(folder, settings, samples, model=None, net=None)`: a finished run that was never trained."""
     for name in ("torch", "onnx", "safetensors"):
         pytest.importorskip(name, reason=f"needs {name} to export a bundle, or `pytest --bundle BUNDLE`")
     return hand_made.finish_run
@@ -127,7 +124,7 @@ def finish_run() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A real bundle, exported like any run: the narrow autoencoder untrained, the second network set by hand."""
+    """A real bundle: an untrained narrow autoencoder, and an obscuration network with weights set by hand."""
     given = request.config.getoption("--bundle")
     if given is not None:
         return Bundle.load(given)
@@ -173,7 +170,7 @@ def jetson(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
 
 @pytest.fixture(scope="session")
 def calibration(bundle: Bundle) -> Calibration:
-    """The limits of a clean drive of 36 s."""
+    """The calibration from a clean drive of 36 s."""
     return hand_made.calibrate(bundle, hand_made.moving_frames(720), 20.0)
 
 
@@ -186,7 +183,7 @@ def shared_folder() -> Path:
     return folder
 
 
-# As much of a manage.py as the lens lines hang on to; the real ones are in parts/test_stock_cars.py.
+# The lines of manage.py that the lens lines attach to; the stock templates are in parts/test_stock_cars.py.
 STAND_IN = """\
 #!/usr/bin/env python3
 def drive(cfg):
@@ -220,7 +217,7 @@ def drive(cfg):
 
 @pytest.fixture
 def stand_in_car(tmp_path: Path) -> Path:
-    """A folder with a config.py and a manage.py that can be patched and not be run."""
+    """A folder with a config.py and a manage.py that can be patched but not run."""
     car = tmp_path / "mycar"
     car.mkdir()
     (car / "manage.py").write_text(STAND_IN)

@@ -1,43 +1,57 @@
-"""The arrows between the folders, what each may import, and what never runs on the car."""
+"""Which folder and room may import which, what runs on the car, and what no module may do."""
 
 import ast
-import configparser
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from import_graph import MODULES, PACKAGES, REPOSITORY, TOP_FOLDERS, TREES, imported_modules, imported_names, room_graph
 
 import mle_uvad
 from mle_uvad.edge.bundle import Bundle
 
-REPOSITORY = Path(__file__).parents[1]
-
-# Which of our folders a folder may import; the table of docs/architecture.md. No exceptions: a list of them grows.
-ARROWS = {
+# The folders that each folder may import. No exceptions: a list of them would grow.
+FOLDER_ARROWS: dict[str, set[str]] = {
+    "package": set(),
     "edge": set(),
     "optics": set(),
     "calibration": {"edge"},
-    "parts": {"calibration", "edge"},
-    "training": {"edge", "optics"},
+    "parts": {"calibration", "edge", "package"},
+    "training": {"edge"},  # not optics: the evaluation's faults must be new to what was trained
     "export": {"training", "edge"},
-    "evaluation": {"parts", "calibration", "export", "training", "optics", "edge"},
-    "cli": {"evaluation", "parts", "calibration", "export", "training", "optics", "edge"},
-    "package": set(),
+    "evaluation": {"parts", "calibration", "export", "training", "optics", "edge", "package"},
+    "cli": {"evaluation", "parts", "calibration", "export", "training", "edge", "package"},
 }
-FOLDERS = sorted(ARROWS)
+# The rooms of the same folder that each room may import; a folder's own name stands for the files directly in it.
+ROOM_ARROWS: dict[str, set[str]] = {
+    "edge": set(),
+    "edge/tubs": {"edge"},
+    "edge/backends": {"edge"},
+    "edge/device": {"edge", "edge/backends"},
+    "parts/events": set(),
+    "parts": {"parts/events"},
+    "parts/install": {"parts", "parts/events"},
+    "evaluation/simulation": set(),
+    "evaluation/protocols": {"evaluation/simulation"},
+    "evaluation/report": {"evaluation/simulation", "evaluation/protocols"},
+    "evaluation": {"evaluation/simulation", "evaluation/protocols", "evaluation/report"},
+}
 ON_THE_CAR = ("edge", "calibration", "parts")  # with numpy and Pillow alone
 RUNTIMES = {
-    "edge/backends/ort.py": {"onnxruntime"},
-    "edge/backends/trt.py": {"tensorrt"},
-    "edge/backends/trt_engine.py": {"tensorrt"},
-    "parts/luma_camera.py": {"libcamera", "picamera2"},
+    "mle_uvad.edge.backends.ort": {"onnxruntime"},
+    "mle_uvad.edge.backends.trt": {"tensorrt"},
+    "mle_uvad.edge.backends.trt_engine": {"tensorrt"},
+    "mle_uvad.parts.luma_camera": {"libcamera", "picamera2"},
 }
-WORKSHOP = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "safetensors"}
-WORKSHOP |= {f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "cli")}
-FORBIDDEN = (  # what runs what it reads
+NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib"}
+NOT_ON_THE_CAR |= {
+    "safetensors",
+    *(f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "cli")),
+}
+FORBIDDEN = (  # code that runs what it reads
     r"\b(import|from) +(pickle|dill|joblib|marshal|shelve)\b",
     r"\btorch\.load\b",
     r"\byaml\.(unsafe_)?load\b",
@@ -49,103 +63,85 @@ FORBIDDEN = (  # what runs what it reads
 )
 
 
-def sources(folder: str) -> list[Path]:
-    return sorted((REPOSITORY / folder).rglob("*.py"))
+def folder_of(room: str) -> str:
+    return room.split("/")[0]
 
 
-# Parsed before any test runs: donkeycar lifts the recursion limit, after which Python 3.11 at times gives up parsing.
-TREES = {path: ast.parse(path.read_text()) for folder in FOLDERS for path in sources(folder)}
+def modules_of(folder: str) -> list[str]:
+    """The modules in a folder and the rooms below it."""
+    return [module for module, path in MODULES.items() if path.is_relative_to(REPOSITORY / folder)]
 
 
-def imported(path: Path) -> Iterator[tuple[str, ...]]:
-    """Every module the file imports anywhere, as its parts; ours begin with the name of their folder."""
-    inside = path.relative_to(REPOSITORY).parts[:-1]
-    package = ("mle_uvad",) if inside == ("package",) else ("mle_uvad", *inside)
-    for node in ast.walk(TREES[path]):
-        if isinstance(node, ast.Import):
-            names = [tuple(alias.name.split(".")) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = (*base, *(node.module or "").split(".")) if node.module else base
-            names = [(*module, alias.name) for alias in node.names] if module == ("mle_uvad",) else [module]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("import_module", "importlib.import_module"):
-            [argument, *_] = node.args
-            if not isinstance(argument, ast.Constant):
-                continue  # a name that is not known here; what it loads is seen by the test that runs a part
-            name = str(argument.value)
-            dots = len(name) - len(name.lstrip("."))
-            base = package[: len(package) - dots + 1] if dots else ()
-            names = [(*base, *name.lstrip(".").split("."))]
-        else:
-            continue
-        yield from names
+def test_the_tables_name_every_folder_and_room() -> None:
+    rooms = set(room_graph())
+    assert set(FOLDER_ARROWS) == set(TOP_FOLDERS)
+    divided = {folder_of(room) for room in rooms if "/" in room}
+    assert set(ROOM_ARROWS) == {room for room in rooms if folder_of(room) in divided}
 
 
-def edges_of(folder: str) -> set[tuple[str, str]]:
-    """(file, folder of ours that it imports)."""
-    found = set()
-    for path in sources(folder):
-        for name in imported(path):
-            if name[0] == "mle_uvad" and len(name) > 1:
-                found.add((str(path.relative_to(REPOSITORY)), name[1]))
-    return {(file, target) for file, target in found if target != folder and target != "__version__"}
+@pytest.mark.parametrize("folder", TOP_FOLDERS)
+def test_a_folder_imports_only_the_folders_below_it(folder: str) -> None:
+    assert modules_of(folder)
+    targets = {
+        folder_of(target) for room, found in room_graph().items() if folder_of(room) == folder for target in found
+    }
+    assert targets - {folder} <= FOLDER_ARROWS[folder]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_arrows_point_one_way(folder: str) -> None:
-    assert sources(folder), f"no module in {folder}/: does the table still fit?"
-    wrong = {edge for edge in edges_of(folder) if edge[1] not in ARROWS[folder]}
-    assert not wrong
+@pytest.mark.parametrize("room", ROOM_ARROWS)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    assert {target for target in room_graph()[room] if folder_of(target) == folder_of(room)} <= ROOM_ARROWS[room]
 
 
-def test_the_arrows_are_seen_at_all() -> None:
-    assert ("export/bundle.py", "edge") in edges_of("export")
-    assert ("evaluation/simulation/drives.py", "optics") in edges_of("evaluation")
-    assert len(set().union(*map(edges_of, FOLDERS))) > 15
-    assert ("onnxruntime",) in set(imported(REPOSITORY / "edge" / "ort_backend.py"))
-    # Imports inside functions count too.
-    assert ("mle_uvad", "edge", "ort_backend") in set(imported(REPOSITORY / "edge" / "backend.py"))
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    order = [*TopologicalSorter({module: imported_modules(module) for module in MODULES}).static_order()]
+    assert len(order) == len(MODULES), "raises CycleError, which names the circle"
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_inside_the_package_imports_are_relative(folder: str) -> None:
-    for path in sources(folder):
-        for node in ast.walk(TREES[path]):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module or ""]
-            for name in names:
-                top = name.split(".")[0]
-                assert top != "mle_uvad", f"{path}: {name}"
-                assert top not in FOLDERS, f"{path}: {name} would be imported a second time"
+def test_every_kind_of_import_is_seen() -> None:
+    assert {"edge", "training"} <= room_graph()["export"]
+    assert "optics" in room_graph()["evaluation/simulation"]
+    assert sum(map(len, room_graph().values())) > 30
+    assert "onnxruntime" in set(imported_names("mle_uvad.edge.backends.ort"))
+    assert "mle_uvad.edge.backends.ort" in imported_modules("mle_uvad.edge.backends"), "inside a function"
+    assert "mle_uvad.training.run" in imported_modules("mle_uvad.cli.train"), "under TYPE_CHECKING"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_inside_the_package_imports_are_relative(module: str) -> None:
+    for node in ast.walk(TREES[module]):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        for name in names:
+            top = name.split(".")[0]
+            assert top != "mle_uvad", f"{module}: {name}"
+            assert top not in TOP_FOLDERS, f"{module}: {name} would be imported a second time"
 
 
 @pytest.mark.parametrize("folder", ON_THE_CAR)
 def test_what_runs_on_the_car_imports_the_standard_library_numpy_and_pillow(folder: str) -> None:
-    for path in sources(folder):
-        file = str(path.relative_to(REPOSITORY))
-        allowed = {*sys.stdlib_module_names, "numpy", "PIL", "mle_uvad"} | RUNTIMES.get(file, set())
-        assert {name[0] for name in imported(path)} <= allowed, file
+    for module in modules_of(folder):
+        allowed = {*sys.stdlib_module_names, "numpy", "PIL", "mle_uvad"} | RUNTIMES.get(module, set())
+        assert {name.split(".")[0] for name in imported_names(module)} <= allowed, module
 
 
-def test_setup_cfg_lists_the_folders_there_are() -> None:
-    setup = configparser.ConfigParser()
-    setup.read(REPOSITORY / "setup.cfg")
-    packages = setup["options"]["packages"].split()
-    folders = dict(line.split(" = ") for line in setup["options"]["package_dir"].split("\n") if line)
-    in_tree = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")}
-    assert set(folders.values()) == in_tree == set(FOLDERS)
-    assert folders["mle_uvad"] == "package"
-    assert set(packages) == set(folders) == {"mle_uvad"} | {f"mle_uvad.{name}" for name in in_tree - {"package"}}
+def test_setup_cfg_lists_every_folder_with_code() -> None:
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    files = tracked.stdout.split() or [str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("[a-z]*/**/*.py")]
+    not_packaged = ("tests", "docs", "benchmarks", "conftest.py")
+    with_code = {Path(file).parent for file in files if not file.startswith(not_packaged)}
+    assert with_code == {folder.relative_to(REPOSITORY) for folder in PACKAGES.values()}
+    assert PACKAGES["mle_uvad"].name == "package"
+    assert all((folder / "__init__.py").is_file() for folder in PACKAGES.values())
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_nothing_runs_what_it_reads(folder: str) -> None:
-    for path in sources(folder):
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
-            code = line.split("#")[0]
-            for pattern in FORBIDDEN:
-                assert not re.search(pattern, code), f"{path}:{number}: {line.strip()}"
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_runs_what_it_reads(module: str) -> None:
+    for number, line in enumerate(MODULES[module].read_text().splitlines(), start=1):
+        code = line.split("#")[0]
+        for pattern in FORBIDDEN:
+            assert not re.search(pattern, code), f"{module}:{number}: {line.strip()}"
 
 
 def test_the_version_is_the_top_heading_of_the_changelog() -> None:
@@ -160,7 +156,8 @@ SCORE_A_FRAME = """
 import sys
 import numpy as np
 import mle_uvad.calibration, mle_uvad.edge, mle_uvad.parts
-from mle_uvad.edge import Bundle, Monitor, Scorer
+from mle_uvad.edge import Bundle, Monitor
+from mle_uvad.edge.backends import open_scorer
 
 bundle = Bundle.load(sys.argv[1])
 frame = np.random.default_rng(0).integers(0, 256, (bundle.height, bundle.width, 3), dtype=np.uint8)
@@ -170,7 +167,7 @@ print(*sorted(sys.modules))
 """
 
 
-def test_scoring_a_frame_loads_nothing_of_the_workshop(bundle: Bundle, tmp_path: Path) -> None:
+def test_scoring_a_frame_loads_nothing_of_the_desktop(bundle: Bundle, tmp_path: Path) -> None:
     # Not from the repository: there the folders would be importable under their own names.
     ran = subprocess.run(
         [sys.executable, "-c", SCORE_A_FRAME, str(bundle.folder)],
@@ -183,7 +180,7 @@ def test_scoring_a_frame_loads_nothing_of_the_workshop(bundle: Bundle, tmp_path:
     assert ran.returncode == 0, ran.stderr
     loaded = set(ran.stdout.split())
     assert {"mle_uvad.parts", "mle_uvad.edge.backends.ort", "onnxruntime"} <= loaded
-    assert loaded.isdisjoint(WORKSHOP)
+    assert loaded.isdisjoint(NOT_ON_THE_CAR)
 
 
 def test_reading_a_tub_needs_no_runtime(tmp_path: Path) -> None:

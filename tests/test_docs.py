@@ -1,4 +1,4 @@
-"""The docs say what is: the README's commands run, the command reference is what --help prints."""
+"""The documentation agrees with the code: commands, links, named files and generated parts."""
 
 import os
 import re
@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import make_architecture
+import make_reliability
 import pytest
+from import_graph import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
@@ -37,32 +40,46 @@ def test_the_readmes_commands_run_as_they_stand(tmp_path: Path) -> None:
 
 def test_the_command_reference_is_fresh() -> None:
     done = subprocess.run(
-        [sys.executable, REPOSITORY / "docs" / "make_cli.py"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, DOCS / "make_cli.py"], env=environment(), capture_output=True, text=True, check=True
     )
-    fresh = done.stdout == (REPOSITORY / "docs" / "cli.md").read_text()
-    assert fresh, "docs/cli.md is not what --help prints; run: python docs/make_cli.py > docs/cli.md"
+    assert done.stdout == (DOCS / "cli.md").read_text(), "docs/cli.md is not what --help prints; run: make docs"
+
+
+def test_the_arrows_between_the_rooms_are_fresh() -> None:
+    assert make_architecture.fresh_page() == make_architecture.PAGE.read_text(), "run: make docs"
+
+
+def test_the_table_of_faults_is_fresh_and_has_every_fault_test() -> None:
+    page = make_reliability.fresh_page()
+    assert page == make_reliability.PAGE.read_text(), "run: make docs"
+    tests = [
+        re.findall(r"^def test_", path.read_text(), re.MULTILINE) for path in make_reliability.TESTS.glob("test_*.py")
+    ]
+    assert page.count("(../tests/faults/test_") == sum(map(len, tests)) > 20
 
 
 def test_every_relative_link_of_the_docs_leads_somewhere() -> None:
-    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]
+    pages = [REPOSITORY / "README.md", *DOCS.glob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())]
     assert links
     for page, link in links:
         assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
-def test_the_page_of_reliability_has_every_fault_and_every_fault_test() -> None:
-    page = (REPOSITORY / "docs" / "reliability.md").read_text()
-    rows = re.findall(r"^\| (\d+) \| (.*?) \|", page, re.MULTILINE)
-    assert sorted(int(number) for number, _ in rows) == list(range(1, 37))
-    shown = {int(number) for number, injected in rows if injected != "left out"}
-    tests = "".join(path.read_text() for path in (REPOSITORY / "tests" / "faults").glob("test_*.py"))
-    named = {
-        int(number) for name in re.findall(r"def test_fault_((?:\d\d_)+)", tests) for number in name.split("_")[:-1]
-    }
-    assert named <= shown
-    assert "events lost: 0" in page
+def test_every_term_of_the_glossary_names_the_file_that_owns_it() -> None:
+    rows = re.findall(r"^\| (.+?) \| .+ \| (.*?) \| (.*?) \|$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    rows = [row for row in rows if row[0] != "term"]
+    assert len(rows) > 40
+    for term, unit, owner in rows:
+        assert unit, f"{term}: a unit, a range or –"
+        files = re.findall(r"`([^`]+)`", owner)
+        assert files, f"{term} names no file"
+        for file in files:
+            assert (REPOSITORY / file).is_file(), f"{term}: {file} does not exist"
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md))`", (DOCS / "architecture.md").read_text())
+    assert len(named) > 10
+    for file in named:
+        assert (REPOSITORY / file).is_file(), file

@@ -1,4 +1,4 @@
-"""Running commands in this process, as the shell would."""
+"""Runs commands in this process, as the shell would."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from mle_uvad.cli import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left on the terminal."""
+    """The exit code of a command and what it printed."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Bad input: exit code 2, one line that says what, the value seen and what to type, and nothing harmed."""
+"""Bad input: exit code 2, one line with the problem, the value and the remedy, and no file changed."""
 
 import json
 import shutil
@@ -111,7 +111,7 @@ def test_a_drive_that_is_too_short_leaves_the_old_calibration(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("--preset", "papr"), "'papr'; choose one of paper, robust"),
         (("--width", "huge"), "'huge'; choose one of narrow, medium, wide"),
@@ -126,9 +126,9 @@ def test_a_drive_that_is_too_short_leaves_the_old_calibration(
         (("--held-out", "paint"), "held_out is 'paint'; choose one of"),
     ],
 )
-def test_settings_out_of_range(arguments: Any, said: str, run: Any, make_tub: Any, tmp_path: Path) -> None:
+def test_settings_out_of_range(arguments: Any, expected: str, run: Any, make_tub: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert said in run("train", make_tub(80), "--out", out, *arguments).error_line
+    assert expected in run("train", make_tub(80), "--out", out, *arguments).error_line
     assert not out.exists()
 
 
@@ -186,7 +186,7 @@ def test_a_folder_that_is_no_run_is_refused_before_anything_is_decoded(run: Any,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("score",), "Missing argument 'TUB...'; type: mle-uvad score --help"),
         (("foo",), "No such command 'foo'"),
@@ -196,8 +196,8 @@ def test_a_folder_that_is_no_run_is_refused_before_anything_is_decoded(run: Any,
         (("generate", "d", "--seconds", "inf", "--wet"), "seconds is inf"),
     ],
 )
-def test_wrong_usage_is_one_line_too(arguments: Any, said: str, run: Any) -> None:
-    assert said in run(*arguments).error_line
+def test_wrong_usage_is_one_line_too(arguments: Any, expected: str, run: Any) -> None:
+    assert expected in run(*arguments).error_line
 
 
 def test_a_missing_extra_is_named(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: Any) -> None:

@@ -1,4 +1,4 @@
-"""The commands on good input: what they print, write and leave with."""
+"""The commands on good input: what they print and write, and their exit codes."""
 
 import csv
 import json
@@ -13,7 +13,9 @@ from mle_uvad.cli.main import app
 
 def test_version_and_help(run: Any) -> None:
     assert run("--version").out.strip() == __version__
-    for name in [command.callback.__name__.replace("_", "-") for command in app.registered_commands]:
+    names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback]
+    assert len(names) == 13
+    for name in names:
         outcome = run(name, "--help")
         assert outcome.code == 0
         assert "Usage" in outcome.out
@@ -32,7 +34,7 @@ def test_score_writes_a_row_a_record_in_order(run: Any, bundle_folder: Path, mak
     assert figures["mean_pcc"] == pytest.approx(sum(float(row["pcc"]) for row in rows) / 11)
 
 
-def test_what_is_skipped_is_counted_listed_and_told_by_the_exit_code(
+def test_skipped_records_are_counted_listed_and_change_the_exit_code(
     run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path
 ) -> None:
     tub, out = make_tub(6), tmp_path / "scores.csv"
@@ -62,8 +64,8 @@ def test_calibrate_then_score_uses_it(
 
 def test_another_rate_needs_no_new_drive(run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any) -> None:
     assert "no calibration" in run("calibrate", bundle_folder).err
-    told = run("calibrate", bundle_folder, "--tub", make_tub(moving_frames(700)))
-    assert "Promised: 1 false alarms an hour" in told.out
+    outcome = run("calibrate", bundle_folder, "--tub", make_tub(moving_frames(700)))
+    assert "Nominal rate: 1 false alarms per hour" in outcome.out
     before = json.loads((bundle_folder / "calibration.json").read_text())
     figures = json.loads(run("calibrate", bundle_folder, "--false-alarms-per-hour", "0.01", "--json").out)
     after = json.loads((bundle_folder / "calibration.json").read_text())
@@ -78,9 +80,9 @@ def test_calibrate_by_the_pcc_alone(
     run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any, tmp_path: Path
 ) -> None:
     tub, out = make_tub(moving_frames(320), hz=8.0), tmp_path / "pcc.json"
-    told = run("calibrate", bundle_folder, "--tub", tub, "--rule", "pcc", "--out", out)
-    assert told.code == 0
-    assert "alarm when the PCC" in told.out
+    outcome = run("calibrate", bundle_folder, "--tub", tub, "--rule", "pcc", "--out", out)
+    assert outcome.code == 0
+    assert "alarm when the PCC" in outcome.out
     figures = json.loads(run("calibrate", bundle_folder, "--tub", tub, "--rule", "pcc", "--out", out, "--json").out)
     assert -1 < figures["pcc_low"] < figures["pcc_centre"] < figures["pcc_high"] < 1
     assert figures["limit"] == [None, None]
@@ -88,15 +90,15 @@ def test_calibrate_by_the_pcc_alone(
     assert not (bundle_folder / "calibration.json").exists()
 
 
-def test_train_tells_of_both_networks(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_reports_both_networks(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = pytest.importorskip("mle_uvad.training.fit", reason="needs torch: pip install 'mle_uvad[train]'")
     monkeypatch.setattr(fit, "HELD_BACK", 48)
     monkeypatch.setattr(fit, "REFERENCE_WINDOWS", 48)
     out = tmp_path / "run"
-    told = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 48,
+    outcome = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 48,
                "--held-out", "mud")  # fmt: skip
-    assert told.code == 0
-    assert "obscuration network, pass 6: loss" in told.out + told.err
+    assert outcome.code == 0
+    assert "obscuration network, pass 6: loss" in outcome.out + outcome.err
     settings = json.loads((out / "run.json").read_text())["settings"]
     assert (settings["windows"], settings["held_out"]) == (48, "mud")
     assert len((out / "obscuration.jsonl").read_text().splitlines()) == settings["passes"]

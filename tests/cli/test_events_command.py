@@ -1,4 +1,4 @@
-"""`mle-uvad events`: listing, choosing and exporting what the car logged."""
+"""`mle-uvad events`: listing, filtering and exporting events."""
 
 import csv
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_events import EVENT, ended, pictures
+from made_events import EVENT, ended, snapshot
 
 from mle_uvad.parts.events.event import COLUMNS, read_events
 from mle_uvad.parts.events.log import EventLog
@@ -18,17 +18,17 @@ THIRD = ended(3, began_at="2026-01-03T12:00:00.000+00:00", state="open", level="
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A log of three events, the last still open, with the pictures of two."""
+    """A log of three events, the last still open, two with snapshots."""
     path = tmp_path / "logs" / "lens.db"
     log = EventLog(path)
     for event in (FIRST, SECOND, THIRD):
-        log.write(event, pictures(event.id) if event is not SECOND else None)
+        log.write(event, snapshot(event.id) if event is not SECOND else None)
     log.close()
     return path
 
 
 def listed(run: Any, *arguments: object) -> list[int]:
-    """The numbers of the events that these options choose."""
+    """The numbers of the events that these options select."""
     return [event["id"] for event in json.loads(run("events", *arguments, "--json").out)]
 
 
@@ -81,7 +81,7 @@ def test_a_choice_of_events(options: tuple[str, ...], chosen: list[int], run: An
         (("--csv", "."), ". is a folder; give the path of a file to --csv"),
     ],
 )
-def test_what_is_no_choice_is_told_in_one_line(options: tuple[str, ...], line: str, run: Any, log: Path) -> None:
+def test_an_invalid_filter_is_one_line(options: tuple[str, ...], line: str, run: Any, log: Path) -> None:
     assert line in run("events", log, *options).error_line
 
 
@@ -105,7 +105,7 @@ def test_csv_never_replaces_the_log(run: Any, log: Path) -> None:
     assert read_events(log) == before
 
 
-def test_pictures_are_copied_and_missing_ones_told_by_the_exit_code(run: Any, log: Path, tmp_path: Path) -> None:
+def test_snapshots_are_copied_and_missing_ones_change_the_exit_code(run: Any, log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     outcome = run("events", log, "--pictures", out)
     assert outcome.code == 3

@@ -1,4 +1,4 @@
-"""`mle-uvad score` on many drives: as one by one, in processes, and only what is not there yet."""
+"""`mle-uvad score` on several drives: the same scores as one by one, and none computed twice."""
 
 import json
 import os
@@ -29,9 +29,9 @@ def test_many_drives_are_scored_as_one_by_one(
     out = tmp_path / "scores"
     outcome = run("score", *two_cars, "--bundle", bundle_folder, "--out", out, "--jobs", 2, "--json")
     assert outcome.code == 0, outcome.err
-    said = json.loads(outcome.out)
-    assert [drive["records"] for drive in said["drives"]] == [30, 12]
-    assert not said["failed"]
+    figures = json.loads(outcome.out)
+    assert [drive["records"] for drive in figures["drives"]] == [30, 12]
+    assert not figures["failed"]
     assert list(written(out)) == ["car1-data.csv", "car1-data.json", "car2-data.csv", "car2-data.json"]
     for tub in two_cars:
         alone = tmp_path / "alone.csv"
@@ -39,7 +39,7 @@ def test_many_drives_are_scored_as_one_by_one(
         assert (out / f"{tub.parent.name}-data.csv").read_bytes() == alone.read_bytes()
 
 
-def test_what_is_whole_and_of_the_same_is_not_scored_again(
+def test_drives_that_were_scored_before_are_not_scored_again(
     run: Any,
     bundle_folder: Path,
     two_cars: list[Path],
@@ -54,7 +54,7 @@ def test_what_is_whole_and_of_the_same_is_not_scored_again(
         before = written(out) if out.exists() else {}
         outcome = run("score", *tubs, "--bundle", bundle_folder, "--out", out, "--jobs", 1)
         assert outcome.code == 0, outcome.err
-        assert outcome.out.count(".csv: ") == len(tubs), "what was scored before is told too"
+        assert outcome.out.count(".csv: ") == len(tubs), "drives scored before are reported too"
         return [name for name, when in written(out).items() if name.endswith("csv") and when != before.get(name)]
 
     assert again(*two_cars) == ["car1-data.csv", "car2-data.csv"]
@@ -96,7 +96,7 @@ def test_bad_input_of_many_drives_is_one_line(
     assert not (tmp_path / "s").exists()
 
 
-def test_limits_for_luma_do_not_hold_for_a_tub(
+def test_thresholds_for_luma_do_not_hold_for_a_tub(
     run: Any, bundle_folder: Path, calibration: Calibration, two_cars: list[Path], tmp_path: Path
 ) -> None:
     calibration.save(bundle_folder / "calibration.json")

@@ -1,4 +1,4 @@
-"""`mle-uvad bench`, as an owner types it."""
+"""`mle-uvad bench`: its table, its JSON and its bad options."""
 
 import json
 from pathlib import Path
@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from mle_uvad.cli import verifying
+from mle_uvad.cli import bench
 
 
 def test_the_table_and_the_json(run: Any, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zones = iter([{"cpu-thermal": 48.3}, {"cpu-thermal": 61.0}])
-    monkeypatch.setattr(verifying, "temperatures", lambda: next(zones))
-    told = run("bench", bundle_folder, "--seconds", 1, "--stress", 1)
-    assert told.code == 0, told.err
-    assert "takes 5 s" in told.err
-    lines = told.out.splitlines()
-    assert "beside it    1 processes that copy memory" in lines
+    monkeypatch.setattr(bench, "temperatures", lambda: next(zones))
+    outcome = run("bench", bundle_folder, "--seconds", 1, "--stress", 1)
+    assert outcome.code == 0, outcome.err
+    assert "takes 5 s" in outcome.err
+    lines = outcome.out.splitlines()
+    assert "stress       1 processes that copy memory" in lines
     assert "°C cpu-thermal 48 before, 61 after" in lines
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
     assert [row[0] for row in table[2:]] == ["back to back", "at 20 Hz"]
@@ -28,8 +28,8 @@ def test_the_table_and_the_json(run: Any, bundle_folder: Path, monkeypatch: pyte
 
 
 def test_figures_for_a_program(run: Any, bundle_folder: Path) -> None:
-    told = run("bench", bundle_folder, "--seconds", 1, "--json")
-    figures = json.loads(told.out)
+    outcome = run("bench", bundle_folder, "--seconds", 1, "--json")
+    figures = json.loads(outcome.out)
     assert figures["machine"]["backend"].startswith("ONNX Runtime ")
     assert figures["machine"]["load before"].endswith("cores")
     assert figures["busy_processes"] == 0
@@ -39,12 +39,12 @@ def test_figures_for_a_program(run: Any, bundle_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["no"], "does not exist"),
         (["no", "--seconds", "0"], "--seconds"),
         (["no", "--stress", "-1"], "--stress"),
     ],
 )
-def test_what_cannot_be_measured_is_one_line(run: Any, arguments: list[str], said: str) -> None:
-    assert said in run("bench", *arguments).error_line
+def test_bad_bench_options_are_one_line(run: Any, arguments: list[str], expected: str) -> None:
+    assert expected in run("bench", *arguments).error_line

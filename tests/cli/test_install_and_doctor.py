@@ -1,4 +1,4 @@
-"""install-part and doctor: what they print and leave with."""
+"""`mle-uvad install-part` and `doctor`: what they print, and their exit codes."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_edited_lines_are_named_and_kept(run: Any, stand_in_car: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["install-part", "doctor"])
-def test_what_is_no_car(command: str, run: Any, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_car(command: str, run: Any, tmp_path: Path) -> None:
     assert "give the car's" in run(command, tmp_path / "nothing").error_line
     assert "donkey createcar" in run(command, tmp_path).error_line
 
@@ -72,10 +72,10 @@ def test_the_doctor_of_a_fit_car(run: Any, stand_in_car: Path, bundle_folder: Pa
     run("install-part", stand_in_car)
     (stand_in_car / "models").mkdir()
     bundle_folder.rename(stand_in_car / "models" / "lens")
-    told = run("doctor", stand_in_car)
-    assert told.code == 0, "a warning is no failure"
-    assert "WARN  calibration" in told.out
-    assert "fix: mle-uvad calibrate" in told.out
+    outcome = run("doctor", stand_in_car)
+    assert outcome.code == 0, "a warning is no failure"
+    assert "WARN  calibration" in outcome.out
+    assert "fix: mle-uvad calibrate" in outcome.out
     calibration.save(stand_in_car / "models" / "lens" / "calibration.json")
     figures = json.loads(run("doctor", stand_in_car, "--json").out)
     assert figures["fit"] is True
@@ -84,10 +84,10 @@ def test_the_doctor_of_a_fit_car(run: Any, stand_in_car: Path, bundle_folder: Pa
 
 
 def test_the_doctor_of_a_car_that_is_not_fit(run: Any, stand_in_car: Path) -> None:
-    told = run("doctor", stand_in_car)
-    assert told.code == 2
-    assert "FAIL  manage.py" in told.out
-    assert "fix: to add them, type: mle-uvad install-part" in told.out
-    assert told.err == ""
+    outcome = run("doctor", stand_in_car)
+    assert outcome.code == 2
+    assert "FAIL  manage.py" in outcome.out
+    assert "fix: to add them, type: mle-uvad install-part" in outcome.out
+    assert outcome.err == ""
     figures = json.loads(run("doctor", stand_in_car, "--json").out)
     assert figures["fit"] is False

@@ -1,4 +1,4 @@
-"""`mle-uvad evaluate`: what it hands on, prints and refuses."""
+"""`mle-uvad evaluate`: the plan it makes, what it prints, what it refuses."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from mle_uvad.optics import FAMILIES
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the command asks for, without the hours of work."""
+    """The arguments of each evaluation that the command starts; none is run."""
     calls: list[tuple[Any, ...]] = []
 
     def fake(*arguments: Any) -> tuple[Path, list[Evaluated]]:
@@ -49,7 +49,7 @@ def test_options_change_the_plan(run: Any, asked: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--protocol", "both ways"), "protocol is 'both ways'"),
         (("--held-out", "paint"), "'paint'"),
@@ -59,12 +59,12 @@ def test_options_change_the_plan(run: Any, asked: list[Any]) -> None:
         (("--paper-seconds", 0), "a second of driving"),
     ],
 )
-def test_bad_options(run: Any, asked: list[Any], arguments: tuple[Any, ...], told: str) -> None:
-    assert told in run("evaluate", *arguments).error_line
+def test_bad_options(run: Any, asked: list[Any], arguments: tuple[Any, ...], expected: str) -> None:
+    assert expected in run("evaluate", *arguments).error_line
     assert asked == []
 
 
-def test_a_bad_tub_is_told_before_the_work(run: Any, tmp_path: Path) -> None:
+def test_a_bad_tub_is_reported_before_the_work(run: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "no folder" in run("evaluate", tmp_path / "missing", "--out", out).error_line
     assert not out.exists()

@@ -1,4 +1,4 @@
-"""`mle-uvad calibrate --car`: a real part on the other side of the files, on a clock that both share."""
+"""`mle-uvad calibrate --car` with a real part at the other end, on a shared clock."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.cli import running
+from mle_uvad.cli import calibrate
 from mle_uvad.edge import Bundle
 from mle_uvad.parts import MLEAnomalyPart
 
@@ -48,7 +48,7 @@ def driving_time(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch)
         return made
 
     run = Running(part, moving_frames(320))
-    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: run.now_s, sleep=run.sleep))
+    monkeypatch.setattr(calibrate, "time", SimpleNamespace(monotonic=lambda: run.now_s, sleep=run.sleep))
     yield run
     run.part.shutdown()
 
@@ -63,7 +63,7 @@ def test_a_running_car_is_calibrated(run: Any, car: Path, driving_time: Running,
     assert figures == {"calibration": str(path), "state": "calibrated", "detail": ""}
 
 
-def test_a_refusal_is_one_line(run: Any, car: Path, driving_time: Running) -> None:
+def test_a_rejected_drive_is_one_line(run: Any, car: Path, driving_time: Running) -> None:
     driving_time.frames = [np.zeros((120, 160, 3), np.uint8)]
     line = run("calibrate", "--car", car).error_line
     assert "not calibrated: the picture was dark for 90 s, at 0%; take the cap off the lens" in line
@@ -72,7 +72,7 @@ def test_a_refusal_is_one_line(run: Any, car: Path, driving_time: Running) -> No
 def test_without_a_running_car(run: Any, car: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now_s=0.0)
     monkeypatch.setattr(
-        running,
+        calibrate,
         "time",
         SimpleNamespace(
             monotonic=lambda: clock.now_s, sleep=lambda seconds: setattr(clock, "now_s", clock.now_s + seconds)
@@ -83,7 +83,7 @@ def test_without_a_running_car(run: Any, car: Path, monkeypatch: pytest.MonkeyPa
     assert clock.now_s < 15
 
 
-def test_what_does_not_go_together(run: Any, car: Path, tmp_path: Path) -> None:
+def test_conflicting_arguments(run: Any, car: Path, tmp_path: Path) -> None:
     assert "give BUNDLE and --tub TUB, or --car MYCAR" in run("calibrate").error_line
     assert "run `mle-uvad calibrate BUNDLE --tub TUB`" in run("calibrate", tmp_path).error_line
     for more in (("--rule", "pcc"), ("--false-alarms-per-hour", 2), ("--tub", tmp_path), ("--out", tmp_path / "x")):

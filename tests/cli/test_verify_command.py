@@ -1,4 +1,4 @@
-"""build-engine and verify, as an owner types them, with and without the hardware."""
+"""`mle-uvad build-engine` and `verify`, with and without the hardware."""
 
 import json
 from collections.abc import Callable
@@ -30,22 +30,22 @@ def test_an_engine_is_built_and_verified(
         f"{folder}: built for TensorRT 10.3.0, fp32, sm_87, 8 processors; next: mle-uvad verify"
     )
     assert (folder / "model.engine").is_file()
-    told = run("verify", folder, "--backend", "trt", "--tub", make_tub(7))
-    assert told.code == 0, told.out
-    assert "backend      TensorRT 10.3.0, fp32" in told.out
-    assert "differs from the desktop by: PCC at most " in told.out
-    assert "; 7 frames" in told.out
-    assert "at 20 Hz     p50 " in told.out
-    assert told.out.rstrip().endswith("PASS")
+    outcome = run("verify", folder, "--backend", "trt", "--tub", make_tub(7))
+    assert outcome.code == 0, outcome.out
+    assert "backend      TensorRT 10.3.0, fp32" in outcome.out
+    assert "differs from the desktop by: PCC at most " in outcome.out
+    assert "; 7 frames" in outcome.out
+    assert "at 20 Hz     p50 " in outcome.out
+    assert outcome.out.rstrip().endswith("PASS")
 
 
 def test_a_device_that_differs_leaves_with_2(run: Any, jetson: Callable[..., Machine], jetson_bundle: Bundle) -> None:
     machine = jetson()
     assert run("build-engine", jetson_bundle.folder).code == 0
     machine.error = 0.5
-    told = run("verify", jetson_bundle.folder, "--backend", "trt")
-    assert told.code == 2
-    assert "FAIL: against the desktop's answers: differs: log odds by 5.0e-01 (allowed 5e-02)" in told.out
+    outcome = run("verify", jetson_bundle.folder, "--backend", "trt")
+    assert outcome.code == 2
+    assert "FAIL: against the desktop's answers: differs: log odds by 5.0e-01 (allowed 5e-02)" in outcome.out
     figures = json.loads(run("verify", jetson_bundle.folder, "--backend", "trt", "--json").out)
     assert figures["problem"].startswith("against the desktop's answers")
     assert figures["ort"]["logits"] == pytest.approx(0.5, abs=1e-3)
@@ -62,8 +62,10 @@ def test_onnx_runtime_is_verified_anywhere(run: Any, bundle_folder: Path) -> Non
     assert figures["back_to_back"]["p50"] > 0
 
 
-def test_what_cannot_be_had_is_one_line(run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path) -> None:
-    for arguments, said in (
+def test_an_unavailable_backend_or_bundle_is_one_line(
+    run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path
+) -> None:
+    for arguments, expected in (
         (("build-engine", bundle_folder), "cannot import tensorrt"),
         (("verify", bundle_folder, "--backend", "trt"), "cannot import tensorrt"),
         (("verify", bundle_folder, "--backend", "cuda"), "choose one of ort, trt"),
@@ -73,13 +75,13 @@ def test_what_cannot_be_had_is_one_line(run: Any, bundle_folder: Path, make_tub:
     ):
         outcome = run(*arguments)
         assert outcome.code == 2
-        assert said in outcome.err.splitlines()[-1]
+        assert expected in outcome.err.splitlines()[-1]
     small = make_tub([np.zeros((60, 80, 3), np.uint8)] * 3)
     line = run("verify", bundle_folder, "--backend", "ort", "--tub", small).error_line
     assert "has no frame of 160x120" in line
 
 
-def test_a_drive_is_scored_without_tensorrt_and_the_reason_told(
+def test_a_drive_is_scored_without_tensorrt_and_the_reason_is_logged(
     run: Any, jetson_bundle: Bundle, make_tub: Any, tmp_path: Path, caplog: Any
 ) -> None:
     backends._announce.cache_clear()
@@ -105,8 +107,8 @@ def test_an_export_for_the_jetson_says_where_the_engine_is_made(
     finished = finish_run(
         tmp_path / "run", TrainSettings(width="narrow", epochs=1, windows=0), np.stack(moving_frames(3))
     )
-    told = run("export", finished.folder, "--out", tmp_path / "lens", "--target", "jetson", "--json")
-    assert told.code == 0
-    assert "the engine is made on the Jetson: mle-uvad build-engine lens" in told.err
-    assert json.loads(told.out)["target"] == "jetson"
+    outcome = run("export", finished.folder, "--out", tmp_path / "lens", "--target", "jetson", "--json")
+    assert outcome.code == 0
+    assert "The engine is built on the Jetson: mle-uvad build-engine lens" in outcome.err
+    assert json.loads(outcome.out)["target"] == "jetson"
     assert not (tmp_path / "lens" / "model.engine").exists()

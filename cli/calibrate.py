@@ -1,0 +1,139 @@
+"""`mle-uvad calibrate`: make the thresholds of a vehicle, from a recorded drive or on a car that is being driven."""
+
+import math
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from ..calibration import Calibration, calibrate_on_tub
+from ..calibration.blocks import BLOCK_S
+from ..calibration.score_drives import require_new
+from ..edge.backends import open_scorer
+from ..edge.bundle import CALIBRATION_FILE, Bundle
+from ..edge.errors import InputError
+from ..edge.evidence import Thresholds
+from ..edge.tubs.tub import Skipped, Tub
+from ..parts.calibration_request import Answer, ask
+from ..parts.config import LensConfig
+from ..parts.install.car_config import read_car_config
+from .app import Json, exit_if_skipped, print_figures
+from .console import Bar, console
+
+
+def calibrate(
+    bundle: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="Folder written by `export-model`.")] = None,
+    tub: Annotated[
+        Path | None, typer.Option(help="Drive with a clean lens, of this car and in the light it will drive in.")
+    ] = None,
+    car: Annotated[
+        Path | None, typer.Option(help="Folder of a car that is being driven, in place of BUNDLE and --tub.")
+    ] = None,
+    rule: Annotated[
+        str,
+        typer.Option(help="clean: for a false-alarm rate; pcc: the same, by the PCC alone; paper: PCC below µ − 0.5σ."),
+    ] = "clean",
+    false_alarms_per_hour: Annotated[
+        float, typer.Option(help="False-alarm rate that the rules clean and pcc allow.")
+    ] = 1.0,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the calibration. Default: calibration.json in the bundle.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the thresholds of this vehicle, from a recorded drive or on the car while it is being driven.
+
+    Without --tub, the thresholds of the existing calibration are made again for another --false-alarms-per-hour.
+    """
+    if car is not None:
+        if bundle or tub or out or (rule, false_alarms_per_hour) != ("clean", 1.0):
+            raise InputError("with --car, all else is read from the car's myconfig.py; give --car alone")
+        _calibrate_running_car(car, as_json)
+        return
+    if bundle is None:
+        raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
+    path = require_new(out or bundle / CALIBRATION_FILE, tub, bundle)
+    skipped: list[Skipped] = []
+    if tub is None:
+        if rule != "clean":
+            raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
+        calibration = Calibration.load(bundle / CALIBRATION_FILE).at(false_alarms_per_hour)
+    else:
+        scorer, drive = open_scorer(Bundle.load(bundle)), Tub(tub)
+        with Bar("calibrating") as bar:
+            calibration = calibrate_on_tub(
+                scorer,
+                drive,
+                rule=rule,
+                false_alarms_per_hour=false_alarms_per_hour,
+                now=datetime.now(timezone.utc),
+                progress=bar,
+            )
+        skipped = drive.skipped
+    calibration.save(path)
+    _print_calibration(path, calibration, as_json)
+    exit_if_skipped(skipped)
+
+
+def _print_calibration(path: Path, calibration: Calibration, as_json: bool) -> None:
+    low, median, high = calibration.thresholds.pcc
+    blocks, minutes = calibration.maxima.shape[1], calibration.duration_s / 60
+    figures = {
+        "calibration": str(path),
+        "rule": calibration.rule,
+        "false_alarms_per_hour": calibration.false_alarms_per_hour,
+        "pcc_low": low,
+        "pcc_centre": median,
+        "pcc_high": high,
+        "limit": [excess if math.isfinite(excess) else None for excess in calibration.thresholds.excess],
+        "frames": calibration.frames,
+        "minutes": minutes,
+        "blocks": blocks,
+    }
+    text = (
+        f"{path}: from {calibration.frames} frames, {minutes:.1f} minutes of driving;"
+        f" alarm when {_alarm_rule(calibration.thresholds)}"
+    )
+    if blocks:
+        # Of K + 1 blocks alike, any one is the largest with a chance of 1/(K + 1); there are two filters.
+        observable = 2 / (blocks + 1) * 3600 / BLOCK_S
+        text += (
+            f". Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour, on average over such"
+            " calibrations, in this light and on this track, if the tail of the log odds is bounded as assumed. The"
+            f" drive alone, with its {blocks} blocks of {BLOCK_S:g} s, shows only that there are fewer than"
+            f" {observable:.0f}"
+        )
+    print_figures(figures, text, as_json)
+
+
+def _alarm_rule(thresholds: Thresholds) -> str:
+    if thresholds.judges_cells:
+        fast, slow = thresholds.excess
+        return (
+            "the log odds of the worst cells exceed their baseline"
+            f" by {fast:.2f} in the fast filter or {slow:.2f} in the slow one"
+        )
+    low, median, high = thresholds.pcc
+    return f"the PCC, with a median of {median:.4f}, falls below {low:.4f} or rises above {high:.4f}"
+
+
+def _calibrate_running_car(car: Path, as_json: bool) -> None:
+    """Start a calibration on the car and wait for its end. Raises InputError when no car replies or it is refused."""
+    path = LensConfig.read(read_car_config(car).as_cfg()).calibration
+    reply = _wait_for_end(path.parent)
+    if reply.state != "calibrated":
+        raise InputError(f"not calibrated: {reply.detail}")
+    text = f"{path}: calibrated, and in force" + (f"; {reply.detail}" if reply.detail else "")
+    print_figures({"calibration": str(path), "state": reply.state, "detail": reply.detail}, text, as_json)
+
+
+def _wait_for_end(folder: Path) -> Answer:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("calibrating, keep driving", total=1.0)
+        for reply in ask(folder, time.monotonic, time.sleep):
+            bar.update(task, completed=reply.progress)
+    return reply

@@ -1,0 +1,23 @@
+"""`mle-uvad doctor`: check a car before it drives."""
+
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+import typer
+
+from ..parts.install.doctor import FAIL, examine
+from .app import CarFolder, Json, print_figures
+from .tables import findings_as_lines
+
+
+def doctor(car: CarFolder, as_json: Json = False) -> None:
+    """Check a car before it drives. Prints a verdict, a reason and a fix for each check.
+
+    Exits with 2 when a check fails.
+    """
+    findings = examine(car, datetime.now(timezone.utc))
+    failed = any(finding.verdict == FAIL for finding in findings)
+    figures = {"car": str(car), "fit": not failed, "checks": [asdict(finding) for finding in findings]}
+    print_figures(figures, findings_as_lines(findings), as_json)
+    if failed:
+        raise typer.Exit(2)

@@ -1,0 +1,89 @@
+"""`mle-uvad evaluate`: measure the detector and the comparison models on drives with rendered lens faults."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..edge.errors import InputError
+from .app import Json, print_figures, require_extra
+from .demo import DemoDisplay
+
+BOTH = "both"
+
+
+def evaluate(
+    tubs: Annotated[
+        list[Path] | None, typer.Argument(metavar="TUB...", help="Recorded drives with a clear lens. Optional.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Work folder. An interrupted evaluation in it is resumed.")] = Path(
+        "evaluation"
+    ),
+    docs: Annotated[
+        Path | None, typer.Option(help="Folder for the results page. Default: `page` in the work folder.")
+    ] = None,
+    generated: Annotated[int, typer.Option(min=0, help="Number of synthetic drives to add to the tubs.")] = 1,
+    protocol: Annotated[str, typer.Option(help="product, paper or both.")] = BOTH,
+    quick: Annotated[bool, typer.Option("--quick", help="Run a small version in about three minutes.")] = False,
+    width: Annotated[
+        str | None, typer.Option(help="narrow, medium or wide. Default: medium, or narrow with --quick.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training. Default: 70, or 4 with --quick.")] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option(help="Training windows rendered for each detector. Default: 16384, or 960 with --quick."),
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Fault families to leave out of training, comma-separated, or `none`. Default: each in turn, or mud"
+            " with --quick."
+        ),
+    ] = None,
+    courses: Annotated[
+        str | None,
+        typer.Option(
+            help="How faults develop over time, comma-separated and used in turn: sudden, growth, slide, drying."
+            " Default: half are sudden."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Number of seeds of the paper protocol. Default: 3, or 1 with --quick.")
+    ] = None,
+    paper_seconds: Annotated[
+        float | None, typer.Option(help="Longest part of a drive to use in the paper protocol, in seconds.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Each number gives other faults and other weights.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
+    require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
+    from ..evaluation.evaluate import PROTOCOLS, run_evaluation
+    from ..evaluation.protocols.plan import QUICK, Plan
+    from ..evaluation.protocols.summary import headline
+
+    if protocol not in (*PROTOCOLS, BOTH):
+        raise InputError(f"protocol is {protocol!r}; choose one of {', '.join((*PROTOCOLS, BOTH))}")
+    given: dict[str, Any] = {
+        "width": width,
+        "epochs": epochs,
+        "windows": windows,
+        "held_out": None if held_out is None else tuple(held_out.split(",") if held_out != "none" else ()),
+        "time_profiles": None if courses is None else tuple(courses.split(",")),
+        "paper_seeds": seeds,
+        "paper_s": paper_seconds,
+        "seed": seed,
+    }
+    plan = replace(QUICK if quick else Plan(), **{name: value for name, value in given.items() if value is not None})
+    protocols = PROTOCOLS if protocol == BOTH else (protocol,)
+    page, drives = run_evaluation(tubs or [], generated, protocols, plan, out, docs or out / "page", DemoDisplay())
+    found = {drive.name: headline(drive) for drive in drives}
+    lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
+    print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
+
+
+def _line(figures: Mapping[str, float | int | None]) -> str:
+    shown = (f"{value:.3f}" if isinstance(value, float) else value for value in figures.values())
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in zip(figures, shown, strict=True))

@@ -1,0 +1,38 @@
+"""`mle-uvad events`: read a car's event log."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..parts.events.event import read_events
+from ..parts.events.export import copy_pictures, select, write_csv
+from .app import Json, exit_if_skipped
+from .console import console
+from .tables import print_events
+
+
+def events(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The car's logs/lens_events.db.")],
+    since: Annotated[str | None, typer.Option(help="Only events from this date or time (UTC) on.")] = None,
+    level: Annotated[str | None, typer.Option(help="Only events whose worst level is WARN, or ERROR.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only events that are open, ended or interrupted.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the events to this CSV file, with all columns.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Copy the events' snapshots to this new folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the obscured-lens events of a log. Exits with 3 when snapshots to be copied are missing."""
+    selected = select(read_events(log), since=since, level=level, state=state)
+    if csv is not None:
+        write_csv(selected, log, csv)
+        console.print(f"{csv}: {len(selected)} events", markup=False)
+    copied, skipped = copy_pictures(selected, log, pictures) if pictures is not None else (0, [])
+    if as_json:
+        print(json.dumps([asdict(event) for event in selected], indent=2))
+    else:
+        print_events(selected)
+    if pictures is not None:
+        console.print(f"{pictures}: {copied} pictures", markup=False)
+    exit_if_skipped(skipped)

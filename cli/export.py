@@ -1,0 +1,41 @@
+"""`mle-uvad export`, also installed as `export-model`: turn a trained run into a bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import Json, print_figures, require_extra
+from .console import console
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished training run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; on the car this is models/lens.")],
+    target: Annotated[str, typer.Option(help="Where the bundle will run: onnx (anywhere), pi or jetson.")] = "onnx",
+    as_json: Json = False,
+) -> None:
+    """Export a trained run to a bundle and check it against PyTorch."""
+    require_extra("export", "torch", "onnx")
+    from ..export.bundle import export_bundle
+
+    bundle = export_bundle(run, out, target)
+    if target == "jetson":
+        console.print(
+            "TensorRT supports every node of the graph. The engine is built on the Jetson:"
+            f" mle-uvad build-engine {out.name}",
+            markup=False,
+        )
+    figures = {
+        "bundle": str(out),
+        "target": target,
+        "bytes": len(bundle.model),
+        "sha256": bundle.sha256,
+        **bundle.parity,
+    }
+    print_figures(
+        figures,
+        f"{out}: {len(bundle.model) / 1e6:.2f} MB, for frames of {bundle.width}x{bundle.height}; the PCC differs from"
+        f" PyTorch by at most {bundle.parity['pcc_difference']:.1e} on {bundle.parity['frames']} frames",
+        as_json,
+    )

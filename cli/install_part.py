@@ -1,0 +1,50 @@
+"""`mle-uvad install-part`: edit a car's manage.py."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..edge.errors import InputError
+from ..parts.anomaly import MLEAnomalyPart
+from ..parts.install.car_config import read_car_config, tub_refuses
+from ..parts.install.manage_py import ManagePy, advice
+from ..parts.install.templates import lines_by_hand
+from .app import CarFolder
+
+
+def install_part(
+    car: CarFolder,
+    check: Annotated[bool, typer.Option("--check", help="Only report whether the lines are in manage.py.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Remove the lines.")] = False,
+) -> None:
+    """Add the part, its tub fields, the limiter and the overlay to a stock manage.py (template complete or basic)."""
+    if check and undo:
+        raise InputError("--check and --undo exclude each other; give one of them")
+    manage = ManagePy.read(car)
+    if check:
+        if manage.state != "installed":
+            raise InputError(advice(manage))
+        print(advice(manage))
+    elif undo:
+        kept = manage.undo()
+        print(f"{manage.path}: the lens lines are removed" + (f"; the file before: {kept}" if kept else ""))
+        _print_tub_note(car, wanted=False)
+    elif manage.state == "installed":
+        print(advice(manage))
+    else:
+        if manage.state == "absent" and manage.template is None:
+            print(f"Add these lines to {manage.path} by hand:\n\n{lines_by_hand()}")
+        backup = manage.install()
+        print(f"{manage.path}: the lens lines are in; the file before: {backup}\nnext: mle-uvad doctor {car}")
+        _print_tub_note(car, wanted=True)
+
+
+def _print_tub_note(car: Path, *, wanted: bool) -> None:
+    """Say so when the car's tub was created with other fields than manage.py now records."""
+    try:
+        problem = tub_refuses(read_car_config(car), MLEAnomalyPart.recorded, wanted=wanted)
+    except InputError as error:
+        problem = str(error)  # no failure: manage.py is edited, and the configuration was unreadable before
+    if problem:
+        print(f"note: {problem}")

@@ -1,0 +1,67 @@
+"""`mle-uvad score`: score recorded drives."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..calibration.score_drives import require_new, score_drive, score_drives
+from ..edge.tubs.tub import Tub
+from .app import Json, exit_if_skipped, print_figures
+from .console import Bar, console
+
+
+def score(
+    tubs: Annotated[
+        list[Path], typer.Argument(metavar="TUB...", help="Folders of recorded drives, with manifest.json.")
+    ],
+    bundle: Annotated[Path, typer.Option(help="Folder written by `export-model`.")],
+    out: Annotated[
+        Path, typer.Option(help="CSV file for the scores, one row per record; a folder when there are several drives.")
+    ],
+    calibration: Annotated[
+        Path | None, typer.Option(help="Calibration file. Default: that of the bundle, if it has one.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Drives scored in parallel. Default: one per core.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score recorded drives exactly as the car would have scored them.
+
+    With several drives, those that were scored before are not scored again.
+    """
+    if len(tubs) > 1:
+        _score_many(tubs, bundle, calibration, out, jobs, as_json)
+        return
+    drive = Tub(tubs[0])
+    require_new(out, tubs[0], bundle)
+    with Bar("scoring") as bar:
+        figures = score_drive(drive, bundle, calibration, out, bar)
+    print_figures(
+        figures,
+        _summary(figures) + f"; the tub has {figures['deleted']} deleted records and"
+        f" {figures['images_without_record']} images without a record",
+        as_json,
+    )
+    exit_if_skipped(drive.skipped)
+
+
+def _score_many(
+    tubs: list[Path], bundle: Path, calibration: Path | None, out: Path, jobs: int | None, as_json: bool
+) -> None:
+    with Bar("scoring", unit="drives") as bar:
+        drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar)
+    lines = [_summary(figures) for figures in drives]
+    print_figures({"drives": drives, "failed": failed}, "\n".join(lines), as_json)
+    for tub, reason in failed.items():
+        console.print(f"not scored: {tub}: {reason}", markup=False)
+    if failed or any(figures["skipped"] for figures in drives):
+        raise typer.Exit(3)
+
+
+def _summary(figures: dict[str, Any]) -> str:
+    mean = "none" if figures["mean_pcc"] is None else f"{figures['mean_pcc']:.4f}"
+    status = ", ".join(f"{count} {status}" for status, count in figures["status"].items())
+    return (
+        f"{figures['scores']}: {figures['records']} records, {figures['scored']} scored, mean PCC {mean},"
+        f" {figures['events']} events; status {status}"
+    )

@@ -1,4 +1,4 @@
-"""From a finished run to a bundle, checked frame by frame with the very Scorer that the car runs."""
+"""Exports a finished run to a bundle and checks it frame by frame with the Scorer that the car runs."""
 
 import hashlib
 import json
@@ -36,13 +36,13 @@ from .tensorrt_support import check_tensorrt
 
 OPSET = 17  # the newest that TensorRT 8.6 reads
 PCC_TOLERANCE = 1e-5
-LOGITS_TOLERANCE = 1e-2  # the logarithm of a nearly flat place magnifies rounding
-SAMPLES_EVERY_S = 0.05  # as if the sample frames were a drive
+LOGITS_TOLERANCE = 1e-2  # the logarithm of a nearly flat place amplifies rounding
+SAMPLES_EVERY_S = 0.05  # the sample frames are scored as a drive
 
 
 @dataclass(frozen=True)
-class Parity:
-    """How far the exported graph is from PyTorch, on whole camera frames of the training drives."""
+class ExportParity:
+    """Maximum difference between the exported graph and PyTorch, on camera frames of the training drives."""
 
     frames: int
     pcc_difference: float
@@ -52,12 +52,12 @@ class Parity:
 def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
     """Write the bundle of a finished run to `out` and return it as loaded again.
 
-    The target says what the bundle is for: the graph is the same. For `jetson` every node of it is looked up in what
-    TensorRT builds, and the car takes TensorRT where it can.
+    The graph is the same for every target. For `jetson`, each node is checked against what TensorRT can build, and the
+    car uses TensorRT if it is installed.
 
-    A bundle that is already there is replaced only after the new one has passed; its calibration stays, and is
-    refused by the car from then on. Raises InputError for an unfinished run, an unknown target, a folder with
-    other files, a graph that TensorRT cannot build, and one that differs from PyTorch by more than 1e-5 in PCC.
+    An existing bundle is replaced only after the new one has passed; its calibration stays, and the car refuses it from
+    then on. Raises InputError for an unfinished run, an unknown target, a folder with other files, a graph that TensorRT
+    cannot build, and one that differs from PyTorch by more than 1e-5 in PCC.
     """
     if target not in TARGETS:
         raise InputError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")
@@ -83,7 +83,7 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
     return Bundle.load(out)
 
 
-def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames: NDArray[np.uint8]) -> Parity:
+def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames: NDArray[np.uint8]) -> ExportParity:
     """Score camera frames [S, H, W, 3] with the Scorer and with PyTorch behind the numpy preprocessing.
 
     Raises InputError when they differ by more than the tolerances, or when no frame can be scored.
@@ -121,7 +121,7 @@ def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames
             f"the exported graph differs from PyTorch: PCC by {pcc_difference:.1e} (allowed {PCC_TOLERANCE:.0e}),"
             f" log odds by {logits_difference:.1e} (allowed {LOGITS_TOLERANCE:.0e}); nothing was written"
         )
-    return Parity(len(differences), pcc_difference, logits_difference)
+    return ExportParity(len(differences), pcc_difference, logits_difference)
 
 
 def _write_model(
@@ -171,7 +171,7 @@ def _write_facts(
 
 @contextmanager
 def _folder_beside(out: Path) -> Iterator[Path]:
-    """A folder on the same disk as `out`, so that its files can be moved there in one step each."""
+    """Yield a temporary folder on the same disk as `out`, so that each file can be moved there in one step."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:

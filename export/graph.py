@@ -1,4 +1,4 @@
-"""One graph for the car: camera frame and memory in; PCC, where the lens is obscured, and the next memory out."""
+"""The exported graph: camera frame and running means in; PCC, log odds and the updated running means out."""
 
 from math import gcd
 
@@ -9,13 +9,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..edge.frame import LUMA_HALF, LUMA_SCALE, LUMA_WEIGHTS, SIZE, area_matrix
 from ..edge.graph import FEATURE_MAPS, GRID_SIDE, REFERENCE_SIDE, RUNNING_MEANS_SIZE
 from ..training.model import Autoencoder
-from ..training.obscuration import ObscurationNet, change, coarse_maps, feature_maps, frame_moments
+from ..training.obscuration import ObscurationNet, coarse_maps, feature_maps, frame_moments, temporal_std
 
 
 class FrameGraph(nn.Module):
     """Preprocessing, both networks and the score as one module, for camera frames uint8 [height, width, 3].
 
-    Grey, area average, score and memory stay in float32; the autoencoder's batch normalisations are folded into its
+    Grey, area average, score and running means stay in float32; the autoencoder's batch normalisations are folded into its
     convolutions.
     """
 
@@ -37,10 +37,12 @@ class FrameGraph(nn.Module):
     def forward(
         self, frame: Tensor, running_means: Tensor, ema_weights: Tensor, reference: Tensor
     ) -> tuple[Tensor, ...]:
-        """uint8 [H, W, 3], memory [2, 17600], the frame's weights in it [2] and the enlarged reference
-        [2, 20, 40, 40] to pcc [], brightness [] and contrast [] (mean and spread of the grey, 0…1), motion [] (mean
-        change within the short span, 0…1), logits [20, 20], coarse pictures [20, 10, 10], and the memory with this
-        frame [2, 17600].
+        """Compute the outputs for one frame uint8 [H, W, 3].
+
+        Inputs: running means [2, 17600], the weights of the frame in them [2], the enlarged reference
+        [2, 20, 40, 40]. Outputs: pcc [], brightness [] and contrast [] (mean and standard deviation of the grey, 0…1),
+        motion [] (mean standard deviation within the fast time constant, 0…1), logits [20, 20], coarse feature maps
+        [20, 10, 10] and the running means with this frame [2, 17600].
         """
         grey = self.to_grey80(frame)  # [1, 1, 80, 80]
         reconstruction = self.model(grey)
@@ -49,19 +51,18 @@ class FrameGraph(nn.Module):
         contrast = varied.square().mean().sqrt()
         norm = contrast * varied_again.square().mean().sqrt()
         pcc = (varied * varied_again).mean() / norm.clamp_min(1e-12)  # eq. 2, sharing its terms with the contrast
-        measured = frame_moments(grey).reshape(
-            1, RUNNING_MEANS_SIZE
-        )  # said, as below: the exporter loses it where it pads
-        remembered = running_means + ema_weights.reshape(2, 1) * (measured - running_means)
-        spans = remembered.unsqueeze(0)
-        motion = change(spans)[0].mean()
-        seen = feature_maps(spans)  # [1, 20, 40, 40]
-        logits = self.net(seen, reference.unsqueeze(0)).reshape(GRID_SIDE, GRID_SIDE)
-        shown = coarse_maps(seen).reshape(FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE)
-        return pcc, brightness, contrast, motion, logits, shown, remembered
+        # Shapes are stated here and below: the exporter loses them where it pads.
+        moments = frame_moments(grey).reshape(1, RUNNING_MEANS_SIZE)
+        updated = running_means + ema_weights.reshape(2, 1) * (moments - running_means)
+        batch = updated.unsqueeze(0)
+        motion = temporal_std(batch)[0].mean()
+        maps = feature_maps(batch)  # [1, 20, 40, 40]
+        logits = self.net(maps, reference.unsqueeze(0)).reshape(GRID_SIDE, GRID_SIDE)
+        coarse = coarse_maps(maps).reshape(FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE)
+        return pcc, brightness, contrast, motion, logits, coarse, updated
 
     def to_grey80(self, frame: Tensor) -> Tensor:
-        """uint8 [H, W, 3] to float32 [1, 1, 80, 80] in 0…1, as `edge.frame.to_grey80`."""
+        """Convert uint8 [H, W, 3] to float32 [1, 1, 80, 80] in 0…1, as `edge.frame.to_grey80` does."""
         # Weights over 2^16 and sums below 2^8 are exact in float32: the floor gives the grey levels of integers.
         # A row of weights times the transposed pixels is the fastest of seven forms tried in ONNX Runtime.
         luma = torch.floor(self.luma @ frame.float().reshape(-1, 3).t() + LUMA_HALF / LUMA_SCALE)  # [1, H·W]
@@ -70,7 +71,7 @@ class FrameGraph(nn.Module):
 
 
 def _area_block(side: int) -> Tensor:
-    """The area matrix [80, side] repeats one block along its diagonal, as often as the common divisor g says."""
+    """Return the block that the area matrix [80, side] repeats along its diagonal, gcd(side, 80) times."""
     times = gcd(side, SIZE)
     return torch.tensor(area_matrix(side, SIZE)[: SIZE // times, : side // times])
 

@@ -1,4 +1,4 @@
-"""What TensorRT 8.5 and newer can build, checked node by node on the desktop, where no TensorRT runs.
+"""Checks node by node what TensorRT 8.5 and newer can build, on a desktop without TensorRT.
 
 Source: `docs/operators.md` ("TensorRT 8.5 supports operators up to Opset 17") and `docs/Changelog.md` of
 onnx/onnx-tensorrt at 6d0ab7be. 8.5 is that of JetPack 5.1; what it can do the later ones can.
@@ -113,7 +113,7 @@ SUPPORTED: dict[str, Constraint] = {
 
 
 def check_tensorrt(model: onnx.ModelProto) -> Counter[str]:
-    """How many nodes of each operator the graph has. Raises InputError naming the first that TensorRT cannot build."""
+    """Count the nodes of each operator. Raises InputError that names the first node that TensorRT cannot build."""
     for entry in model.opset_import:
         if entry.domain or entry.version > OPSET_MAX:
             raise InputError(

@@ -27,7 +27,7 @@ SUBRAYS = ((-0.25, -0.25), (-0.25, 0.25), (0.25, -0.25), (0.25, 0.25))  # of a p
 
 
 class Beads:
-    """One to forty beads that stay where they are; made once an episode. The picture is linear in the scene.
+    """One to forty beads that stay where they are; made once an episode. The rendered image is linear in the scene.
 
     mask: float32 [H, W], 0..1, share of the position's blur disk that is water.
     coverage: share of positions with mask > 0.5, 0..1.

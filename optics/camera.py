@@ -1,4 +1,4 @@
-"""What the camera does to the light behind the lens: exposure, then sensor noise, then JPEG.
+"""The camera behind the lens: exposure, then sensor noise, then JPEG.
 
 The order matters: scene, lens optics, exposure, sensor noise, JPEG. Noise added before the optics would be
 blurred away inside a drop, and a detector would look for missing noise instead of for the drop.

@@ -1,4 +1,4 @@
-"""The families of lens faults, and any fault rendered at a moment of its course.
+"""The families of lens faults, and any fault rendered at a moment of its time profile.
 
 To move a fault is to move the scene the other way, render, and move the light back. That is right for every
 fault alike, as each is (1 - mask) * frame + the light that arrives through it.
@@ -62,7 +62,7 @@ def render_at(fault: Fault, frame: NDArray[np.uint8], state: State) -> NDArray[n
 
 
 def mask_at(fault: Fault, state: State) -> Floats:
-    """How much each place is affected in this state, its strength included, float32 [H, W], 0..1."""
+    """Return the mask of this state, strength included, float32 [H, W], 0..1."""
     mask = fault.mask
     if not state.in_place:
         rows, columns = _axes(mask, state)
@@ -71,7 +71,7 @@ def mask_at(fault: Fault, state: State) -> Floats:
 
 
 def coverage_at(fault: Fault, state: State) -> float:
-    """The share of places that are affected by more than half in this state, 0..1."""
+    """Return the share of pixels whose mask exceeds one half in this state, 0..1."""
     return covered(mask_at(fault, state))
 
 
@@ -112,7 +112,7 @@ def _axis(profile: Floats, slide: float, scale: float, soft: float) -> _Axis:
 
 
 def _fade(rows: _Axis, columns: _Axis) -> Floats:
-    """What remains [H, W] of a fault near its ends, 0..1, with round corners."""
+    """Mask [H, W], 0..1, that fades a fault near its ends, with round corners."""
     ramp = np.maximum(1.0 - np.hypot(rows.gone[:, None], columns.gone), 0.0)
     return ramp * ramp * (3 - 2 * ramp)
 

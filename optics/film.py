@@ -21,7 +21,7 @@ KINDS = ("grease", "fog", "smear")
 
 
 class Film:
-    """A film that stays where it is; made once an episode. The picture is linear in the scene.
+    """A film that stays where it is; made once an episode. The rendered image is linear in the scene.
 
     mask: float32 [H, W], 0..1, how thick the film is.
     coverage: share of positions with mask > 0.5, 0..1.
@@ -29,7 +29,7 @@ class Film:
 
     def __init__(self, mask: Floats, kernel: Floats, haze: Floats, tint: Floats) -> None:
         """mask [H, W]; kernel [2 k + 1, 2 k + 1] of the blur on the coarse `Grid`, sum 1; haze [H, W], 0..1, share of
-        light spread over the whole picture; tint [3] of that light."""
+        light spread over the whole frame; tint [3] of that light."""
         self.mask = mask
         self.coverage = covered(mask)
         self._grid = Grid(*mask.shape)

@@ -1,4 +1,4 @@
-"""What the lens faults share: the coarse grid behind them, blur by a lens out of focus, and the blend into a frame.
+"""What all lens faults share: the coarse grid behind them, blur by a lens out of focus, and the blend into a frame.
 
 Every fault is a soft mask and the light that arrives through it. With both, a frame is
 
@@ -39,7 +39,7 @@ class Grid:
 
 
 class Spread:
-    """Convolution of a picture [height, width] with a small kernel, done around the corner at its borders."""
+    """Convolution of an image [height, width] with a small kernel, done around the corner at its borders."""
 
     def __init__(self, kernel: Floats, height: int, width: int) -> None:
         self._shape = (fft.next_fast_len(height, True), fft.next_fast_len(width, True))
@@ -49,7 +49,7 @@ class Spread:
         self._transform = fft.rfft2(np.roll(placed, (-reach_y, -reach_x), (0, 1)))
 
     def __call__(self, picture: Floats) -> Floats:
-        """The picture [..., height, width], convolved over its last two axes."""
+        """Convolve images [..., height, width] over its last two axes."""
         height, width = picture.shape[-2:]
         spectrum = fft.rfft2(picture, self._shape)
         spectrum *= self._transform
@@ -57,13 +57,13 @@ class Spread:
 
 
 def check_coverage(coverage: float) -> None:
-    """Raises ValueError unless the coverage is within 0.02..0.9."""
+    """Raise ValueError unless the coverage is within 0.02..0.9."""
     if not 0.02 <= coverage <= 0.9:
         raise ValueError(f"coverage must be within 0.02..0.9, not {coverage!r}")
 
 
 def check_frame(frame: NDArray[np.uint8], mask: Floats) -> None:
-    """Raises ValueError unless the frame is uint8 [H, W, 3] for a mask [H, W]."""
+    """Raise ValueError unless the frame is uint8 [H, W, 3] for a mask [H, W]."""
     height, width = mask.shape
     if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
         seen = f"{frame.dtype} {list(frame.shape)}"
@@ -106,7 +106,7 @@ def mirror(position: Floats, size: int) -> Floats:
 def gather(
     place: NDArray[np.int64], source_y: Floats, source_x: Floats, weight: Floats, places: int, shape: tuple[int, int]
 ) -> sparse.csr_matrix:
-    """The matrix [places, h w] that adds weight * scene[source_y, source_x] to each place, by linear interpolation.
+    """The matrix [positions, h w] that adds weight * scene[source_y, source_x] to each position, by linear interpolation.
 
     place, source_y, source_x, weight: one entry a ray. Rays that would leave the scene of this shape [h, w] are
     mirrored at its border: nothing is known beyond.

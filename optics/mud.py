@@ -42,7 +42,7 @@ KINDS = {
 
 
 class Mud:
-    """Dirt that stays where it is; made once an episode. The picture is linear in the scene.
+    """Dirt that stays where it is; made once an episode. The rendered image is linear in the scene.
 
     mask: float32 [H, W], 0..1, share of the position's blur disk that is dirty.
     coverage: share of positions with mask > 0.5, 0..1.

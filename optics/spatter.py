@@ -21,7 +21,7 @@ DARK, BRIGHT, BENDING = (0.1, 0.7), (1.15, 1.8), (0.8, 1.1)  # light, as a share
 
 
 class Spatter:
-    """Droplets that stay where they are; made once an episode. The picture is linear in the scene.
+    """Droplets that stay where they are; made once an episode. The rendered image is linear in the scene.
 
     mask: float32 [H, W], 0..1, share of the position's light that meets droplets.
     coverage: share of positions with mask > 0.5, 0..1.

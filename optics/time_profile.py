@@ -1,4 +1,4 @@
-"""How a lens fault comes, moves and goes during an episode: numbers alone; `optics.faults` draws them."""
+"""The time profile of a lens fault: how it appears, moves and vanishes during an episode, as numbers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class State:
 
     @property
     def in_place(self) -> bool:
-        """Whether the fault is where and as large as it was made."""
+        """Whether the fault is at its original position and size."""
         return self.slide == 0.0 and self.scale == 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class TimeProfile:
-    """How a fault develops; all times in s. The defaults: there after 0.3 s, stays as it is, wiped off in 0.15 s."""
+    """Parameters of how a fault develops; all times in s. The defaults: there after 0.3 s, unchanged, wiped off in 0.15 s."""
 
     onset_s: float = 0.3  # strength rises
     growth_s: float = 0.0  # scale rises
@@ -38,7 +38,7 @@ class TimeProfile:
 
     @classmethod
     def random(cls, rng: np.random.Generator, kind: str) -> TimeProfile:
-        """A course of one of the kinds COURSES. Raises ValueError for another."""
+        """Draw a profile of one of the kinds TIME_PROFILES. Raises ValueError for another."""
         onset_s, wipe_s = rng.uniform(0.2, 0.4), rng.uniform(0.05, 0.2)
         if kind == "sudden":
             return cls(onset_s, wipe_s=wipe_s)

@@ -1,4 +1,4 @@
-"""Tubs decoded once into flat files of 80×80 grey frames, which training then reads at memory speed.
+"""Decodes tubs once into flat files of 80×80 grey frames, which training then reads at memory speed.
 
 6400 bytes a frame: 100,000 frames are 640 MB on disk, and a batch alone is in memory. A file, a shard, holds at most
 10,240 frames of one tub and goes by their content. So another tub, or a drive that was added to one, decodes little
@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]  # (done, total)
 
 @dataclass(frozen=True)
 class FrameCache:
-    """Grey frames on disk, with what is known about their origin. `len` is their number N."""
+    """Grey frames on disk and their origin. `len` is their number N."""
 
     shards: Sequence[Path]  # files of frames, in the order of the drives
     firsts: NDArray[np.intp]  # [len(shards)] the number of each shard's first frame
@@ -46,13 +46,13 @@ class FrameCache:
     fingerprint: str  # of the images' bytes, their times and their order
     skipped: list[Skipped]
     clock_s: NDArray[np.float64]  # [N] when each frame was seen; increasing, also over pauses and from tub to tub
-    starts: NDArray[np.intp]  # [N] the first frame of the stretch that each frame belongs to
+    starts: NDArray[np.intp]  # [N] the first frame of the segment that each frame belongs to
 
     def __len__(self) -> int:
         return len(self.clock_s)
 
     def take(self, numbers: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """These frames, [len(numbers), 80, 80]; ascending numbers read the disk forward.
+        """Read these frames, [len(numbers), 80, 80]; ascending numbers read the disk forward.
 
         Raises InputError for a shard that was cut meanwhile, OSError for one that is gone.
         """
@@ -69,7 +69,7 @@ class FrameCache:
 
 
 def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameCache:
-    """Decode the tubs into `folder`, but for what earlier calls left there for the same content.
+    """Decode the tubs into `folder`, except for shards that earlier calls left there for the same content.
 
     `progress` counts the records that are to be decoded. Raises InputError when fewer than 64 frames can be read or
     the disk is too full.
@@ -101,15 +101,15 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
         raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
     samples = _samples([record for tub in tubs for record in tub.records])
     passed_over = [skip for shard in shards for skip in skipped[shard].values()]
-    clock_s, starts = _stretches(list(chain.from_iterable(kept)))
+    clock_s, starts = _segments(list(chain.from_iterable(kept)))
     return FrameCache(shards, np.array(firsts), samples, fingerprint, passed_over, clock_s, starts)
 
 
-def _stretches(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """A clock in seconds over all drives, and for each record the first one of its stretch without a gap."""
+def _segments(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return a clock in seconds over all drives, and for each record the first of its segment without a gap."""
     times_s = np.array([record.timestamp_ms for record in records]) / 1000
     steps_s = np.diff(times_s)
-    torn = (steps_s < 0) | (steps_s > GAP_S)
+    torn = (steps_s < 0) | (steps_s > GAP_S)  # as `is_gap`, on an array
     torn |= [before.session_id != after.session_id for before, after in pairwise(records)]
     firsts = np.concatenate([[0], np.flatnonzero(torn) + 1])
     clock_s = np.concatenate([[0.0], np.cumsum(np.where(torn, GAP_S, steps_s))])
@@ -121,7 +121,7 @@ def _sidecar(shard: Path) -> Path:
 
 
 def _skipped_earlier(shard: Path, records: int) -> dict[int, Skipped] | None:
-    """What an earlier decoding passed over, by the record's number; None when there is no whole one."""
+    """Return what an earlier decoding skipped, by the record's number; None if there is no complete one."""
     try:
         skipped = {int(number): Skipped(**skip) for number, skip in json.loads(_sidecar(shard).read_text()).items()}
         whole = shard.stat().st_size == (records - len(skipped)) * FRAME_BYTES
@@ -132,7 +132,7 @@ def _skipped_earlier(shard: Path, records: int) -> dict[int, Skipped] | None:
 
 
 def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
-    """Of each part, and of all together: the latter is the same however they are parted."""
+    """Fingerprint each part, and all together; the latter does not depend on how they are split."""
     whole, names = hashlib.blake2b(digest_size=16), []
     for records in parts:
         part = hashlib.blake2b(digest_size=16)
@@ -164,7 +164,7 @@ def _require_space(folder: Path, frames: int) -> None:
 
 
 def _decode(missing: dict[Path, list[Record]], progress: Progress) -> dict[Path, dict[int, Skipped]]:
-    """Write these shards with their sidecars; what was passed over in each, by the record's number."""
+    """Write these shards with their sidecars and return what was skipped in each, by the record's number."""
     skipped: dict[Path, dict[int, Skipped]] = {shard: {} for shard in missing}
     done, total = 0, sum(map(len, missing.values()))
     # Decoding and the area average leave the interpreter lock: threads use all cores.
@@ -194,7 +194,7 @@ def _grey_bytes(record: Record) -> bytes | Skipped:
 
 
 def _samples(records: Sequence[Record]) -> NDArray[np.uint8]:
-    """Whole frames at even distances, all of the commonest size."""
+    """Sample camera frames at even distances, all of the commonest size."""
     frames = list(islice(_spread_out(records), 2 * SAMPLE_FRAMES))
     ((size, _),) = Counter(frame.shape for frame in frames).most_common(1)
     alike = [frame for frame in frames if frame.shape == size]

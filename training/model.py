@@ -1,4 +1,4 @@
-"""The convolutional autoencoder: an 80×80 grey frame through 32 numbers and back."""
+"""The convolutional autoencoder: from an 80×80 grey frame to a latent of 32 numbers and back."""
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ BOTTOM = SIZE // 16  # side of the map below the four stride-2 stages
 class Autoencoder(nn.Module):
     """Four strided convolutions, a dense latent, four transposed convolutions, a sigmoid.
 
-    The paper names an embedding of 32 and leaves the layers open. `bounded` puts a tanh on the latent.
+    The paper specifies an embedding of 32 and no layers. `bounded` puts a tanh on the latent.
     """
 
     def __init__(self, width: str = "medium", latent: int = 32, bounded: bool = False) -> None:
@@ -45,15 +45,15 @@ class Autoencoder(nn.Module):
         self.bounded = bounded
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Frames [B, 1, 80, 80] in 0…1 to latents [B, latent]."""
+        """Encode frames [B, 1, 80, 80] in 0…1 to latents [B, latent]."""
         latent = self.to_latent(self.encoder(frames).flatten(1))  # [B, latent]
         return torch.tanh(latent) if self.bounded else latent
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Latents [B, latent] to reconstructions [B, 1, 80, 80] in 0…1."""
+        """Decode latents [B, latent] to reconstructions [B, 1, 80, 80] in 0…1."""
         maps = self.from_latent(latent).unflatten(1, (-1, BOTTOM, BOTTOM))  # [B, C, 5, 5]
         return self.decoder(maps)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames [B, 1, 80, 80] in 0…1 to their reconstructions, same shape and range."""
+        """Reconstruct frames [B, 1, 80, 80] in 0…1; same shape and range."""
         return self.decode(self.encode(frames))

@@ -49,7 +49,7 @@ def pearson(first: Tensor, second: Tensor) -> Tensor:
 
 
 def standardise(latent: Tensor) -> Tensor:
-    """Latents [B, d] moved to mean 0 and scaled to a mean variance of 1 over the dimensions.
+    """Shift latents [B, d] to mean 0 and scale them to a mean variance of 1 over the dimensions.
 
     Closes the scale hole of eq. 6: encoder × a, decoder ÷ a leaves the error unchanged and the entropy small.
     """

@@ -1,9 +1,10 @@
-"""The obscuration network: from what the last seconds looked like to where the lens is obscured.
+"""The obscuration network: from running means of the last seconds to where the lens is obscured.
 
-Three steps, all in the exported graph. `statistics` measures one frame: its grey and, on half the size, the energy of
-its grey and of its edges. The car averages them over time (`edge.memory`). `pictures` turns the averages into what
-tells a lens fault: how much a place changes, how sharp it is on the whole, and what stands still there. The network
-sees each picture as it is and as its deviation from this car's clean drive, and answers where the lens is obscured.
+Three steps, all in the exported graph. `frame_moments` measures one frame: its grey and, at half the size, the second
+moment of its grey and the strength of its edges. The car averages them over time (`edge.ema`). `feature_maps` turns the
+running means into maps that show a lens fault: how much a place changes, how sharp it is on average, and what is fixed
+there. The network sees each map as it is and as its deviation from the car's reference, and returns log odds that the
+lens is obscured, on 20×20 cells.
 """
 
 import torch
@@ -14,8 +15,8 @@ from ..edge.frame import SIZE
 from ..edge.graph import FEATURE_MAPS, FEATURE_SIDE, MOMENT_MAPS, REFERENCE_SIDE
 
 FLOOR = 0.004  # grey levels, 0…1: weaker edges and changes are noise
-LOG_SCALE = 1 / 5.6  # the logarithm of the floor is −5.5: pictures lie in 0…1.2
-DEVIATION_MAX = 6.0  # spreads; beyond, a place is as unlike the clean drive as can be
+LOG_SCALE = 1 / 5.6  # the logarithm of the floor is −5.5: feature maps lie in 0…1.2
+DEVIATION_MAX = 6.0  # scales of the reference; larger deviations are clipped
 
 # Channels behind the pointwise layer, the first convolution, and the three scales. Multiply-adds: 4.3, 8.4, 18.6 M.
 CHANNELS = {
@@ -36,38 +37,38 @@ POOLED_CURVATURE, POOLED_EDGES = (
 
 
 def frame_moments(grey: Tensor) -> Tensor:
-    """Grey frames [B, 1, 80, 80] in 0…1 to [B, 17600]: the frame, then its energies on [7, 40, 40]."""
+    """Measure grey frames [B, 1, 80, 80] in 0…1: [B, 17600], the frame and then seven moment maps [7, 40, 40]."""
     parts = grey, _pool(grey * grey), _pooled_edges(grey, POOLED_EDGES), _edges(_pool(grey), EDGES)
     return torch.cat([part.flatten(1) for part in parts], 1)
 
 
-def change(running_means: Tensor) -> Tensor:
-    """Averaged statistics [B, 2, 17600] to the spread over time of each place, [2 B, 1, 40, 40] in grey levels, 0…1."""
-    mean, energy, _ = _parts(running_means)
-    return (energy - _pool(mean * mean)).clamp_min(0).sqrt()
+def temporal_std(running_means: Tensor) -> Tensor:
+    """Standard deviation over time of each place, [2 B, 1, 40, 40] in grey levels 0…1, from running means."""
+    mean, second_moment, _ = _parts(running_means)
+    return (second_moment - _pool(mean * mean)).clamp_min(0).sqrt()
 
 
 def feature_maps(running_means: Tensor) -> Tensor:
-    """Averaged statistics [B, 2, 17600], a row a time span, to pictures [B, 20, 40, 40] in 0…1.2.
+    """Compute the feature maps [B, 20, 40, 40] in 0…1.2 from running means [B, 2, 17600], a row a time constant.
 
-    Of each span ten: mean, change, edges on two scales, and the edges of the mean.
+    Ten for each time constant: mean, standard deviation over time, edges on two scales, and the edges of the mean.
     """
     mean, _, edges = _parts(running_means)
     half = _pool(mean)
-    # What stands still keeps its edges in the mean; what moves leaves none there but plenty in the energies.
-    standing = [_pooled_edges(mean, POOLED_CURVATURE), _edges(half, CURVATURE)]
-    energetic = torch.cat([change(running_means), edges, *standing], 1)  # [2 B, 9, 40, 40]
-    seen = torch.cat([half, 1 + (energetic + FLOOR).log() * LOG_SCALE], 1)
-    return seen.reshape(-1, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE)
+    # What is fixed keeps its edges in the mean; what moves leaves none there, but plenty in the mean of the edges.
+    fixed = [_pooled_edges(mean, POOLED_CURVATURE), _edges(half, CURVATURE)]
+    strengths = torch.cat([temporal_std(running_means), edges, *fixed], 1)  # [2 B, 9, 40, 40]
+    maps = torch.cat([half, 1 + (strengths + FLOOR).log() * LOG_SCALE], 1)
+    return maps.reshape(-1, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE)
 
 
-def coarse_maps(seen: Tensor) -> Tensor:
-    """Pictures [B, 20, 40, 40] on the grid of a reference, [B, 20, 10, 10]."""
-    return F.avg_pool2d(seen, FEATURE_SIDE // REFERENCE_SIDE)
+def coarse_maps(maps: Tensor) -> Tensor:
+    """Average feature maps [B, 20, 40, 40] to the grid of a reference, [B, 20, 10, 10]."""
+    return F.avg_pool2d(maps, FEATURE_SIDE // REFERENCE_SIDE)
 
 
 class ObscurationNet(nn.Module):
-    """A small convolutional network with three scales; no coordinates, so that it cannot learn a place by heart."""
+    """A small convolutional network with three scales; no coordinates, so that it cannot memorise a place."""
 
     def __init__(self, width: str = "medium") -> None:
         super().__init__()
@@ -81,23 +82,23 @@ class ObscurationNet(nn.Module):
         self.join = _block(fine + middle + low, fine, kernel=1)
         self.head = nn.Sequential(_block(fine, fine), nn.Conv2d(fine, 1, 1))
 
-    def forward(self, seen: Tensor, reference: Tensor) -> Tensor:
-        """Pictures [B, 20, 40, 40] and the enlarged reference [B or 1, 2, 20, 40, 40] to logits [B, 20, 20]."""
-        return self.forward_head(seen, self.deviation(seen, reference))
+    def forward(self, maps: Tensor, reference: Tensor) -> Tensor:
+        """Return logits [B, 20, 20] of feature maps [B, 20, 40, 40] and enlarged references [B or 1, 2, 20, 40, 40]."""
+        return self.forward_head(maps, self.deviation(maps, reference))
 
     def zero_init_head(self) -> None:
-        """Answer 0 everywhere, whatever is seen."""
+        """Set the last layer to zero, so that all logits are 0."""
         for parameter in self.head[-1].parameters():
             nn.init.zeros_(parameter)
 
     @staticmethod
-    def deviation(seen: Tensor, reference: Tensor) -> Tensor:
-        """How far each picture lies from the enlarged reference, [B, 20, 40, 40] in half spreads, −3…3."""
-        return ((seen - reference[:, 0]) / reference[:, 1]).clamp(-DEVIATION_MAX, DEVIATION_MAX) * 0.5
+    def deviation(maps: Tensor, reference: Tensor) -> Tensor:
+        """Deviation of each feature map from the enlarged reference, [B, 20, 40, 40], in half scales, −3…3."""
+        return ((maps - reference[:, 0]) / reference[:, 1]).clamp(-DEVIATION_MAX, DEVIATION_MAX) * 0.5
 
-    def forward_head(self, seen: Tensor, deviation: Tensor) -> Tensor:
-        """Logits [B, 20, 20] from the pictures and their deviation; 0 where that is unknown."""
-        fine = self.fine(self.enter(self.mix(torch.cat([self.scale(seen), deviation], 1))))
+    def forward_head(self, maps: Tensor, deviation: Tensor) -> Tensor:
+        """Return logits [B, 20, 20] of feature maps and their deviation, which is 0 where it is unknown."""
+        fine = self.fine(self.enter(self.mix(torch.cat([self.scale(maps), deviation], 1))))
         middle = self.middle(fine)
         low = self.low(middle)
         scales = [fine, F.interpolate(middle, scale_factor=2.0), F.interpolate(low, scale_factor=4.0)]
@@ -113,25 +114,23 @@ def _block(source: int, target: int, kernel: int = 3, stride: int = 1) -> nn.Seq
 
 
 def _parts(running_means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Averaged statistics [B, 2, 17600], the spans side by side: the mean frames [2 B, 1, 80, 80], the energies of
-    their grey [2 B, 1, 40, 40] and of their edges [2 B, 6, 40, 40].
+    """Split running means [B, 2, 17600] into mean frames [2 B, 1, 80, 80], second moments of the grey
+    [2 B, 1, 40, 40] and strengths of the edges [2 B, 6, 40, 40].
     """
-    mean, energies = (
-        running_means[:, :, : SIZE * SIZE],
-        running_means[:, :, SIZE * SIZE :].reshape(-1, MOMENT_MAPS, FEATURE_SIDE, FEATURE_SIDE),
-    )
-    return mean.reshape(-1, 1, SIZE, SIZE), energies[:, :1], energies[:, 1:]
+    mean = running_means[:, :, : SIZE * SIZE].reshape(-1, 1, SIZE, SIZE)
+    moments = running_means[:, :, SIZE * SIZE :].reshape(-1, MOMENT_MAPS, FEATURE_SIDE, FEATURE_SIDE)
+    return mean, moments[:, :1], moments[:, 1:]
 
 
-def _pool(picture: Tensor) -> Tensor:
-    return F.avg_pool2d(picture, 2)
+def _pool(image: Tensor) -> Tensor:
+    return F.avg_pool2d(image, 2)
 
 
-def _edges(picture: Tensor, kernels: Tensor, stride: int = 1) -> Tensor:
-    """[B, 1, H, W] to what each kernel finds, [B, K, …] ≥ 0; beyond the border the outermost pixels go on."""
-    return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernels.to(picture), stride=stride).abs()
+def _edges(image: Tensor, kernels: Tensor, stride: int = 1) -> Tensor:
+    """Absolute response of each kernel, [B, K, …], to [B, 1, H, W] with replicated borders."""
+    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernels.to(image), stride=stride).abs()
 
 
-def _pooled_edges(picture: Tensor, kernels: Tensor) -> Tensor:
-    """Of [B, 1, 80, 80], the edges that shifted kernels find, pooled: at half the cost of all edges and then a pool."""
-    return _edges(picture, kernels, stride=2).reshape(-1, len(kernels) // 4, 4, FEATURE_SIDE, FEATURE_SIDE).mean(2)
+def _pooled_edges(image: Tensor, kernels: Tensor) -> Tensor:
+    """Pooled response to [B, 1, 80, 80], by shifted kernels: half the cost of computing all edges and then pooling."""
+    return _edges(image, kernels, stride=2).reshape(-1, len(kernels) // 4, 4, FEATURE_SIDE, FEATURE_SIDE).mean(2)

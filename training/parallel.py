@@ -1,10 +1,10 @@
 """Training in several processes that share every batch: `torchrun --nproc-per-node N --no-python mle-uvad train …`.
 
-Each process computes the loss of the whole batch from its share of the frames: the entropy is one of all latents of a
-batch, and the mean of the entropies of its parts is another figure with another gradient. So the latents are gathered
-with their gradients, squared errors and batch statistics are averaged with theirs, and what every process then has of
-the gradient is averaged once more. With the same `--batch-size`, which is that of all processes together, the training
-is that of one process but for rounding.
+Each process computes the loss of the whole batch from its share of the frames: the entropy is defined over all
+latents of a batch, and the mean of the entropies of its parts has another value and another gradient. So the latents are gathered
+with their gradients, squared errors and batch statistics are averaged with theirs, and the gradients of all
+processes are averaged once more. With the same `--batch-size`, which counts all processes together, the training
+equals that of one process up to rounding.
 
 Checked with two processes on CPUs (gloo). Several GPUs (nccl) or machines have not been tried.
 """
@@ -23,46 +23,46 @@ from torch import Tensor, nn
 
 from ..edge.errors import InputError
 
-WAIT_MAX = timedelta(hours=24)  # the first decodes the drives meanwhile; when one fails, torchrun ends the others
+WAIT_MAX = timedelta(hours=24)  # the first decodes the drives meanwhile; if one fails, torchrun ends the others
 
 Rows = TypeVar("Rows", NDArray[np.intp], Tensor)
 
 
 class Processes:
-    """This process among those that train one model together. Alone, the default, nothing is exchanged."""
+    """This process among those that train one model. With a single process, the default, nothing is exchanged."""
 
     def __init__(self, number: int = 0, count: int = 1) -> None:
         self.number, self.count = number, count
 
     @property
     def first(self) -> bool:
-        """Whether this process writes the files and tells how it goes."""
+        """Whether this process writes the files and reports progress."""
         return self.number == 0
 
     def require_even(self, batch_size: int) -> None:
-        """Raise InputError unless all processes get as much of a batch."""
+        """Raise InputError unless a batch divides evenly among the processes."""
         if batch_size % self.count:
             raise InputError(f"--batch-size is {batch_size}, which {self.count} processes cannot share evenly")
 
     def share(self, rows: Rows) -> Rows:
-        """Every count-th row; of a short last batch, up to count − 1 rows are nobody's."""
+        """Return every count-th row; up to count − 1 rows of a short last batch are dropped."""
         return rows[self.number : len(rows) // self.count * self.count : self.count]
 
     def gather(self, shares: Tensor) -> Tensor:
-        """The rows [B, …] that `share` took apart, in their order, with gradients for the processes they are from."""
+        """Gather the rows [B, …] that `share` split, in order, with gradients for the processes they came from."""
         if self.count == 1:
             return shares
-        apart = torch.stack(
+        padded = torch.stack(
             [shares if number == self.number else torch.zeros_like(shares) for number in range(self.count)], 1
         )
-        return _Sum.apply(apart).flatten(0, 1)
+        return _Sum.apply(padded).flatten(0, 1)
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean over the processes, with gradients for all of them."""
+        """Average over the processes, with gradients for all of them."""
         return value if self.count == 1 else _Sum.apply(value) / self.count
 
     def average_gradients(self, model: nn.Module) -> None:
-        """Put the mean over the processes in the place of each gradient."""
+        """Replace each gradient by its mean over the processes."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
@@ -72,7 +72,7 @@ class Processes:
             gradient.copy_(mean.view_as(gradient))
 
     def join_statistics(self, model: nn.Module) -> None:
-        """Let the batch normalisations of a model see the whole batch. Names and values of its state stay."""
+        """Make the batch normalisations of a model use the whole batch. Names and values of its state stay."""
         if self.count == 1:
             return
         for parent in list(model.modules()):
@@ -82,7 +82,7 @@ class Processes:
 
     @contextmanager
     def rank_zero_first(self) -> Iterator[None]:
-        """The first process runs the block, then the others do: they find the files that it made."""
+        """Run the block in the first process, then in the others, which find the files that it made."""
         if not self.first:
             dist.barrier()
         yield
@@ -118,7 +118,7 @@ class _JointBatchNorm(nn.BatchNorm2d):
         self._processes = processes
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps [B/count, C, H, W], normalised over all of [B, C, H, W] in training."""
+        """Normalise maps [B/count, C, H, W] over the whole batch [B, C, H, W] in training."""
         if not self.training:
             return super().forward(maps)
         exact = maps.to(self.weight.dtype)  # they may come in bfloat16
@@ -140,7 +140,7 @@ class _JointBatchNorm(nn.BatchNorm2d):
 
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
-    """The processes that torchrun started, on `cpu` or a GPU each; without torchrun this one alone."""
+    """Join the processes that torchrun started, on `cpu` or a GPU each; without torchrun, this one alone."""
     if not (dist.is_available() and dist.is_torchelastic_launched()):
         yield Processes()
         return

@@ -1,4 +1,4 @@
-"""A run folder: weights and state as safetensors, facts as JSON, one line of metrics an epoch. No pickle."""
+"""The run folder: weights and state as safetensors, facts as JSON, one line of metrics an epoch. No pickle."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -25,7 +25,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One line of metrics.jsonl. PCC, spread and neighbours are taken on 512 frames after the epoch."""
+    """One line of metrics.jsonl. PCC, standard deviation and neighbours are measured on 512 frames after the epoch."""
 
     epoch: int  # from 1
     squared_error: float  # mean over frames and pixels of the training batches
@@ -36,14 +36,14 @@ class EpochMetrics:
     latent_std: float  # mean over the latent dimensions
     effective_neighbours: float  # 1…512
     mean_pcc: float  # −1…1, frame against reconstruction
-    mean_frame_pcc: float  # −1…1, frame against the mean frame: a model below it is useless
+    mean_frame_pcc: float  # −1…1, frame against the mean frame: a model below it has learnt nothing
     latent: str  # healthy, dead or collapsed
     frames_per_s: float
     seconds: float
 
 
 class RunFolder:
-    """Reads and writes the files of one run. Every file is replaced whole, so a cut leaves the last epoch."""
+    """Reads and writes the files of one run. Files are replaced atomically, so a power cut leaves the last epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ class RunFolder:
         self.passes_file = folder / "obscuration.jsonl"
 
     def require_same(self, settings: TrainSettings) -> None:
-        """Raise InputError when the folder holds anything but a run with these settings, finished or not."""
+        """Raise InputError if the folder holds anything but a run with these settings, finished or not."""
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; give a new folder to --out")
         if self.facts_file.exists():
@@ -66,7 +66,7 @@ class RunFolder:
             raise InputError(f"{self.folder} holds other files and no run; give a new folder to --out")
 
     def start(self, settings: TrainSettings, cache: FrameCache, tubs: list[str]) -> None:
-        """Make the folder, or check that what it holds is this same run. Raises InputError if it is another."""
+        """Create the folder, or check that it holds this same run. Raises InputError if it holds another."""
         self.require_same(settings)
         if self.facts_file.exists() and self.facts()["data_fingerprint"] != cache.fingerprint:
             raise InputError(f"{self.folder} is another run (other frames); give a new --out")
@@ -86,7 +86,7 @@ class RunFolder:
             _save(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
 
     def facts(self) -> dict[str, Any]:
-        """run.json as a dict. Raises InputError when there is no run here."""
+        """Return run.json as a dict. Raises InputError if there is no run here."""
         if not self.facts_file.is_file():
             raise InputError(f"no run in {self.folder}: run.json is missing; train one with `mle-uvad train TUB`")
         try:
@@ -102,7 +102,7 @@ class RunFolder:
         return facts
 
     def samples(self) -> Tensor:
-        """Whole camera frames uint8 [S, H, W, 3] of the training drives."""
+        """Return sampled camera frames uint8 [S, H, W, 3] of the training drives."""
         try:
             return load_file(self.samples_file)["frames"]
         except (SafetensorError, OSError, KeyError) as error:
@@ -111,9 +111,9 @@ class RunFolder:
     def save_epoch(
         self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule, metrics: EpochMetrics
     ) -> None:
-        """Add the line of metrics, then keep all that the next epoch needs in one file.
+        """Append the line of metrics, then save all that the next epoch needs in one file.
 
-        In this order a cut between the two leaves a line too many, which `resume` drops, never one too few.
+        In this order an interruption leaves at most one line too many, which `resume` drops.
         """
         with self.metrics_file.open("a") as file:
             file.write(json.dumps(asdict(metrics)) + "\n")
@@ -124,12 +124,12 @@ class RunFolder:
             "epoch": metrics.epoch,
             "ramp": schedule.ramp,
             "best_gain": schedule.best_gain,
-            "spread": schedule.spread,
+            "spread": schedule.latent_scale,
         }
         _save(self.state_file, tensors, {"progress": json.dumps(progress)})
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule) -> int:
-        """Load what `save_epoch` kept; the number of finished epochs, 0 for a fresh run."""
+        """Load what `save_epoch` saved and return the number of finished epochs, 0 for a fresh run."""
         if not self.state_file.exists():
             self.metrics_file.unlink(missing_ok=True)
             return 0
@@ -139,7 +139,7 @@ class RunFolder:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
             model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
             epochs_done, schedule.ramp = progress["epoch"], progress["ramp"]
-            schedule.best_gain, schedule.spread = progress["best_gain"], progress["spread"]
+            schedule.best_gain, schedule.latent_scale = progress["best_gain"], progress["spread"]
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(
                 f"{self.state_file} is damaged ({first_line(error)}); delete it to train from the start"
@@ -156,30 +156,30 @@ class RunFolder:
         return epochs_done
 
     def finish(self, model: nn.Module) -> None:
-        """Write the autoencoder's weights."""
+        """Write the weights of the autoencoder."""
         _save(self.weights_file, model.state_dict(), {})
 
     def finish_obscuration(self, net: ObscurationNet, reference: Tensor, passes: list[PassMetrics]) -> None:
-        """Write the second network: the sign of a finished run."""
+        """Write the obscuration network, which marks the run as finished."""
         with atomic_write(self.passes_file) as draft:
             draft.write_text("".join(json.dumps(asdict(metrics)) + "\n" for metrics in passes))
         _save(self.obscuration_file, {**net.state_dict(), "reference": reference}, {})
 
     def load_obscuration(self) -> tuple[ObscurationNet, Tensor]:
-        """The trained obscuration network, in evaluation mode, and its reference [2, 20, 10, 10]. Raises InputError."""
+        """Load the obscuration network, in evaluation mode, and its reference [2, 20, 10, 10]. Raises InputError."""
         net = ObscurationNet(settings_from(self.facts()).width)
         if not self.obscuration_file.exists():
             raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
         try:
             tensors = load_file(self.obscuration_file)
             reference = tensors.pop("reference")
-            net.load_state_dict(tensors)
+            net.load_state_dict({_current_name(name): tensor for name, tensor in tensors.items()})
         except (SafetensorError, OSError, KeyError, RuntimeError) as error:
             raise _damaged(self.obscuration_file, error) from None
         return net.eval(), reference
 
     def load_model(self) -> Autoencoder:
-        """The trained autoencoder, in evaluation mode. Raises InputError for an unfinished or damaged run."""
+        """Load the trained autoencoder, in evaluation mode. Raises InputError for an unfinished or damaged run."""
         settings = settings_from(self.facts())
         if not self.weights_file.exists():
             raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
@@ -192,17 +192,22 @@ class RunFolder:
 
 
 def make_model(settings: TrainSettings) -> Autoencoder:
-    """An untrained autoencoder for these settings; its first weights follow from the seed."""
+    """Build an untrained autoencoder for these settings; its initial weights follow from the seed."""
     torch.manual_seed(settings.seed)
     return Autoencoder(settings.width, settings.latent, bounded=settings.latent_mode == "bounded")
 
 
 def settings_from(facts: dict[str, Any]) -> TrainSettings:
-    """The settings kept in run.json. Raises KeyError or TypeError when some are missing or unknown."""
+    """Read the settings of a run.json. Raises KeyError or TypeError if some are missing or unknown."""
     kept = facts["settings"]
     if set(kept) != {field.name for field in fields(TrainSettings)}:
         raise KeyError("settings")
     return TrainSettings(**kept)
+
+
+def _current_name(name: str) -> str:
+    """Map the name of a parameter as versions before 0.4 saved it."""
+    return name.replace("answer.", "head.", 1) if name.startswith("answer.") else name
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

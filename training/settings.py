@@ -1,4 +1,4 @@
-"""What a training run is told: the paper's numbers and, where the paper is silent, named choices."""
+"""The settings of a training run: the paper's numbers and, where the paper is silent, named choices."""
 
 from dataclasses import dataclass, fields
 
@@ -32,7 +32,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The defaults are the paper's literal reading. Raises InputError for a value out of range."""
+    """Settings of a training run. The defaults read the paper literally. Raises InputError for a value out of range."""
 
     objective: str = "mle"  # mle: eq. 3 + λ eq. 6; mse: eq. 3 alone
     width: str = "medium"  # channels of the autoencoder
@@ -63,7 +63,7 @@ class TrainSettings:
                 raise InputError(f"{shown} is {getattr(self, name)}; give {low:g} to {high:g}")
 
     def differences(self, other: "TrainSettings") -> list[str]:
-        """The settings in which another run differs, as `name ours/theirs`."""
+        """List the settings in which another run differs, as `name ours/theirs`."""
         pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return [f"{name} {ours}/{theirs}" for name, ours, theirs in pairs if ours != theirs]
 

@@ -63,7 +63,7 @@ def frames_of(cache: FrameCache) -> np.ndarray:
     return cache.take(np.arange(len(cache)))
 
 
-def lose_pictures(tub: Path, *numbers: int) -> None:
+def lose_images(tub: Path, *numbers: int) -> None:
     for number in numbers:
         (tub / "images" / f"{number}_cam_image_array_.jpg").write_bytes(b"")
 
@@ -125,8 +125,8 @@ def test_the_length_of_the_shards_changes_nothing(
     make_tub: MakeTub, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tubs = make_tub(70, name="first"), make_tub(30, name="second")
-    lose_pictures(tubs[0], 0, 19, 20, 45)
-    lose_pictures(tubs[1], 29)
+    lose_images(tubs[0], 0, 19, 20, 45)
+    lose_images(tubs[1], 29)
     whole = build(tmp_path / "whole", Calls(), *tubs)
     monkeypatch.setattr(cache_module, "SHARD_RECORDS", 20)
     parted = build(tmp_path / "parted", calls, *tubs)
@@ -139,12 +139,12 @@ def test_the_length_of_the_shards_changes_nothing(
         assert np.array_equal(parted.take(numbers), frames_of(whole)[numbers])
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_tub_without_any_readable_picture_is_passed_over(make_tub: MakeTub, tmp_path: Path, cell: int) -> None:
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_tub_without_any_readable_image_is_skipped(make_tub: MakeTub, tmp_path: Path, position: int) -> None:
     tubs = [make_tub(40, name="first"), make_tub(30, name="second")]
     expected = frames_of(build(tmp_path / "cache", Calls(), *tubs))
-    tubs.insert(cell, make_tub(10, name="torn"))
-    lose_pictures(tubs[cell], *range(10))
+    tubs.insert(position, make_tub(10, name="torn"))
+    lose_images(tubs[position], *range(10))
     for _ in range(2):
         cache = build(tmp_path / "cache", Calls(), *tubs)
         assert np.array_equal(frames_of(cache), expected)

@@ -1,4 +1,6 @@
-"""Against what one would otherwise take for the job, on one thread of ONNX Runtime: `python benchmarks/comparison_models.py`.
+"""Times the networks beside common anomaly detectors, on one thread of ONNX Runtime.
+
+Run `python benchmarks/comparison_models.py`.
 
 Each peer is its networks alone, on a tensor that is ready: no resizing, no distances to a memory of clean patches, no
 map made from the features. Ours is the whole way from the camera frame to evidence and alarm. Weights are random; the

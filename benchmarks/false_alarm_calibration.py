@@ -75,8 +75,8 @@ def averages(series: Array) -> list[Segment]:
 def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, calibrations: int) -> Array:
     """False alarms an hour under the limits of each calibration."""
     rng = np.random.default_rng(0)
-    (stretch,) = averages(drive(rng, round(HOURS * 3600 * HZ)))
-    of_one_place = Segment(stretch.values[..., 0], stretch.times_s)  # [n, 2]: all are alike
+    (segment,) = averages(drive(rng, round(HOURS * 3600 * HZ)))
+    of_one_place = Segment(segment.values[..., 0], segment.times_s)  # [n, 2]: all are alike
     fresh = np.stack([held(of_one_place, average) for average in range(2)], axis=1)
     found = []
     for _ in range(calibrations):

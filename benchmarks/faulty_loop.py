@@ -44,9 +44,9 @@ class Car:
         self.fault: AbstractContextManager[Any] | None = None
 
     def run(self) -> Any:
-        stretch, loop = divmod(self.loop, LOOPS)
+        segment, loop = divmod(self.loop, LOOPS)
         if loop == FAULTY.start:
-            self.fault = self.faults[stretch][1]()
+            self.fault = self.faults[segment][1]()
             self.fault.__enter__()
         elif loop == FAULTY.stop and self.fault is not None:
             self.fault.__exit__(None, None, None)

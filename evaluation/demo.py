@@ -28,8 +28,8 @@ from ..parts.install.manage_py import ManagePy
 from ..training.settings import PRESETS
 from ..training.train import train_tubs
 from .car import configure, create_car, drive
+from .protocols.detection import Verdict, judge
 from .protocols.display import Display
-from .protocols.judge import Verdict, judge
 from .report.timeline import draw_timeline
 from .simulation.drives import write_drive
 from .simulation.episodes import Episode

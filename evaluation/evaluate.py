@@ -1,7 +1,6 @@
-"""The whole evaluation: both protocols on every drive, then the results page and its plots.
+"""Runs an evaluation: both protocols on every drive, then the results page and its plots.
 
-Everything made on the way stays in the work folder and is not made again: an interrupted evaluation goes on where it
-was when the same command is given.
+All artifacts stay in the work folder and are reused: the same command resumes an interrupted evaluation.
 """
 
 from __future__ import annotations
@@ -24,14 +23,15 @@ from .protocols.plan import Plan
 from .protocols.product import ALL, run_product
 from .protocols.summary import Evaluated, episodes_of
 from .report.page import PAGE, write_report
-from .report.plots import draw_areas, draw_catches, draw_evidence
+from .report.plots import draw_auc, draw_detections, draw_evidence
 from .report.product_page import Plots
 from .report.sheet import draw_sheet
 from .simulation.drives import write_drive
-from .simulation.rerendered_drive import driven_s
+from .simulation.rerendered_drive import driving_s
 from .simulation.track import Track
 
 PLAN_FILE = "plan.json"
+SCHEMA = 2  # of the work folder: the rows of 1 have other names
 GENERATED = "generated-"  # name of a generated drive, before its number
 PROTOCOLS = ("product", "paper")
 
@@ -39,7 +39,7 @@ PROTOCOLS = ("product", "paper")
 def run_evaluation(
     tubs: Sequence[Path], generated: int, protocols: Sequence[str], plan: Plan, out: Path, docs: Path, display: Display
 ) -> tuple[Path, list[Evaluated]]:
-    """Evaluate recorded drives and so many generated ones; returns the page in `docs`, and all it rests on.
+    """Evaluate recorded drives and `generated` synthetic ones; return the page in `docs` and the results.
 
     Works in the folder `out`. Raises InputError when that holds anything but this same evaluation, and for a drive
     too short for a protocol.
@@ -49,18 +49,18 @@ def run_evaluation(
     if not given:
         raise InputError("nothing to evaluate; give tubs, or a number to --generated")
     for folder in tubs:
-        Tub(folder)  # a bad one is told before hours of work
+        Tub(folder)  # report a bad one before hours of work
     _require_same(plan, out)
     drives = []
     for name, recorded in given.items():
         display.step(f"drive {name}")
-        artifacts = _workshop(out, name, display)
+        artifacts = _artifacts(out, name, display)
         tub = Tub(recorded) if recorded else _generate(artifacts, plan)
         drives.append(
             Evaluated(
                 name,
                 generated=recorded is None,
-                seconds=float(driven_s(tub.records)[-1]),
+                seconds=float(driving_s(tub.records)[-1]),
                 records=len(tub.records),
                 product=run_product(tub, plan, artifacts) if "product" in protocols else None,
                 paper=run_paper(tub, plan, artifacts) if "paper" in protocols else [],
@@ -72,7 +72,7 @@ def run_evaluation(
     return page, drives
 
 
-def _workshop(out: Path, name: str, display: Display) -> ArtifactCache:
+def _artifacts(out: Path, name: str, display: Display) -> ArtifactCache:
     return ArtifactCache(out / "drives" / name, display)
 
 
@@ -89,13 +89,14 @@ def _names(tubs: Sequence[Path]) -> list[str]:
 
 def _require_same(plan: Plan, out: Path) -> None:
     path = out / PLAN_FILE
-    told = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()}
+    stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()}
+    stated["schema"] = SCHEMA
     if (kept := read_json(path)) is None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(f"{out} holds other files and no evaluation; give a new folder to --out")
-        write_json(path, told)
-    elif kept != told:
-        different = ", ".join(name for name in told if kept.get(name) != told[name])
+        write_json(path, stated)
+    elif kept != stated:
+        different = ", ".join(name for name in stated if kept.get(name) != stated[name])
         raise InputError(f"{out} holds an evaluation with another {different}; give a new folder to --out")
 
 
@@ -111,25 +112,25 @@ def _draw(drives: Sequence[Evaluated], plan: Plan, out: Path, docs: Path, displa
     judged = [drive for drive in drives if drive.product]
     if not judged:
         return Plots()
-    pictures = Plots(
-        areas="evaluate-auc.png",
-        catches="evaluate-caught.png",
+    plots = Plots(
+        aucs="evaluate-auc.png",
+        detections="evaluate-caught.png",
         evidence=tuple((drive.name, f"evaluate-evidence-{drive.name}.png") for drive in judged),
         sheet="evaluate-sheet.png" if any(drive.generated for drive in judged) else "",
     )
-    draw_areas(docs / pictures.areas, judged, plan.families)
-    draw_catches(docs / pictures.catches, judged)
+    draw_auc(docs / plots.aucs, judged, plan.families)
+    draw_detections(docs / plots.detections, judged)
     met = episodes_of(judged, held_out=False)
-    for name, file in pictures.evidence:
-        draw_evidence(docs / file, _telling_passes(_workshop(out, name, display), met[name]), met[name])
+    for name, file in plots.evidence:
+        draw_evidence(docs / file, _passes_to_draw(_artifacts(out, name, display), met[name]), met[name])
     for drive in [drive for drive in judged if drive.generated][:1]:
-        draw_sheet(docs / pictures.sheet, _workshop(out, drive.name, display), ALL, met[drive.name])
-    return pictures
+        draw_sheet(docs / plots.sheet, _artifacts(out, drive.name, display), ALL, met[drive.name])
+    return plots
 
 
-def _telling_passes(artifacts: ArtifactCache, rows: Sequence[EpisodeFigures]) -> list[ScoredDrive]:
-    """Of each family the pass with most episodes missed, the first where none is."""
-    watched = []
+def _passes_to_draw(artifacts: ArtifactCache, rows: Sequence[EpisodeFigures]) -> list[ScoredDrive]:
+    """Return the pass of each family with most episodes missed, the first if none is."""
+    scored = []
     for family in dict.fromkeys(row.family for row in rows):
         missed = {row.passed: 0 for row in rows if row.family == family}
         for row in rows:
@@ -137,5 +138,5 @@ def _telling_passes(artifacts: ArtifactCache, rows: Sequence[EpisodeFigures]) ->
                 missed[row.passed] += 1
         name = max(missed, key=lambda each: missed[each])
         _, labels, predictions = artifacts.kept(ALL, name)
-        watched.append(ScoredDrive(name, labels, predictions, {}))
-    return watched
+        scored.append(ScoredDrive(name, labels, predictions, {}))
+    return scored

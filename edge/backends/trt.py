@@ -101,9 +101,10 @@ class TrtBackend:
             raise RuntimeError(f"TensorRT cannot run: {MESSAGES.reason()}")
         self._outputs.download()
         self._cuda.synchronise()
-        scalars = (float(self._outputs.arrays[name]) for name in GRAPH_OUTPUTS[:4])
-        arrays = (self._outputs.arrays[name].copy() for name in GRAPH_OUTPUTS[4:])  # the next run overwrites the block
-        return GraphOutputs(*scalars, *arrays)
+        pcc, brightness, contrast, motion = (float(self._outputs.arrays[name]) for name in GRAPH_OUTPUTS[:4])
+        # Copies: the next run overwrites the block.
+        logits, feature_maps, updated = (self._outputs.arrays[name].copy() for name in GRAPH_OUTPUTS[4:])
+        return GraphOutputs(pcc, brightness, contrast, motion, logits, feature_maps, updated)
 
     def _block(self, names: Sequence[str]) -> "_Block":
         tensors = {}

@@ -1,4 +1,4 @@
-"""What both protocols do on the way, each step once: what a folder already holds is not made again."""
+"""The artifacts of an evaluation: drives, bundles, thresholds and predictions, each made once and then reused."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from ...training.settings import TrainSettings
 from ...training.train import pick_device, train_tubs
 from ..simulation.labels import Label, read_labels
 from .display import Display
-from .predictions import Predictions, observe
+from .predictions import Predictions, predict
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class ArtifactCache:
-    """Makes drives, bundles and observations inside one folder."""
+    """Creates drives, bundles and predictions in one folder, and reuses those that are there."""
 
     folder: Path
     display: Display
 
     def drive(self, name: str, write: Callable[[Path, Progress], object]) -> Tub:
-        """The drive `name`; `write` makes it in the folder it is given."""
+        """Return the drive `name`; if it is missing, `write` creates it."""
         folder = self.folder / "tubs" / name
         if not (folder / MANIFEST).is_file():
             shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
@@ -45,7 +45,7 @@ class ArtifactCache:
         return Tub(folder)
 
     def bundle(self, name: str, training: Tub, settings: TrainSettings) -> Bundle:
-        """The bundle of a run on a drive, trained and exported. The run goes on where it was interrupted."""
+        """Return the bundle `name`, trained on a drive and exported. An interrupted training is resumed."""
         folder, run = self.folder / "bundles" / name, self.run_folder(name)
         if not (folder / FACTS_FILE).is_file():
             self.display.step(f"training {name} on {len(training.records)} frames")
@@ -55,11 +55,11 @@ class ArtifactCache:
         return Bundle.load(folder)
 
     def run_folder(self, name: str) -> Path:
-        """Where the training of a bundle left its weights and metrics."""
+        """Return the run folder of a bundle, with its weights and metrics."""
         return self.folder / "runs" / name
 
     def thresholds(self, bundle: Bundle, clean: Tub, false_alarms_per_hour: float) -> Thresholds:
-        """The limits of a bundle on a clean drive, as `mle-uvad calibrate` makes them."""
+        """Return the thresholds of a bundle on a clean drive, as `mle-uvad calibrate` makes them."""
         path, scorer = bundle.folder / CALIBRATION_FILE, open_scorer(bundle)
         if not path.is_file():
             with self.display.bar(f"calibrating {bundle.folder.name}") as progress:
@@ -75,26 +75,26 @@ class ArtifactCache:
         return Calibration.load_for(path, bundle, scorer.backend.name).thresholds
 
     def predictions(self, name: str, bundle: Bundle, thresholds: Thresholds | None, drive: Tub) -> Predictions:
-        """What the bundle says of a drive."""
+        """Return the predictions of a bundle for a drive."""
         path = self.folder / "observed" / bundle.folder.name / f"{name}.npz"
         if not path.is_file():
-            with self.display.bar(f"{bundle.folder.name} watches {name}") as progress:
-                observe(drive, Monitor(open_scorer(bundle), thresholds), progress).save(path)
+            with self.display.bar(f"{bundle.folder.name} on {name}") as progress:
+                predict(drive, Monitor(open_scorer(bundle), thresholds), progress).save(path)
         return Predictions.load(path)
 
     def kept(self, detector: str, name: str) -> tuple[Tub, list[Label], Predictions]:
-        """A drive of this folder, its labels, and what a detector said of it before."""
+        """Load a drive of this folder, its labels and the stored predictions of a detector."""
         folder = self.folder / "tubs" / name
         return Tub(folder), read_labels(folder), Predictions.load(self.folder / "observed" / detector / f"{name}.npz")
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` kept; None where there is nothing yet."""
+    """Read what `write_json` wrote; None if there is no file."""
     return json.loads(path.read_text()) if path.is_file() else None
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write the file whole or not at all."""
+    """Write the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as draft:
         draft.write_text(json.dumps(content, indent=1))

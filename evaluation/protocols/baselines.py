@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...edge.frame import SIZE, to_grey80
 from ...edge.measures import pearson
 from ...edge.tubs.tub import Tub
-from ..simulation.rerendered_drive import driven_s
+from ..simulation.rerendered_drive import driving_s
 from .metrics import averaged
 
 COMPONENTS = 32  # as many as the autoencoder has latents
@@ -32,8 +32,8 @@ class Baselines:
 
     mean: Pictures  # [80, 80]
     components: Pictures  # [32, 6400]
-    place_centre: Floats  # [100] log energy
-    place_spread: Floats  # [100]
+    place_median: Floats  # [100] log energy
+    place_scale: Floats  # [100]
 
 
 def fit_baselines(training: Tub, clean: Tub) -> Baselines:
@@ -42,7 +42,7 @@ def fit_baselines(training: Tub, clean: Tub) -> Baselines:
     seen = (training.frame(record) for record in training.records[::step])
     frames = np.stack([to_grey80(frame) for frame in seen if frame is not None])
     mean = frames.mean(0)
-    places = _averaged_sharpness(np.stack(list(map(sharpness_map, _grey(clean)))), driven_s(clean.records))
+    places = _averaged_sharpness(np.stack(list(map(sharpness_map, _grey(clean)))), driving_s(clean.records))
     return Baselines(
         mean,
         _principal(frames.reshape(len(frames), -1) - mean.ravel()),
@@ -62,8 +62,8 @@ def score_baselines(fitted: Baselines, drive: Tub, progress: Callable[[int, int]
         laplacian.append(-float(_laplacian(grey).var()))
         sharpness.append(sharpness_map(grey))
         progress(done, len(drive.records))
-    places = _averaged_sharpness(np.stack(sharpness), driven_s(drive.records))
-    worst = np.abs((places - fitted.place_centre) / fitted.place_spread).max(1)
+    places = _averaged_sharpness(np.stack(sharpness), driving_s(drive.records))
+    worst = np.abs((places - fitted.place_median) / fitted.place_scale).max(1)
     return dict(zip(NAMES, map(np.array, (mean_frame, pca, laplacian, worst)), strict=True))
 
 

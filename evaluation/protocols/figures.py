@@ -1,4 +1,4 @@
-"""From what was observed to figures: a row an episode, a row a pass. Everything in the report sums up these rows."""
+"""Figures of an evaluation: one row an episode, one row a pass. The report summarises these rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..simulation.labels import Label
-from .judge import judge, lasting_s, moments
+from .detection import durations_s, frame_truth, judge
 from .metrics import averaged, cell_auc, cell_iou, pairwise_win_rates
 from .predictions import Predictions
 
 EVIDENCE, PCC = "evidence", "PCC"
-AVERAGING_S = 1.0  # what a score on single frames gets for free in its second column
+AVERAGING_S = 1.0  # of single-frame scores in their second column
 OVER_TIME = " over 1 s"
 
 Floats = NDArray[np.float64]
@@ -23,16 +23,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EpisodeFigures:
-    """One episode judged. An AUC is of its frames against all clean frames of the same detector and family."""
+    """Figures of one episode. An AUC compares its frames with all clean frames of the same detector and family."""
 
     family: str
-    held_out: bool  # the family was kept out of everything fitted
+    held_out: bool  # whether the family was excluded from training
     passed: str  # name of the pass
     number: int  # in the pass
     time_profile: str  # how the fault developed
     coverage: float  # as rendered, 0…1
     delay_s: float | None  # None: missed
-    frames: int  # settled, with evidence of their own
+    frames: int  # settled, with their own evidence
     frames_all: int  # from the onset on
     auc: dict[str, float]  # by score, settled frames against settled clean ones; empty without a frame
     auc_all: dict[str, float]  # every frame of the episode against every frame of none
@@ -42,28 +42,28 @@ class EpisodeFigures:
 
 @dataclass(frozen=True)
 class PassFigures:
-    """One pass judged away from its episodes."""
+    """Figures of one pass away from its episodes."""
 
     family: str  # of its episodes; empty: none
-    held_out: str  # family kept out of what was fitted; empty: none
+    held_out: str  # family excluded from training; empty: none
     passed: str
     false_alarms: int
     clean_s: float  # away from episodes
-    held_s: float  # of these, how long the lens was held obscured
-    statuses: dict[str, int]  # how many frames of the pass had which
+    held_s: float  # of these, seconds with an alarm
+    statuses: dict[str, int]  # number of frames by status
 
 
 @dataclass(frozen=True)
 class ScoredDrive:
-    """A pass as a detector and the baselines saw it."""
+    """The predictions of a detector and of the baselines for one pass."""
 
     name: str
     labels: Sequence[Label]
     predictions: Predictions
-    baselines: Mapping[str, Floats]  # [N] each, higher speaks for a fault; may be none
+    baselines: Mapping[str, Floats]  # [N] each, higher means a fault; may be empty
 
     def scores(self) -> dict[str, Floats]:
-        """Every score [N] by name, defined on the same frames: those with evidence of their own."""
+        """Return every score [N] by name, all defined on the frames with their own evidence."""
         single = {PCC: -self.predictions.pccs, **self.baselines}
         spoke = np.isfinite(self.predictions.evidence)
         scores = {EVIDENCE: self.predictions.evidence}
@@ -74,8 +74,8 @@ class ScoredDrive:
 
 
 def episode_figures(wet: Sequence[ScoredDrive], clean: ScoredDrive, held_out: bool) -> list[EpisodeFigures]:
-    """Judge the episodes of one family's passes; clean frames are those of all these passes and of the clean one."""
-    passes = [(each, moments(each.labels, each.predictions.times_s), each.scores()) for each in (*wet, clean)]
+    """Evaluate the episodes of one family against the clean frames of its passes and of the clean pass."""
+    passes = [(each, frame_truth(each.labels, each.predictions.times_s), each.scores()) for each in (*wet, clean)]
     settled, everywhere = (
         {name: _gathered([scores[name][clear] for clear, scores in parts]) for name in passes[0][2]}
         for parts in (
@@ -84,35 +84,35 @@ def episode_figures(wet: Sequence[ScoredDrive], clean: ScoredDrive, held_out: bo
         )
     )
     rows = []
-    for watched, found, scores in passes[:-1]:
+    for scored, found, scores in passes[:-1]:
         verdicts = judge(
-            watched.labels, watched.predictions.obscured, watched.predictions.pccs, watched.predictions.times_s
+            scored.labels, scored.predictions.obscured, scored.predictions.pccs, scored.predictions.times_s
         )
         for number, verdict in enumerate(verdicts.episodes):
             mine = found.episode == number
             label = verdict.label
-            frames, area = _areas(scores, mine & found.settled, settled)
-            frames_all, area_all = _areas(scores, mine, everywhere)
-            by_place, overlap = _places(watched, mine & found.settled, label)
+            frames, auc_value = _aucs(scores, mine & found.settled, settled)
+            frames_all, auc_all_value = _aucs(scores, mine, everywhere)
+            by_cell, iou = _cell_scores(scored, mine & found.settled, label)
             rows.append(
-                EpisodeFigures(label.kind, held_out, watched.name, number, label.time_profile, label.coverage,
-                               verdict.delay_s, frames, frames_all, area, area_all, by_place, overlap)
+                EpisodeFigures(label.kind, held_out, scored.name, number, label.time_profile, label.coverage,
+                               verdict.delay_s, frames, frames_all, auc_value, auc_all_value, by_cell, iou)
             )  # fmt: skip
     return rows
 
 
-def pass_figures(watched: ScoredDrive, held_out: str) -> PassFigures:
+def pass_figures(scored: ScoredDrive, held_out: str) -> PassFigures:
     """Count the false alarms of a pass and the frames by status."""
-    predictions = watched.predictions
-    verdict = judge(watched.labels, predictions.obscured, predictions.pccs, predictions.times_s)
-    held = moments(watched.labels, predictions.times_s).clean & predictions.obscured
+    predictions = scored.predictions
+    verdict = judge(scored.labels, predictions.obscured, predictions.pccs, predictions.times_s)
+    held = frame_truth(scored.labels, predictions.times_s).clean & predictions.obscured
     return PassFigures(
-        family=watched.labels[0].kind if watched.labels else "",
+        family=scored.labels[0].kind if scored.labels else "",
         held_out=held_out,
-        passed=watched.name,
+        passed=scored.name,
         false_alarms=verdict.false_alarms,
         clean_s=verdict.clean_hours * 3600,
-        held_s=float(lasting_s(predictions.times_s)[held].sum()),
+        held_s=float(durations_s(predictions.times_s)[held].sum()),
         statuses=dict(Counter(predictions.statuses.tolist())),
     )
 
@@ -122,25 +122,25 @@ def _gathered(parts: Sequence[Floats]) -> Floats:
     return together[np.isfinite(together)]
 
 
-def _areas(
+def _aucs(
     scores: Mapping[str, Floats], positive: NDArray[np.bool_], negatives: Mapping[str, Floats]
 ) -> tuple[int, dict[str, float]]:
-    """How many frames speak, and the AUC of each score."""
+    """Return the number of frames with evidence, and the AUC of each score."""
     spoke = positive & np.isfinite(scores[EVIDENCE])
     if not spoke.any():
         return 0, {}
-    areas = {}
+    aucs = {}
     for name, values in scores.items():
         found = values[spoke & np.isfinite(values)]
         if len(found) and len(negatives[name]):
-            areas[name] = float(pairwise_win_rates(found, negatives[name]).mean())
-    return int(spoke.sum()), areas
+            aucs[name] = float(pairwise_win_rates(found, negatives[name]).mean())
+    return int(spoke.sum()), aucs
 
 
-def _places(watched: ScoredDrive, settled: NDArray[np.bool_], label: Label) -> tuple[float | None, float | None]:
-    spoke = settled & np.isfinite(watched.predictions.evidence)
+def _cell_scores(scored: ScoredDrive, settled: NDArray[np.bool_], label: Label) -> tuple[float | None, float | None]:
+    spoke = settled & np.isfinite(scored.predictions.evidence)
     if not spoke.any():
         return None, None
-    mean = watched.predictions.maps[spoke].mean(0) / 255
-    by_place, overlap = cell_auc(mean, label.places()), cell_iou(mean, label.places())
-    return (by_place if np.isfinite(by_place) else None), (overlap if np.isfinite(overlap) else None)
+    mean = scored.predictions.maps[spoke].mean(0) / 255
+    by_cell, iou = cell_auc(mean, label.places()), cell_iou(mean, label.places())
+    return (by_cell if np.isfinite(by_cell) else None), (iou if np.isfinite(iou) else None)

@@ -1,4 +1,4 @@
-"""The measures of the lab, in numpy alone: pairs, places, averages, intervals."""
+"""Metrics of the evaluation: AUC, cell AUC and IoU, averages over time, bootstrap intervals."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from ...edge.ema import ExponentialAverage
 from ...edge.frame import area_matrix
@@ -18,7 +19,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the range in which it lies when other episodes and drives are drawn, 95 %. NaN: nothing to say."""
+    """A value and its 95 % bootstrap interval over episodes and drives. NaN if there is no data."""
 
     value: float
     low: float
@@ -26,28 +27,36 @@ class Interval:
 
 
 def auc(positives: Array, negatives: Array) -> float:
-    """The share of pairs in which the positive is larger, ties counting half; NaN without a pair."""
+    """Area under the ROC curve: the share of pairs in which the positive is larger, ties counting half.
+
+    NaN without a pair.
+
+    Example:
+        >>> auc(np.array([1.0, 3.0]), np.array([0.0, 2.0]))
+        0.75
+    """
     if not len(positives) or not len(negatives):
         return math.nan
     return float(pairwise_win_rates(positives, negatives).mean())
 
 
 def pairwise_win_rates(positives: Array, negatives: Array) -> Array:
-    """For each positive the share of negatives that it exceeds, ties counting half. Their mean is the AUC, so an AUC
-    over several episodes against the same clean frames is the mean over the episodes, weighted by their frames."""
+    """Return for each positive the share of negatives that it exceeds, ties counting half; their mean is the AUC."""
     ordered = np.sort(negatives)
     below = np.searchsorted(ordered, positives, "left") + np.searchsorted(ordered, positives, "right")
     return below / (2 * len(negatives))
 
 
 def sign_free(area: float) -> float:
-    """What an AUC would be if somebody who knows the answer had chosen the sign."""
+    """Return the AUC with the better of both signs."""
     return max(area, 1 - area)
 
 
 def cell_auc(evidence: NDArray[np.floating], mask: NDArray[np.floating]) -> float:
-    """AUC of the map [h, w] telling obscured from clear positions of the lens; `mask` [m, n] holds the shares
-    obscured. A place that is a third obscured counts a third as obscured. NaN when the mask is all or nothing."""
+    """AUC of the map [h, w] for obscured against clear cells; `mask` [m, n] holds the shares obscured.
+
+    A cell that is a third obscured counts a third as obscured. NaN if the mask is 0 or 1 everywhere.
+    """
     share = _resized(mask, evidence.shape).ravel()
     values = evidence.astype(float).ravel()
     larger = (values[:, None] > values) + 0.5 * (values[:, None] == values)
@@ -56,16 +65,16 @@ def cell_auc(evidence: NDArray[np.floating], mask: NDArray[np.floating]) -> floa
 
 
 def cell_iou(evidence: NDArray[np.floating], mask: NDArray[np.floating]) -> float:
-    """Intersection over union of the places where the map [h, w] is at least one half and where the mask is.
+    """Intersection over union of the cells where the map [h, w], and where the mask, is at least one half.
 
-    NaN when the mask is nowhere one half: specks finer than a place.
+    NaN if the mask is nowhere one half: specks finer than a cell.
     """
     held, obscured = evidence >= 0.5, _resized(mask, evidence.shape) >= 0.5
     return float((held & obscured).sum() / (held | obscured).sum()) if obscured.any() else math.nan
 
 
 def averaged(scores: Array, times_s: Array, averaging_s: float) -> Array:
-    """Scores [N] or [N, F] averaged over time as the car averages; frames with a NaN are passed over and stay NaN."""
+    """Average scores [N] or [N, F] over time as the car does; frames with a NaN are skipped and stay NaN."""
     average = ExponentialAverage((averaging_s,))
     result = np.full(scores.shape, np.nan)
     for number in np.flatnonzero(np.isfinite(scores.reshape(len(scores), -1)).all(1)):
@@ -74,10 +83,10 @@ def averaged(scores: Array, times_s: Array, averaging_s: float) -> Array:
 
 
 def bootstrap(drives: Sequence[Array], statistic: Callable[[Array], float]) -> Interval:
-    """A statistic of the episodes of some drives, each [E, F], a row an episode.
+    """Bootstrap a statistic of the episodes of several drives, each [E, F], a row an episode.
 
-    Episodes are drawn anew within drives that are drawn anew. Frames of an episode never part: they are far from
-    independent. What the episodes are compared with, the clean frames, stays as it is.
+    Drives are resampled, and episodes within them. The frames of an episode stay together, because they are far from
+    independent; the clean frames that they are compared with stay the same.
     """
     drives = [drive for drive in drives if len(drive)]
     if not drives:
@@ -94,22 +103,14 @@ def bootstrap(drives: Sequence[Array], statistic: Callable[[Array], float]) -> I
 
 
 def weighted_mean(rows: Array) -> float:
-    """Of rows [E, 2], value and weight; NaN without weight."""
+    """Weighted mean of rows [E, 2] of value and weight; NaN without weight."""
     total = rows[:, 1].sum()
     return float(rows[:, 0] @ rows[:, 1] / total) if total > 0 else math.nan
 
 
 def poisson_upper_bound(events: int, hours: float) -> float:
-    """The largest rate an hour that would give so few events with a probability of 5 %: events of a Poisson process."""
-    low, high = 0.0, 10.0 + 4.0 * events
-    for _ in range(60):
-        middle = (low + high) / 2
-        term = few = math.exp(-middle)
-        for number in range(1, events + 1):
-            term *= middle / number
-            few += term
-        low, high = (middle, high) if few > 0.05 else (low, middle)
-    return low / hours if hours > 0 else math.inf
+    """Return the 95 % upper confidence bound of the rate of a Poisson process, per hour, after `events` in `hours`."""
+    return float(chi2.ppf(CONFIDENCE, 2 * (events + 1))) / 2 / hours if hours > 0 else math.inf
 
 
 def _resized(mask: NDArray[np.floating], shape: tuple[int, ...]) -> Array:

@@ -21,9 +21,9 @@ from ...edge.tubs.tub import Tub
 from ...training.cache import Progress
 from ..simulation.episodes import scattered_episodes
 from ..simulation.labels import Label, read_labels
-from ..simulation.rerendered_drive import driven_s, stretch, write_lab_drive
+from ..simulation.rerendered_drive import driving_s, segment, write_rerendered_drive
 from .artifact_cache import ArtifactCache, read_json, write_json
-from .judge import moments
+from .detection import frame_truth
 from .metrics import pairwise_win_rates
 from .plan import PAPER_PRESETS, Plan
 
@@ -61,18 +61,18 @@ def run_paper(tub: Tub, plan: Plan, artifacts: ArtifactCache) -> list[PaperFigur
     path = artifacts.folder / RESULT
     if (kept := read_json(path)) is not None:
         return [paper_from(row) for row in kept]
-    records = stretch(tub.records, 0.0, plan.paper_s)
+    records = segment(tub.records, 0.0, plan.paper_s)
     rows = []
     for seed in range(plan.paper_seeds):
 
         def write(folder: Path, progress: Progress, seed: int = seed) -> None:
             drawn = plan.rng_seed(artifacts.folder.name, f"paper-{seed}")
             rng = np.random.default_rng(drawn)
-            episodes = scattered_episodes(float(driven_s(records)[-1]), rng, plan.families, plan.time_profiles)
-            write_lab_drive(folder, tub, records, seed=drawn, episodes=episodes, progress=progress)
+            episodes = scattered_episodes(float(driving_s(records)[-1]), rng, plan.families, plan.time_profiles)
+            write_rerendered_drive(folder, tub, records, seed=drawn, episodes=episodes, progress=progress)
 
         drive = artifacts.drive(f"paper-{seed}", write)
-        labels, times_s = read_labels(drive.folder), driven_s(drive.records)
+        labels, times_s = read_labels(drive.folder), driving_s(drive.records)
         rows.append(_figures(MEAN_FRAME, seed, labels, times_s, _mean_frame_pccs(drive), ""))
         for preset in PAPER_PRESETS:
             name = f"paper-{preset}-{seed}"
@@ -92,7 +92,7 @@ def _figures(
     preset: str, seed: int, labels: Sequence[Label], times_s: Floats, pccs: Floats, latent: str
 ) -> PaperFigures:
     """`pccs` [N], NaN where undefined: such a frame counts for nothing."""
-    found, defined = moments(labels, times_s), np.isfinite(pccs)
+    found, defined = frame_truth(labels, times_s), np.isfinite(pccs)
     clean = pccs[defined & ~found.obscured]
     flagged = pccs < np.nanmean(pccs) - KAPPA * np.nanstd(pccs)
     episodes = []

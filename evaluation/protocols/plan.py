@@ -1,4 +1,4 @@
-"""What an evaluation does: how long the parts of a drive are, which episodes fall where, what is trained."""
+"""The plan of an evaluation: the parts of a drive, the episodes in them, and the trainings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ...edge.tubs.tub import Record
 from ...optics import FAMILIES, TIME_PROFILES
 from ...training.settings import PRESETS, TrainSettings
 from ..simulation.episodes import Episode, scattered_episodes
-from ..simulation.rerendered_drive import driven_s, stretch
+from ..simulation.rerendered_drive import driving_s, segment
 
 BANDS = (0.02, 0.05, 0.10, 0.20, 0.40, 0.60)  # edges of the coverages judged
 BAND_NAMES = ("2–5 %", "5–10 %", "10–20 %", "20–40 %", "40–60 %")
-LEAD_S = 3.0  # at the start of a judged pass the averages settle
-EPISODE_S, CLEAR_S = 8.0, 7.0  # of a judged pass: a fault, then time to clear and to be clean
+LEAD_S = 3.0  # at the start of a judged pass, for the averages to warm up
+EPISODE_S, CLEAR_S = 8.0, 7.0  # of a judged pass: a fault, then time to clear and to stay clean
 EPISODE_LEAST_S = 3.0
 CALIBRATE_LEAST_S, CALIBRATE_SHARE = 36.0, 1 / 3  # what calibration needs at least; of the drive
 JUDGE_SHARE = 0.5  # of what calibration leaves
@@ -42,7 +42,7 @@ def settings_without(family: str | None, width: str, epochs: int, windows: int, 
 
 @dataclass(frozen=True)
 class Plan:
-    """One evaluation. The defaults are the full one; `QUICK` shows that it works."""
+    """Parameters of an evaluation. The defaults are the full one; `QUICK` is a smoke test."""
 
     width: str = "medium"
     epochs: int = 70
@@ -52,22 +52,22 @@ class Plan:
     time_profiles: tuple[str, ...] = ("sudden", "sudden", "sudden", "growth", "slide", "drying")  # taken in turn
     per_band: int = 4  # episodes of each family and coverage band
     calibrate_s: float = 120.0  # of clean driving, at most
-    false_alarms_per_hour: float = 1.0  # promised
+    false_alarms_per_hour: float = 1.0  # nominal rate
     paper_seeds: int = 3
     paper_s: float = 3600.0  # of a drive, at most
     generated_s: float = 420.0  # length of a generated drive
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises InputError for a value that no training or drive can have."""
+        """Raise InputError for a value that no training or drive can have."""
         for name, given, known in (
             ("fault family to hold out", self.held_out, self.families),
-            ("course of a fault", self.time_profiles, TIME_PROFILES),
+            ("time profile of a fault", self.time_profiles, TIME_PROFILES),
         ):
             if unknown := [each for each in given if each not in known]:
                 raise InputError(f"no {name} is called {unknown[0]!r}; choose from {', '.join(known)}")
         if not (self.time_profiles and self.paper_seeds >= 1 and self.per_band >= 1 and self.paper_s > 0):
-            raise InputError("an evaluation needs a course, a seed, an episode and a second of driving at least")
+            raise InputError("an evaluation needs a time profile, a seed, an episode and a second of driving at least")
         self.settings()
 
     def settings(self, held_out: str | None = None) -> TrainSettings:
@@ -109,17 +109,17 @@ def cut(records: Sequence[Record], plan: Plan) -> Parts:
 
     Raises InputError for a drive that is too short.
     """
-    total_s = float(driven_s(records)[-1])
+    total_s = float(driving_s(records)[-1])
     first_s = min(plan.calibrate_s, max(CALIBRATE_LEAST_S, CALIBRATE_SHARE * total_s))
     for calibrate_s in np.arange(first_s, plan.calibrate_s + 1e-6, 2 * BLOCK_S):
         judge_s = JUDGE_SHARE * (total_s - calibrate_s)
         if judge_s < LEAD_S + EPISODE_LEAST_S:
             break
         train_s = total_s - calibrate_s - judge_s
-        calibrate = stretch(records, train_s, train_s + calibrate_s)
+        calibrate = segment(records, train_s, train_s + calibrate_s)
         if _blocks(calibrate) >= BLOCKS_MIN:
-            judge = stretch(records, train_s + calibrate_s, np.inf)
-            return Parts(stretch(records, 0.0, train_s), calibrate, judge)
+            judge = segment(records, train_s + calibrate_s, np.inf)
+            return Parts(segment(records, 0.0, train_s), calibrate, judge)
     raise InputError(
         f"a drive of {total_s:.0f} s is too short to train, calibrate and judge on; give one of 50 s or more"
         " without pauses"
@@ -127,7 +127,7 @@ def cut(records: Sequence[Record], plan: Plan) -> Parts:
 
 
 def _blocks(records: Sequence[Record]) -> int:
-    """How many blocks calibration finds at most: after every pause its averages have to settle again."""
+    """Return the maximum number of calibration blocks: after every gap its averages have to warm up again."""
     times_s = np.array([record.timestamp_ms / 1000 for record in records])
     steps_s = np.diff(times_s)
     runs = np.split(times_s, np.flatnonzero((steps_s < 0) | (steps_s > GAP_S)) + 1)
@@ -135,17 +135,17 @@ def _blocks(records: Sequence[Record]) -> int:
 
 
 def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.random.Generator) -> list[Episode]:
-    """One eighth of the training part, all families but the one held out."""
+    """Draw faults for one eighth of the training part, from all families but the held-out one."""
     kinds = [family for family in plan.families if family != held_out]
     return scattered_episodes(seconds, rng, kinds, plan.time_profiles)
 
 
 def judged_passes(seconds: float, family: str, plan: Plan, rng: np.random.Generator) -> list[list[Episode]]:
-    """The episodes of a family, as many of each band, spread over passes of the judged part of so many seconds."""
+    """Spread the episodes of a family, equally many of each coverage band, over passes of the judged part."""
     coverages = rng.permutation([rng.uniform(*edges) for edges in pairwise(BANDS) for _ in range(plan.per_band)])
     lasts_s = min(EPISODE_S, seconds - LEAD_S)
     room = max(1, int((seconds - LEAD_S + CLEAR_S) // (EPISODE_S + CLEAR_S)))
-    time_profiles = cycle(plan.time_profiles)  # the coverages come in no order: each course meets all
+    time_profiles = cycle(plan.time_profiles)  # coverages come in random order, so each time profile meets all
     passes = []
     for chosen in np.array_split(coverages, -(-len(coverages) // room)):
         every_s = np.arange(len(chosen)) * (lasts_s + CLEAR_S)
@@ -161,5 +161,5 @@ def judged_passes(seconds: float, family: str, plan: Plan, rng: np.random.Genera
 
 
 def band(coverage: float) -> int:
-    """The number of the band of a coverage; what lies outside all goes to the nearest."""
+    """Return the index of the band of a coverage; coverages outside all bands go to the nearest."""
     return int(np.digitize(coverage, BANDS[1:-1]))

@@ -1,4 +1,4 @@
-"""What a detector said of each frame of a drive, kept as one file of arrays."""
+"""Predictions of a detector for each frame of a drive, stored as one file of arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...edge.atomic_write import atomic_write
 from ...edge.monitor import Monitor
 from ...edge.tubs.replay import replay
 from ...edge.tubs.tub import Tub
-from ..simulation.rerendered_drive import driven_s
+from ..simulation.rerendered_drive import driving_s
 
 Floats = NDArray[np.float64]
 
@@ -25,12 +25,12 @@ class Predictions:
     times_s: Floats  # [N] seconds of driving
     statuses: NDArray[np.str_]  # [N] of the evidence
     pccs: Floats  # [N], NaN where undefined
-    evidence: Floats  # [N], NaN where a frame has none of its own
+    evidence: Floats  # [N], NaN where a frame has no evidence of its own
     obscured: NDArray[np.bool_]  # [N]
-    maps: NDArray[np.uint8]  # [N, h, w] the evidence by place, 255 is 1
+    maps: NDArray[np.uint8]  # [N, h, w] evidence map, 255 is 1
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the file atomically."""
         save_arrays(path, asdict(self))
 
     @classmethod
@@ -39,8 +39,8 @@ class Predictions:
         return cls(**load_arrays(path))
 
 
-def observe(tub: Tub, monitor: Monitor, progress: Callable[[int, int], None]) -> Predictions:
-    """Replay a drive as the car would have seen it."""
+def predict(tub: Tub, monitor: Monitor, progress: Callable[[int, int], None]) -> Predictions:
+    """Replay a drive through the monitor, as on the car."""
     readings = []
     for done, (_, reading) in enumerate(replay(tub, monitor), start=1):
         readings.append(reading)
@@ -50,7 +50,7 @@ def observe(tub: Tub, monitor: Monitor, progress: Callable[[int, int], None]) ->
     nothing = np.zeros(shape, np.float32)
     maps = [nothing if state.map is None else state.map for state in evidence]
     return Predictions(
-        times_s=driven_s(tub.records),
+        times_s=driving_s(tub.records),
         statuses=np.array([state.status for state in evidence]),
         pccs=np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings]),
         evidence=np.array([state.value if state.status == "ok" else np.nan for state in evidence]),
@@ -60,7 +60,7 @@ def observe(tub: Tub, monitor: Monitor, progress: Callable[[int, int], None]) ->
 
 
 def save_arrays(path: Path, arrays: dict[str, NDArray]) -> None:
-    """Write arrays under their names, whole or not at all."""
+    """Write arrays under their names, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **arrays)

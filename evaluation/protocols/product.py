@@ -1,8 +1,8 @@
 """The product protocol on one drive: train on a partly wet part, calibrate on a clean one, judge on a third.
 
-The training part is unlabelled and one eighth of it wet. The judged part is driven again and again, each time with
-other faults, and once with none. A detector that saw every family is judged on all; for each family one is trained
-that never met it, neither in its drive nor among the faults rendered in training, and judged on it.
+The training part is unlabelled and one eighth of it wet. The judged part is replayed several times, each time with
+other faults, and once with none. A detector that saw every family is judged on all; for each family, another is
+trained without it, neither in its drive nor among the faults rendered in training, and judged on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...edge.tubs.tub import Record, Tub
 from ...training.cache import Progress
 from ..simulation.episodes import Episode
 from ..simulation.labels import read_labels
-from ..simulation.rerendered_drive import driven_s, write_lab_drive
+from ..simulation.rerendered_drive import driving_s, write_rerendered_drive
 from .artifact_cache import ArtifactCache, read_json, write_json
 from .baselines import Baselines, fit_baselines, score_baselines
 from .figures import EpisodeFigures, PassFigures, ScoredDrive, episode_figures, pass_figures
@@ -27,14 +27,14 @@ from .plan import Parts, Plan, cut, judged_passes, training_episodes
 from .predictions import load_arrays, save_arrays
 
 CLEAN = "clean"  # the judged part without a fault
-ALL = "all"  # the detector that met every family
+ALL = "all"  # the detector trained with every family
 VANILLA = "vanilla autoencoder"
 RESULT = "product.json"
 
 
 @dataclass(frozen=True)
 class Product:
-    """What the protocol found on one drive."""
+    """The results of the protocol on one drive."""
 
     train_s: float
     calibrate_s: float
@@ -45,7 +45,7 @@ class Product:
 
 @dataclass(frozen=True)
 class _Drive:
-    """A recorded drive on the bench."""
+    """A recorded drive, its parts and its artifacts."""
 
     tub: Tub
     parts: Parts
@@ -58,25 +58,25 @@ class _Drive:
     def written(self, name: str, records: list[Record], episodes: list[Episode]) -> Tub:
         def write(folder: Path, progress: Progress) -> None:
             seed = self.seed(name)
-            write_lab_drive(folder, self.tub, records, seed=seed, episodes=episodes, progress=progress)
+            write_rerendered_drive(folder, self.tub, records, seed=seed, episodes=episodes, progress=progress)
 
         return self.artifacts.drive(name, write)
 
     def training(self, held_out: str | None) -> Tub:
         rng = np.random.default_rng(self.seed("train"))
-        episodes = training_episodes(_lasting(self.parts.train), self.plan, held_out, rng)
+        episodes = training_episodes(_duration_s(self.parts.train), self.plan, held_out, rng)
         return self.written(f"train-{_detector(held_out)}", self.parts.train, episodes)
 
     def passes(self, family: str) -> dict[str, Tub]:
         rng = np.random.default_rng(self.seed(family))
-        passes = judged_passes(_lasting(self.parts.judge), family, self.plan, rng)
+        passes = judged_passes(_duration_s(self.parts.judge), family, self.plan, rng)
         names = [f"{family}-{number}" for number in range(len(passes))]
         return {name: self.written(name, self.parts.judge, chosen) for name, chosen in zip(names, passes, strict=True)}
 
 
 @dataclass(frozen=True)
 class _Baselines:
-    """What the detector is compared with, fitted on the same parts."""
+    """The baselines, fitted on the same parts of the drive."""
 
     artifacts: ArtifactCache
     training: Tub
@@ -90,13 +90,13 @@ class _Baselines:
     def scores(self, name: str, passed: Tub) -> dict[str, NDArray[np.float64]]:
         path = self.artifacts.folder / "baselines" / f"{name}.npz"
         if not path.is_file():
-            with self.artifacts.display.bar(f"baselines watch {name}") as progress:
+            with self.artifacts.display.bar(f"baselines on {name}") as progress:
                 save_arrays(path, score_baselines(self.fitted, passed, progress))
         return {**load_arrays(path), VANILLA: -self.artifacts.predictions(name, self.vanilla, None, passed).pccs}
 
 
 def run_product(tub: Tub, plan: Plan, artifacts: ArtifactCache) -> Product:
-    """Run it, or go on with it, in the workshop's folder. Raises InputError for a drive that is too short."""
+    """Run or resume the protocol in the folder of the cache. Raises InputError for a drive that is too short."""
     path = artifacts.folder / RESULT
     if (kept := read_json(path)) is not None:
         return product_from(kept)
@@ -110,14 +110,14 @@ def run_product(tub: Tub, plan: Plan, artifacts: ArtifactCache) -> Product:
     for family in plan.held_out:
         more_episodes, more_passes = _judged(drive, family, calibrate, clean, None)
         episodes, passes = episodes + more_episodes, passes + more_passes
-    train_s, calibrate_s, judge_s = map(_lasting, (drive.parts.train, drive.parts.calibrate, drive.parts.judge))
+    train_s, calibrate_s, judge_s = map(_duration_s, (drive.parts.train, drive.parts.calibrate, drive.parts.judge))
     product = Product(train_s, calibrate_s, judge_s, episodes, passes)
     write_json(path, asdict(product))
     return product
 
 
 def product_from(kept: dict) -> Product:
-    """A product as `asdict` and JSON kept it."""
+    """Rebuild a Product from its JSON."""
     product = Product(**kept)
     return replace(
         product,
@@ -129,23 +129,23 @@ def product_from(kept: dict) -> Product:
 def _judged(
     drive: _Drive, held_out: str | None, calibrate: Tub, clean: Tub, baselines: _Baselines | None
 ) -> tuple[list[EpisodeFigures], list[PassFigures]]:
-    """Train, calibrate and judge one detector, on the family held out or on all."""
+    """Train, calibrate and evaluate one detector, on the held-out family or on all."""
     plan, artifacts = drive.plan, drive.artifacts
     bundle = artifacts.bundle(_detector(held_out), drive.training(held_out), plan.settings(held_out))
     thresholds = artifacts.thresholds(bundle, calibrate, plan.false_alarms_per_hour)
 
-    def watch(name: str, passed: Tub) -> ScoredDrive:
+    def score(name: str, passed: Tub) -> ScoredDrive:
         predictions = artifacts.predictions(name, bundle, thresholds, passed)
         return ScoredDrive(
             name, read_labels(passed.folder), predictions, baselines.scores(name, passed) if baselines else {}
         )
 
-    cleanly = watch(CLEAN, clean)
-    episodes, passes = [], [pass_figures(cleanly, held_out or "")]
+    clean_scored = score(CLEAN, clean)
+    episodes, passes = [], [pass_figures(clean_scored, held_out or "")]
     for family in [held_out] if held_out else plan.families:
-        wet = [watch(name, passed) for name, passed in drive.passes(family).items()]
-        episodes += episode_figures(wet, cleanly, held_out is not None)
-        passes += [pass_figures(watched, held_out or "") for watched in wet]
+        wet = [score(name, passed) for name, passed in drive.passes(family).items()]
+        episodes += episode_figures(wet, clean_scored, held_out is not None)
+        passes += [pass_figures(scored, held_out or "") for scored in wet]
     return episodes, passes
 
 
@@ -153,5 +153,5 @@ def _detector(held_out: str | None) -> str:
     return f"without-{held_out}" if held_out else ALL
 
 
-def _lasting(records: list[Record]) -> float:
-    return float(driven_s(records)[-1])
+def _duration_s(records: list[Record]) -> float:
+    return float(driving_s(records)[-1])

@@ -1,4 +1,4 @@
-"""Sums up rows of episodes and passes over drives; all intervals are bootstraps over episodes and drives."""
+"""Summarises the figures of episodes and passes over drives, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Which = Callable[[EpisodeFigures], bool]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All that was found on one drive."""
+    """The results on one drive."""
 
     name: str
     generated: bool
@@ -32,7 +32,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class DetectionStats:
-    """How well episodes are caught."""
+    """Recall and delay of the detection of episodes."""
 
     episodes: int
     recall: Interval
@@ -41,12 +41,12 @@ class DetectionStats:
 
 
 def of_family(family: str | None) -> Which:
-    """Chooses the episodes of a family; of all for None."""
+    """Select the episodes of a family; all for None."""
     return lambda episode: family in (None, episode.family)
 
 
-def of_course(time_profile: str) -> Which:
-    """Chooses the episodes in which the fault developed so."""
+def of_time_profile(time_profile: str) -> Which:
+    """Select the episodes with a time profile."""
     return lambda episode: episode.time_profile == time_profile
 
 
@@ -54,12 +54,12 @@ EVERY = of_family(None)
 
 
 def of_band(number: int) -> Which:
-    """Chooses the episodes of a band of coverage."""
+    """Select the episodes of a coverage band."""
     return lambda episode: band(episode.coverage) == number
 
 
 def episodes_of(drives: Sequence[Evaluated], held_out: bool, which: Which = EVERY) -> dict[str, list[EpisodeFigures]]:
-    """The episodes by drive that were judged with their family met, or held out."""
+    """Return the episodes by drive, of detectors that were trained with their family or without it."""
     return {
         drive.name: [row for row in drive.product.episodes if row.held_out == held_out and which(row)]
         for drive in drives
@@ -67,8 +67,8 @@ def episodes_of(drives: Sequence[Evaluated], held_out: bool, which: Which = EVER
     }
 
 
-def area_of(episodes: EpisodesByDrive, score: str, settled: bool = True) -> Interval:
-    """AUC of a score over episodes of one or several drives, each against the clean frames of its own drive."""
+def auc_of(episodes: EpisodesByDrive, score: str, settled: bool = True) -> Interval:
+    """AUC of a score over the episodes of several drives, each against the clean frames of its own drive."""
     rows = [
         _rows((row.auc[score], row.frames) if settled else (row.auc_all[score], row.frames_all)
               for row in mine if score in (row.auc if settled else row.auc_all))
@@ -91,17 +91,17 @@ def detection_stats(episodes: EpisodesByDrive) -> DetectionStats:
     )
 
 
-def place(episodes: EpisodesByDrive) -> tuple[Interval, Interval]:
-    """AUC of the map by place, and its overlap with the mask: means over episodes."""
+def cell_scores(episodes: EpisodesByDrive) -> tuple[Interval, Interval]:
+    """Return cell AUC and cell IoU of the evidence map, averaged over episodes."""
     found = []
-    for field in ("place_auc", "place_overlap"):
+    for field in ("cell_auc", "cell_iou"):
         values = [[getattr(row, field) for row in mine] for mine in episodes.values()]
         found.append(bootstrap([_rows((v, 1.0) for v in mine if v is not None) for mine in values], weighted_mean))
     return found[0], found[1]
 
 
 def caught_from(episodes: EpisodesByDrive) -> tuple[float, float]:
-    """The smallest coverage caught and the largest missed; NaN when there is none."""
+    """Return the smallest coverage detected and the largest missed; NaN if there is none."""
     rows = [row for mine in episodes.values() for row in mine]
     caught = [row.coverage for row in rows if row.delay_s is not None]
     missed = [row.coverage for row in rows if row.delay_s is None]
@@ -110,22 +110,22 @@ def caught_from(episodes: EpisodesByDrive) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class FalseAlarmStats:
-    """How a detector keeps calm on clean frames."""
+    """False alarms on clean frames."""
 
     false_alarms: int
     hours: float
-    held: float  # share of the time that the lens was held obscured
+    held: float  # share of the time with an alarm
 
 
 def false_alarm_stats(passes: Sequence[PassFigures], wet: bool) -> FalseAlarmStats:
-    """Of the passes without an episode, or between the episodes of those with some."""
+    """Count over the passes without an episode, or between the episodes of wet passes."""
     chosen = [row for row in passes if bool(row.family) == wet]
     clean_s = sum(row.clean_s for row in chosen)
     held_s = sum(row.held_s for row in chosen)
     return FalseAlarmStats(sum(row.false_alarms for row in chosen), clean_s / 3600, held_s / max(clean_s, 1e-9))
 
 
-def paper_area(runs: Sequence[PaperFigures], family: str | None = None) -> Interval:
+def paper_auc(runs: Sequence[PaperFigures], family: str | None = None) -> Interval:
     """AUC of the PCC over the seeds of one preset on one drive, of all families or one; a bootstrap over episodes."""
     rows = _rows(
         (episode.auc, episode.frames) for run in runs for episode in run.episodes if family in (None, episode.family)
@@ -134,23 +134,23 @@ def paper_area(runs: Sequence[PaperFigures], family: str | None = None) -> Inter
 
 
 def headline(drive: Evaluated) -> dict[str, float | int | None]:
-    """What a drive amounts to, in a few figures; None where there is nothing to say."""
+    """Return the headline figures of a drive; None where a figure is undefined."""
     figures: dict[str, float] = {}
     if drive.product:
         large = episodes_of([drive], False, lambda episode: episode.coverage >= BANDS[1])
         found = detection_stats(large)
-        quiet = false_alarm_stats([row for row in drive.product.passes if not row.held_out], wet=False)
+        clean_passes = false_alarm_stats([row for row in drive.product.passes if not row.held_out], wet=False)
         figures = {
-            "evidence_auc": area_of(episodes_of([drive], False), EVIDENCE).value,
-            "evidence_auc_held_out": area_of(episodes_of([drive], True), EVIDENCE).value,
-            "pcc_auc": area_of(episodes_of([drive], False), PCC).value,
+            "evidence_auc": auc_of(episodes_of([drive], False), EVIDENCE).value,
+            "evidence_auc_held_out": auc_of(episodes_of([drive], True), EVIDENCE).value,
+            "pcc_auc": auc_of(episodes_of([drive], False), PCC).value,
             "caught_from_5_percent": found.recall.value,
             "median_delay_s": found.median_s.value,
-            "false_alarms": quiet.false_alarms,
-            "clean_minutes": quiet.hours * 60,
+            "false_alarms": clean_passes.false_alarms,
+            "clean_minutes": clean_passes.hours * 60,
         }
     for preset in dict.fromkeys(run.preset for run in drive.paper):
-        figures[f"paper_protocol_auc_{preset.replace(' ', '_')}"] = paper_area(
+        figures[f"paper_protocol_auc_{preset.replace(' ', '_')}"] = paper_auc(
             [run for run in drive.paper if run.preset == preset]
         ).value
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}

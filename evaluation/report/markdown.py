@@ -24,7 +24,7 @@ def words(family: str) -> str:
     return family.replace("_", " ")
 
 
-def area(value: float) -> str:
+def auc_value(value: float) -> str:
     """An AUC."""
     return f"{value:.3f}" if math.isfinite(value) else NOTHING
 

@@ -10,7 +10,7 @@ from statistics import fmean
 from ..protocols.metrics import sign_free
 from ..protocols.paper import MEAN_FRAME
 from ..protocols.plan import PAPER_PRESETS, Plan
-from ..protocols.summary import Evaluated, paper_area
+from ..protocols.summary import Evaluated, paper_auc
 from . import markdown as md
 from .product_page import Plots, product_page
 
@@ -38,13 +38,15 @@ def _paper(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
     for drive in drives:
         for preset in (*PAPER_PRESETS, MEAN_FRAME):
             runs = [run for run in drive.paper if run.preset == preset]
-            whole, seeds = paper_area(runs), [paper_area([run]).value for run in runs]
+            whole, seeds = paper_auc(runs), [paper_auc([run]).value for run in runs]
             flagged = [md.share(fmean(values)) for values in zip(*((r.flagged_clean, r.flagged_wet) for r in runs))]  # noqa: B905
             latents = Counter(run.latent for run in runs if run.latent)
             rows.append([drive.name, preset, md.ranged(whole), f"{min(seeds):.3f}–{max(seeds):.3f}",
-                         md.area(sign_free(whole.value)), *flagged, md.area(fmean(run.mean_pcc for run in runs)),
+                         md.auc_value(sign_free(whole.value)), *flagged, md.auc_value(fmean(run.mean_pcc for run in runs)),
                          ", ".join(f"{count} {name}" for name, count in latents.items()) or md.NOTHING])  # fmt: skip
-            by_family.append([drive.name, preset, *(md.area(paper_area(runs, each).value) for each in plan.families)])
+            by_family.append(
+                [drive.name, preset, *(md.auc_value(paper_auc(runs, each).value) for each in plan.families)]
+            )
     header = ["drive", "model", "AUC", "seeds", "sign-free", "clean flagged", "obscured flagged", "mean PCC", "latent"]
     return [
         "## The paper protocol\n",

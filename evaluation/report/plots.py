@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from ..protocols.figures import EVIDENCE, EpisodeFigures, ScoredDrive
 from ..protocols.plan import BAND_NAMES
-from ..protocols.summary import Evaluated, area_of, detection_stats, episodes_of, of_band, of_family
+from ..protocols.summary import Evaluated, auc_of, detection_stats, episodes_of, of_band, of_family
 
 SIDES = ((False, "met in training"), (True, "held out"))
-LINE, LIMIT, CAUGHT, MISSED, ALARM = "#1f3b57", "#c44e00", "#9ecae1", "#f4b6a6", "#c1272d"
-COLOURS = {False: LINE, True: LIMIT}
+LINE, THRESHOLD, CAUGHT, MISSED, ALARM = "#1f3b57", "#c44e00", "#9ecae1", "#f4b6a6", "#c1272d"
+COLOURS = {False: LINE, True: THRESHOLD}
 
 
-def draw_areas(path: Path, drives: Sequence[Evaluated], families: Sequence[str]) -> None:
+def draw_auc(path: Path, drives: Sequence[Evaluated], families: Sequence[str]) -> None:
     """AUC of the evidence on settled frames, a row a family, a column a drive, met and held out side by side."""
     figure, both = new_figure(1, 2, (2.6 + 2.2 * len(drives), 1.2 + 0.5 * len(families)), sharey=True)
     for axes, (held_out, title) in zip(both[0], SIDES, strict=True):
@@ -28,7 +28,7 @@ def draw_areas(path: Path, drives: Sequence[Evaluated], families: Sequence[str])
         for row, family in enumerate(families):
             for column, drive in enumerate(drives):
                 mine = episodes_of([drive], held_out, of_family(family))
-                values[row, column] = area_of(mine, EVIDENCE).value
+                values[row, column] = auc_of(mine, EVIDENCE).value
         axes.imshow(values, vmin=0.5, vmax=1.0, cmap="RdYlGn", aspect="auto")
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
@@ -40,14 +40,14 @@ def draw_areas(path: Path, drives: Sequence[Evaluated], families: Sequence[str])
     save_figure(figure, path)
 
 
-def draw_catches(path: Path, drives: Sequence[Evaluated]) -> None:
+def draw_detections(path: Path, drives: Sequence[Evaluated]) -> None:
     """Recall and delay by coverage with their intervals, families met and held out."""
     figure, both = new_figure(1, 2, (11, 4))
     recall, delay = both[0]
     for shift, (held_out, title) in enumerate(SIDES):
         found = [detection_stats(episodes_of(drives, held_out, of_band(number)))
                  for number in range(len(BAND_NAMES))]  # fmt: skip
-        place = np.arange(len(found)) + 0.12 * (shift - 0.5)
+        cell_scores = np.arange(len(found)) + 0.12 * (shift - 0.5)
         colour = COLOURS[held_out]
         for axes, name, intervals, style in (
             (recall, title, [one.recall for one in found], "o-"),
@@ -55,7 +55,7 @@ def draw_catches(path: Path, drives: Sequence[Evaluated]) -> None:
             (delay, f"90th percentile, {title}", [one.late_s for one in found], "^--"),
         ):
             values, low, high = (np.array([getattr(one, end) for one in intervals]) for end in ("value", "low", "high"))
-            axes.errorbar(place, values, np.maximum([values - low, high - values], 0), fmt=style, color=colour,
+            axes.errorbar(cell_scores, values, np.maximum([values - low, high - values], 0), fmt=style, color=colour,
                           label=name, capsize=3, lw=1, ms=5)  # fmt: skip
     recall.set_ylabel("share of the episodes caught")
     recall.set_ylim(-0.02, 1.03)
@@ -73,19 +73,19 @@ def draw_evidence(path: Path, passes: Sequence[ScoredDrive], rows: Sequence[Epis
     """Evidence and alarm over time, a pass a row; an episode is blue when caught, red when missed."""
     figure, grid = new_figure(len(passes), 1, (12, 1.6 * len(passes) + 0.6), sharex=True)
     delays = {(row.passed, row.number): row.delay_s for row in rows}
-    for axes, watched in zip(grid[:, 0], passes, strict=True):
-        predictions = watched.predictions
-        for number, label in enumerate(watched.labels):
+    for axes, scored in zip(grid[:, 0], passes, strict=True):
+        predictions = scored.predictions
+        for number, label in enumerate(scored.labels):
             times_s = predictions.times_s[label.start_index : label.end_index]
-            colour = MISSED if delays[watched.name, number] is None else CAUGHT
+            colour = MISSED if delays[scored.name, number] is None else CAUGHT
             axes.axvspan(times_s[0], times_s[-1], color=colour, alpha=0.6, lw=0)
             axes.text(times_s.mean(), 0.96, f"{label.coverage:.0%}", ha="center", va="top", fontsize="small",
                       transform=axes.get_xaxis_transform())  # fmt: skip
         axes.plot(predictions.times_s, predictions.evidence, color=LINE, lw=0.8)
-        axes.axhline(1.0, color=LIMIT, lw=0.8, ls="--")
+        axes.axhline(1.0, color=THRESHOLD, lw=0.8, ls="--")
         axes.fill_between(predictions.times_s, 0, 0.06, where=_list(predictions.obscured), color=ALARM, lw=0,
                           transform=axes.get_xaxis_transform())  # fmt: skip
-        axes.set_ylabel(watched.name.replace("_", " "), fontsize="small")
+        axes.set_ylabel(scored.name.replace("_", " "), fontsize="small")
         axes.set_ylim(bottom=0)
         axes.margins(x=0)
     grid[-1, 0].set_xlabel("seconds of driving")

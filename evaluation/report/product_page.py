@@ -15,15 +15,15 @@ from ..protocols.product import VANILLA
 from ..protocols.summary import (
     EpisodesByDrive,
     Evaluated,
-    area_of,
+    auc_of,
     caught_from,
+    cell_scores,
     detection_stats,
     episodes_of,
     false_alarm_stats,
     of_band,
-    of_course,
     of_family,
-    place,
+    of_time_profile,
 )
 from . import markdown as md
 
@@ -38,8 +38,8 @@ MISSED_LISTED = 30
 class Plots:
     """The plots beside the page, by file name; empty: not drawn."""
 
-    areas: str = ""
-    catches: str = ""
+    aucs: str = ""
+    detections: str = ""
     evidence: tuple[tuple[str, str], ...] = ()  # drive and file
     sheet: str = ""
 
@@ -55,16 +55,16 @@ def product_page(drives: Sequence[Evaluated], plan: Plan, plots: Plots) -> list[
         "### AUC of the evidence\n",
         "Settled frames: obscured ones from 1 s after the onset, clean ones from 3 s after an episode. Families met in"
         " training / held out.\n",
-        _areas(drives, plan, settled=True),
-        md.picture(plots.areas, "AUC by family and drive"),
+        _aucs(drives, plan, settled=True),
+        md.picture(plots.aucs, "AUC by family and drive"),
         "All frames: from the onset on, and clean from the wipe on.\n",
-        _areas(drives, plan, settled=False),
-        *_catches(drives, plan),
-        md.picture(plots.catches, "recall and delay by coverage"),
-        *_calm(drives),
+        _aucs(drives, plan, settled=False),
+        *_detections(drives, plan),
+        md.picture(plots.detections, "recall and delay by coverage"),
+        *_false_alarms(drives),
         *_scores(drives),
         *_pcc(drives, plan),
-        *_places(drives, plan),
+        *_cell_scores(drives, plan),
         *_missed(drives),
         *(md.picture(file, f"evidence over time, {name}") for name, file in plots.evidence),
         md.picture(plots.sheet, "frames, reconstructions and evidence of a generated drive"),
@@ -87,18 +87,18 @@ def _each_and_all(drives: Sequence[Evaluated]) -> list[tuple[str, Sequence[Evalu
     return [*each, ("all", drives)] if len(drives) > 1 else each
 
 
-def _areas(drives: Sequence[Evaluated], plan: Plan, settled: bool) -> str:
+def _aucs(drives: Sequence[Evaluated], plan: Plan, settled: bool) -> str:
     rows = []
     for name, some in _each_and_all(drives):
         cells = [name]
         for family in (*plan.families, None):
-            both = [area_of(episodes_of(some, held_out, of_family(family)), EVIDENCE, settled) for held_out, _ in SIDES]
-            cells.append(" / ".join(md.area(one.value) if family else md.ranged(one) for one in both))
+            both = [auc_of(episodes_of(some, held_out, of_family(family)), EVIDENCE, settled) for held_out, _ in SIDES]
+            cells.append(" / ".join(md.auc_value(one.value) if family else md.ranged(one) for one in both))
         rows.append(cells)
     return md.table(["drive", *map(md.words, plan.families), "all families"], rows)
 
 
-def _catches(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
+def _detections(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
     parts = ["### Episodes caught\n", "Delay from the first touch, of those caught.\n"]
     header = ["", "episodes", "caught", "median delay", "90th percentile", "AUC", "all frames", "of the PCC"]
     for held_out, side in SIDES:
@@ -113,7 +113,7 @@ def _catches(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
             smallest, largest = map(md.share, caught_from(mine))
             chosen.append((f"{md.words(family)}; smallest caught {smallest}, largest missed {largest}", mine))
         chosen += [
-            (f"course {time_profile}", episodes_of(drives, held_out, of_course(time_profile)))
+            (f"course {time_profile}", episodes_of(drives, held_out, of_time_profile(time_profile)))
             for time_profile in TIME_PROFILES
         ]
         if any(large.values()):
@@ -129,13 +129,13 @@ def _caught(episodes: EpisodesByDrive) -> list[object]:
         md.ranged_share(found.recall),
         md.ranged_seconds(found.median_s),
         md.ranged_seconds(found.late_s),
-        md.area(area_of(episodes, EVIDENCE).value),
-        md.area(area_of(episodes, EVIDENCE, settled=False).value),
-        md.both_signs(area_of(episodes, PCC).value),
+        md.auc_value(auc_of(episodes, EVIDENCE).value),
+        md.auc_value(auc_of(episodes, EVIDENCE, settled=False).value),
+        md.both_signs(auc_of(episodes, PCC).value),
     ]
 
 
-def _calm(drives: Sequence[Evaluated]) -> list[str]:
+def _false_alarms(drives: Sequence[Evaluated]) -> list[str]:
     rows = []
     for drive in drives:
         everything = drive.product.passes if drive.product else []
@@ -166,7 +166,7 @@ def _scores(drives: Sequence[Evaluated]) -> list[str]:
     if any(row.held_out for drive in drives if drive.product for row in drive.product.episodes):
         chosen.insert(1, (f"**{EVIDENCE}**, families held out", EVIDENCE, True))
     rows = [
-        [name, *(md.both_signs(area_of(episodes_of(some, held_out), score).value) for _, some in each)]
+        [name, *(md.both_signs(auc_of(episodes_of(some, held_out), score).value) for _, some in each)]
         for name, score, held_out in chosen
     ]
     return [
@@ -180,7 +180,7 @@ def _scores(drives: Sequence[Evaluated]) -> list[str]:
 def _pcc(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
     rows = []
     for name, some in _each_and_all(drives):
-        values = [area_of(episodes_of(some, False, of_family(family)), PCC).value for family in (*plan.families, None)]
+        values = [auc_of(episodes_of(some, False, of_family(family)), PCC).value for family in (*plan.families, None)]
         rows.append([name, *map(md.both_signs, values)])
     return [
         "### The PCC alone\n",
@@ -189,10 +189,10 @@ def _pcc(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
     ]
 
 
-def _places(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
+def _cell_scores(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
     rows = []
     for family in plan.families:
-        sides = [place(episodes_of(drives, held_out, of_family(family))) for held_out, _ in SIDES]
+        sides = [cell_scores(episodes_of(drives, held_out, of_family(family))) for held_out, _ in SIDES]
         rows.append([md.words(family), *(md.ranged(found) for side in sides for found in side)])
     return [
         "### Where the fault is\n",
@@ -223,4 +223,4 @@ def _missed(drives: Sequence[Evaluated]) -> list[str]:
 
 
 def _evidence(row: EpisodeFigures) -> str:
-    return md.area(row.auc[EVIDENCE]) if EVIDENCE in row.auc else md.NOTHING
+    return md.auc_value(row.auc[EVIDENCE]) if EVIDENCE in row.auc else md.NOTHING

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...edge.evidence import Thresholds
 from ..simulation.labels import Label
 
-WET, LINE, LIMIT, ALARM = "#9ecae1", "#1f3b57", "#c44e00", "#c1272d"
+WET, LINE, THRESHOLD, ALARM = "#9ecae1", "#1f3b57", "#c44e00", "#c1272d"
 
 
 def draw_timeline(
@@ -34,11 +34,11 @@ def draw_timeline(
             axes.axvspan(label.start_index / hz, label.end_index / hz, color=WET, alpha=0.5, lw=0, label=name)
     upper.plot(seconds, pccs, color=LINE, lw=0.7, label="PCC of each frame")
     low, _, high = thresholds.pcc
-    upper.axhline(low, color=LIMIT, lw=1, ls="--", label=f"limits of the average PCC: {low:.3f} and {high:.3f}")
-    upper.axhline(high, color=LIMIT, lw=1, ls="--")
+    upper.axhline(low, color=THRESHOLD, lw=1, ls="--", label=f"limits of the average PCC: {low:.3f} and {high:.3f}")
+    upper.axhline(high, color=THRESHOLD, lw=1, ls="--")
     upper.set_ylabel("PCC")
     lower.plot(seconds, evidence, color=LINE, lw=1, label="evidence")
-    lower.axhline(1.0, color=LIMIT, lw=1, ls="--", label="alarm limit")
+    lower.axhline(1.0, color=THRESHOLD, lw=1, ls="--", label="alarm limit")
     lower.fill_between(seconds, 0, 0.06, where=list(obscured), color=ALARM, lw=0, transform=lower.get_xaxis_transform(),
                        label="obscured")  # fmt: skip
     for label in labels:

@@ -1,4 +1,4 @@
-"""The lens during a drive: clear, but for the faults of its episodes. Generated and real drives share it."""
+"""Renders the lens faults of a drive's episodes, into generated and recorded frames alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...optics import FAMILIES, TIME_PROFILES, Fault, State, TimeProfile, covera
 from .labels import SAME_S, SETTLED_S, Label, shrunk
 
 EPISODE_EVERY_S = 80.0
-COVERAGE = (0.02, 0.9)  # what a fault can be asked for
+COVERAGE = (0.02, 0.9)  # that a fault can have
 MOMENTS = 9  # of an episode, over which its coverage and mask are averaged
 FAINT, GONE = 0.3, 0.01  # strength and coverage below which a fault counts as gone
 GONE_EVERY_S = 0.2  # how exactly its end is found
@@ -22,18 +22,18 @@ FAULTS = 2  # random stream of the faults: wet and clean drives of one seed diff
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A stretch of a drive with a fault on the lens, wiped off at its end. Seconds of driving."""
+    """A segment of a drive with a fault on the lens, wiped off at its end. Times in seconds of driving."""
 
     start_s: float
     end_s: float  # exclusive
     coverage: float  # share of the frame on an average of the episode, 0.02..0.9
     kind: str = "front_drop"  # a family of `optics.FAMILIES`
-    time_profile: str = "sudden"  # how it develops, one of `optics.COURSES`
+    time_profile: str = "sudden"  # how it develops, one of `optics.TIME_PROFILES`
 
 
 @dataclass(frozen=True)
 class _RenderedEpisode:
-    """The fault of an episode and its course."""
+    """The fault of an episode and its time profile."""
 
     episode: Episode
     fault: Fault
@@ -43,17 +43,17 @@ class _RenderedEpisode:
     def random(cls, episode: Episode, height: int, width: int, rng: np.random.Generator) -> _RenderedEpisode:
         time_profile = TimeProfile.random(rng, episode.time_profile)
         length_s = episode.end_s - episode.start_s
-        # A fault that grows or dries up is smaller for a while: it has to be larger at its best.
-        area = np.mean([time_profile.state(t_s, length_s).scale ** 2 for t_s in np.linspace(0, length_s, MOMENTS)])
-        coverage = float(np.clip(episode.coverage / area, *COVERAGE))
+        # A fault that grows or dries up is smaller for a while: it has to be larger at its largest.
+        auc_value = np.mean([time_profile.state(t_s, length_s).scale ** 2 for t_s in np.linspace(0, length_s, MOMENTS)])
+        coverage = float(np.clip(episode.coverage / auc_value, *COVERAGE))
         return cls(episode, FAMILIES[episode.kind].random(rng, height, width, coverage), time_profile)
 
     def state(self, t_s: float) -> State:
-        """`t_s` seconds into the drive."""
+        """Return the state `t_s` seconds into the drive."""
         return self.time_profile.state(t_s - self.episode.start_s, self.episode.end_s - self.episode.start_s)
 
     def label(self, times_s: NDArray[np.float64]) -> Label | None:
-        """Which records show it, from the first touch until it is wiped off or gone by itself; None for none."""
+        """Label the records that show the fault, until it is wiped off or gone; None if no record shows it."""
         episode = self.episode
         end_s = episode.end_s
         while end_s > episode.start_s + 2 * SETTLED_S and self._is_gone(end_s - self.time_profile.wipe_s):
@@ -68,7 +68,7 @@ class _RenderedEpisode:
         return Label(episode.kind, start, end, coverage, shrunk(mask), episode.time_profile)
 
     def _is_gone(self, t_s: float) -> bool:
-        """Dried up, faded or slid out of the frame."""
+        """Return whether the fault has dried up, faded or slid out of the frame."""
         state = self.state(t_s)
         return state.strength < FAINT or coverage_at(self.fault, replace(state, strength=1.0)) < GONE
 
@@ -84,27 +84,27 @@ class EpisodeRenderer:
         ]
 
     def render(self, frame: NDArray[np.uint8], t_s: float) -> NDArray[np.uint8]:
-        """The uint8 frame as seen `t_s` seconds into the drive; the frame itself where the lens is clear."""
+        """Render the uint8 frame `t_s` seconds into the drive; the frame itself is returned where the lens is clear."""
         for drawn in self._faults:
             if drawn.episode.start_s - SAME_S <= t_s < drawn.episode.end_s - SAME_S:
                 return render_at(drawn.fault, frame, drawn.state(t_s))
         return frame
 
     def labels(self, times_s: NDArray[np.float64]) -> list[Label]:
-        """Which records show which episode; `times_s` [N] ascending. An episode that no record shows has none."""
+        """Label the records at `times_s` [N], ascending. An episode that no record shows has no label."""
         labels = [drawn.label(times_s) for drawn in self._faults]
         return [label for label in labels if label is not None]
 
 
 def check_episodes(episodes: Sequence[Episode], seconds: float) -> None:
-    """Raise InputError for episodes outside a drive of so many seconds, over one another, or of no known kind."""
+    """Raise InputError for episodes outside a drive of `seconds`, overlapping, or of an unknown kind."""
     wiped_s = 0.0
     for episode in sorted(episodes, key=lambda episode: episode.start_s):
         if episode.kind not in FAMILIES:
             raise InputError(f"unknown kind of episode {episode.kind!r}: choose one of {', '.join(FAMILIES)}")
         if episode.time_profile not in TIME_PROFILES:
             raise InputError(
-                f"unknown course of an episode {episode.time_profile!r}: choose one of {', '.join(TIME_PROFILES)}"
+                f"unknown time profile of an episode {episode.time_profile!r}: choose one of {', '.join(TIME_PROFILES)}"
             )
         if not wiped_s <= episode.start_s < episode.end_s <= seconds:
             raise InputError(f"{episode} must lie within the drive of {seconds} s and after the one before")
@@ -119,7 +119,7 @@ def scattered_episodes(
     kinds: Sequence[str] = ("front_drop",),
     time_profiles: Sequence[str] = ("sudden",),
 ) -> list[Episode]:
-    """Faults for one eighth of a drive, as in the paper: an episode for every 80 s or part of it, each kind in turn.
+    """Draw faults for one eighth of a drive, as in the paper: an episode for every 80 s or part of it, kinds in turn.
 
     Every kind gets an episode, however short the drive.
     """

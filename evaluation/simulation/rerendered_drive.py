@@ -1,8 +1,8 @@
-"""The lab: a stretch of a recorded drive written again as a new tub, with lens faults rendered into its frames.
+"""Writes a segment of a recorded drive as a new tub with lens faults rendered into its frames.
 
-The recorded frames already hold exposure and sensor noise, which a fault that blurs takes away. So a little noise is
-added after the lens, to every frame, clear or not, and all are encoded again: else a detector could look for missing
-noise or for the traces of a second JPEG.
+The recorded frames already hold exposure and sensor noise, which a blurring fault removes. So a little noise is
+added behind the lens, to every frame, clear or not, and all frames are encoded again. Otherwise a detector could look
+for missing noise or for the traces of a second JPEG.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from .labels import write_labels
 from .tub_writer import COLUMNS, TubWriter, require_empty
 
 NOISE = 1  # random stream of the sensor noise
-COPIED_TYPES = ("int", "float", "str", "boolean", "vector", "list")  # of fields; other pictures stay behind
+COPIED_TYPES = ("int", "float", "str", "boolean", "vector", "list")  # of fields; other images are not copied
 
 
-def driven_s(records: Sequence[Record]) -> NDArray[np.float64]:
-    """Seconds of driving up to each record [N], ascending from 0: pauses and steps back of the clock do not count."""
+def driving_s(records: Sequence[Record]) -> NDArray[np.float64]:
+    """Return the seconds of driving up to each record [N], from 0; gaps and steps back of the clock do not count."""
     steps_s = np.diff([record.timestamp_ms / 1000 for record in records])
-    driven = np.where((steps_s > 0) & (steps_s <= GAP_S), steps_s, 0.0)
-    return np.concatenate(([0.0], np.cumsum(driven)))
+    driving = np.where((steps_s > 0) & (steps_s <= GAP_S), steps_s, 0.0)
+    return np.concatenate(([0.0], np.cumsum(driving)))
 
 
-def stretch(records: Sequence[Record], start_s: float, end_s: float) -> list[Record]:
-    """The records between two moments on the clock of `driven_s`; the end is exclusive."""
-    first, last = np.searchsorted(driven_s(records), [start_s, end_s])
+def segment(records: Sequence[Record], start_s: float, end_s: float) -> list[Record]:
+    """Return the records between two times of `driving_s`; the end is exclusive."""
+    first, last = np.searchsorted(driving_s(records), [start_s, end_s])
     return list(records[first:last])
 
 
-def write_lab_drive(
+def write_rerendered_drive(
     folder: Path,
     tub: Tub,
     records: Sequence[Record],
@@ -49,14 +49,14 @@ def write_lab_drive(
     episodes: Sequence[Episode] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write these records of a tub as a new one, with `episodes` on the clock of their `driven_s`.
+    """Write these records of a tub as a new one, with `episodes` in seconds of driving.
 
     Times, gaps, sessions and the driver's fields stay as recorded; records are counted from 0. A record without a
-    readable frame is left out. Raises InputError if the folder holds anything, for episodes outside the stretch or
-    over one another, and for a stretch without a readable frame or with frames of several sizes.
+    readable frame is left out. Raises InputError if the folder holds anything, for episodes outside the segment or
+    overlapping, and for a segment without a readable frame or with frames of several sizes.
     """
     require_empty(folder)
-    times_s = driven_s(records)
+    times_s = driving_s(records)
     check_episodes(episodes, float(times_s[-1]) + GAP_S)  # the last frame lasts until the next, which is not here
     columns, fields = _columns(tub.folder), _fields(tub.folder)
     noise = np.random.default_rng((seed, NOISE))
@@ -68,7 +68,7 @@ def write_lab_drive(
         if frame is not None:
             lens = lens or EpisodeRenderer(episodes, frame.shape[0], frame.shape[1], seed)
             if frame.shape != (lens.height, lens.width, 3):
-                raise InputError(f"{record.image} is no picture of {lens.width}x{lens.height} like the others")
+                raise InputError(f"{record.image} is no image of {lens.width}x{lens.height} like the others")
             given = {name: value for name, value in fields.get(record.index, {}).items() if name in columns}
             copy.add(sensor_noise(lens.render(frame, t_s), noise), record.timestamp_ms, record.session_id, given)
             kept_s.append(t_s)
@@ -82,17 +82,17 @@ def write_lab_drive(
 
 
 def _columns(folder: Path) -> dict[str, str]:
-    """The fields of a tub's records and their types, without further pictures; donkeycar's usual ones if torn."""
+    """Return the fields of a tub's records and their types, without other images; donkeycar's defaults if torn."""
     try:
         names, types = (strict_json.parse(line) for line in (folder / "manifest.json").read_bytes().splitlines()[:2])
-        told = dict(zip(names, types, strict=True))
+        stated = dict(zip(names, types, strict=True))
     except (OSError, ValueError, TypeError):
         return dict(COLUMNS)
-    return COLUMNS | {name: kind for name, kind in told.items() if kind in COPIED_TYPES}
+    return COLUMNS | {name: kind for name, kind in stated.items() if kind in COPIED_TYPES}
 
 
 def _fields(folder: Path) -> dict[int, dict[str, Any]]:
-    """What the catalogs say of each index, as `Tub` reads them: the first whole line of an index counts."""
+    """Return the fields of each index, as `Tub` reads them: the first complete line of an index counts."""
     by_index: dict[int, dict[str, Any]] = {}
     numbered = sorted(
         (int(found[1]), path) for path in folder.iterdir() if (found := CATALOG_NAME.fullmatch(path.name))

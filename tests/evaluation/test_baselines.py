@@ -27,7 +27,7 @@ def test_what_was_fitted(fitted: Baselines) -> None:
     assert fitted.mean.shape == (80, 80)
     assert fitted.components.shape == (COMPONENTS, 6400)
     assert fitted.components @ fitted.components.T == pytest.approx(np.eye(COMPONENTS), abs=1e-3)
-    assert (fitted.place_spread > 0).all()
+    assert (fitted.place_scale > 0).all()
 
 
 def test_a_blurred_corner_moves_the_worst_place_and_the_laplacian(
@@ -36,12 +36,12 @@ def test_a_blurred_corner_moves_the_worst_place_and_the_laplacian(
     wet = [frame.copy() for frame in frames[160:]]
     for frame in wet[40:]:
         frame[:60, :80] = ndimage.gaussian_filter(frame[:60, :80], (3, 3, 0))
-    told: list[int] = []
-    scores = score_baselines(fitted, Tub(make_tub(wet, name="wet")), lambda done, total: told.append(done))
-    assert told[-1] == 80
+    stated: list[int] = []
+    scores = score_baselines(fitted, Tub(make_tub(wet, name="wet")), lambda done, total: stated.append(done))
+    assert stated[-1] == 80
     assert set(scores) == set(NAMES)
-    for name, area in (("worst place", 0.95), ("Laplacian variance", 0.7)):
-        assert auc(scores[name][60:], scores[name][:40]) > area
+    for name, auc_value in (("worst place", 0.95), ("Laplacian variance", 0.7)):
+        assert auc(scores[name][60:], scores[name][:40]) > auc_value
     for values in scores.values():
         assert values.shape == (80,)
         assert np.isfinite(values).all()

@@ -12,7 +12,7 @@ from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.tubs.tub import Tub, read_image
 from mle_uvad.evaluation.simulation.episodes import Episode
 from mle_uvad.evaluation.simulation.labels import read_labels
-from mle_uvad.evaluation.simulation.rerendered_drive import driving_s, stretch, write_lab_drive
+from mle_uvad.evaluation.simulation.rerendered_drive import driving_s, segment, write_rerendered_drive
 from mle_uvad.optics import FAMILIES
 
 
@@ -53,13 +53,13 @@ def test_pauses_and_steps_back_of_the_clock_are_no_driving(recorded: Tub, make_t
 
     back = edit(make_tub(20, name="back"), turn_back)
     assert driving_s(back.records)[-1] == pytest.approx(18 / 20)
-    part = stretch(recorded.records, 0.5, 1.0)
+    part = segment(recorded.records, 0.5, 1.0)
     assert [record.index for record in part] == list(range(10, 20))
 
 
 def test_times_gaps_and_the_drivers_fields_stay(recorded: Tub, tmp_path: Path) -> None:
     part = recorded.records[20:50]
-    folder = write_lab_drive(tmp_path / "lab", recorded, part, seed=1, episodes=[Episode(0.5, 1.0, 0.3)])
+    folder = write_rerendered_drive(tmp_path / "lab", recorded, part, seed=1, episodes=[Episode(0.5, 1.0, 0.3)])
     copy = Tub(folder)
     assert [record.index for record in copy.records] == list(range(30))
     assert [record.timestamp_ms for record in copy.records] == [record.timestamp_ms for record in part]
@@ -71,8 +71,10 @@ def test_times_gaps_and_the_drivers_fields_stay(recorded: Tub, tmp_path: Path) -
 
 def test_the_fault_is_where_the_label_says_and_nowhere_else(recorded: Tub, tmp_path: Path) -> None:
     # On the clock of driving: the episode spans the pause.
-    wet = write_lab_drive(tmp_path / "wet", recorded, recorded.records, seed=2, episodes=[Episode(1.0, 2.0, 0.3)])
-    clean = write_lab_drive(tmp_path / "clean", recorded, recorded.records, seed=2)
+    wet = write_rerendered_drive(
+        tmp_path / "wet", recorded, recorded.records, seed=2, episodes=[Episode(1.0, 2.0, 0.3)]
+    )
+    clean = write_rerendered_drive(tmp_path / "clean", recorded, recorded.records, seed=2)
     [label] = read_labels(wet)
     assert (label.start_index, label.end_index) == (20, 41)  # 20 frames, and the one on which the pause began
     assert read_labels(clean) == []
@@ -87,7 +89,7 @@ def test_the_fault_is_where_the_label_says_and_nowhere_else(recorded: Tub, tmp_p
 
 def test_clean_frames_are_noisy_and_encoded_again_like_the_others(recorded: Tub, tmp_path: Path) -> None:
     first, again, other = (
-        write_lab_drive(tmp_path / name, recorded, recorded.records[:5], seed=seed)
+        write_rerendered_drive(tmp_path / name, recorded, recorded.records[:5], seed=seed)
         for name, seed in (("a", 3), ("b", 3), ("c", 4))
     )
     for name in (f"{index}_cam_image_array_.jpg" for index in range(5)):
@@ -101,7 +103,9 @@ def test_clean_frames_are_noisy_and_encoded_again_like_the_others(recorded: Tub,
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_can_be_rendered(family: str, recorded: Tub, tmp_path: Path) -> None:
     episodes = [Episode(0.0, 0.8, 0.2, family)]
-    [label] = read_labels(write_lab_drive(tmp_path / "lab", recorded, recorded.records[:20], seed=5, episodes=episodes))
+    [label] = read_labels(
+        write_rerendered_drive(tmp_path / "lab", recorded, recorded.records[:20], seed=5, episodes=episodes)
+    )
     assert label.kind == family
     assert label.coverage == pytest.approx(0.2, abs=0.06)
     assert len(label.mask) == 400
@@ -109,14 +113,14 @@ def test_every_family_can_be_rendered(family: str, recorded: Tub, tmp_path: Path
 
 def test_what_cannot_be_read_is_left_out(recorded: Tub, tmp_path: Path) -> None:
     recorded.records[3].image.write_bytes(b"")
-    folder = write_lab_drive(
+    folder = write_rerendered_drive(
         tmp_path / "lab", recorded, recorded.records[:10], seed=0, episodes=[Episode(0.25, 0.4, 0.2)]
     )
     assert [line["user/angle"] for line in lines(folder)] == [index / 100 for index in (0, 1, 2, 4, 5, 6, 7, 8, 9)]
     [label] = read_labels(folder)
     assert (label.start_index, label.end_index) == (4, 7)
     with pytest.raises(InputError, match="no frame"):
-        write_lab_drive(tmp_path / "none", recorded, recorded.records[3:4], seed=0)
+        write_rerendered_drive(tmp_path / "none", recorded, recorded.records[3:4], seed=0)
 
 
 def test_pictures_other_than_the_cameras_stay_behind(make_tub: Callable[..., Path], tmp_path: Path) -> None:
@@ -125,14 +129,16 @@ def test_pictures_other_than_the_cameras_stay_behind(make_tub: Callable[..., Pat
     names, types = ["cam/image_array", "depth", "imu/x"], ["image_array", "gray16_array", "float"]
     (folder / "manifest.json").write_text("\n".join([json.dumps(names), json.dumps(types), *manifest[2:]]) + "\n")
     tub = edit(folder, lambda record: record.update({"depth": "0_depth_.png", "imu/x": 0.5, "secret": "x"}))
-    copy = write_lab_drive(tmp_path / "lab", tub, tub.records, seed=0)
+    copy = write_rerendered_drive(tmp_path / "lab", tub, tub.records, seed=0)
     own = {"_index", "_session_id", "_timestamp_ms", "cam/image_array"}
     assert set(lines(copy)[0]) == own | {"imu/x", "user/angle", "user/mode", "user/throttle"}
 
 
 def test_donkeycar_reads_the_new_tub(recorded: Tub, tmp_path: Path) -> None:
     tub_v2 = pytest.importorskip("donkeycar.parts.tub_v2")
-    folder = write_lab_drive(tmp_path / "lab", recorded, recorded.records, seed=0, episodes=[Episode(0.5, 1.5, 0.2)])
+    folder = write_rerendered_drive(
+        tmp_path / "lab", recorded, recorded.records, seed=0, episodes=[Episode(0.5, 1.5, 0.2)]
+    )
     theirs = tub_v2.Tub(str(folder), read_only=True)
     records = list(theirs)
     theirs.close()
@@ -143,7 +149,7 @@ def test_donkeycar_reads_the_new_tub(recorded: Tub, tmp_path: Path) -> None:
 def test_a_stretch_of_a_real_drive(shared_folder: Path, tmp_path: Path) -> None:
     tub = Tub(shared_folder / "tubs" / "flat")  # no sessions, deletions, pauses, torn lines
     part = tub.records[:40]
-    folder = write_lab_drive(tmp_path / "lab", tub, part, seed=0, episodes=[Episode(0.5, 1.0, 0.2)])
+    folder = write_rerendered_drive(tmp_path / "lab", tub, part, seed=0, episodes=[Episode(0.5, 1.0, 0.2)])
     assert [record.timestamp_ms for record in Tub(folder).records] == [record.timestamp_ms for record in part]
     assert len(read_labels(folder)) == 1
 
@@ -156,5 +162,5 @@ def test_bad_episodes_are_refused_before_anything_is_written(
     recorded: Tub, tmp_path: Path, episodes: list[Episode]
 ) -> None:
     with pytest.raises(InputError):
-        write_lab_drive(tmp_path / "lab", recorded, recorded.records, seed=0, episodes=episodes)
+        write_rerendered_drive(tmp_path / "lab", recorded, recorded.records, seed=0, episodes=episodes)
     assert not (tmp_path / "lab").exists()

@@ -14,25 +14,25 @@ from mle_uvad.evaluation.protocols.plan import QUICK
 from mle_uvad.evaluation.protocols.product import Product
 from mle_uvad.evaluation.protocols.summary import (
     Evaluated,
-    area_of,
+    auc_of,
     caught_from,
+    cell_scores,
     detection_stats,
     episodes_of,
     false_alarm_stats,
     headline,
-    paper_area,
-    place,
+    paper_auc,
 )
 from mle_uvad.evaluation.report.page import write_report
 from mle_uvad.evaluation.report.product_page import SCORES, Plots
 
 
 def episode(
-    family: str, coverage: float, delay_s: float | None, area: float, frames: int = 100, held_out: bool = False
+    family: str, coverage: float, delay_s: float | None, auc_value: float, frames: int = 100, held_out: bool = False
 ) -> EpisodeFigures:
-    areas = dict.fromkeys(SCORES, area) | {PCC: 0.2}
+    aucs = dict.fromkeys(SCORES, auc_value) | {PCC: 0.2}
     return EpisodeFigures(
-        family, held_out, f"{family}-0", 0, "sudden", coverage, delay_s, frames, 2 * frames, areas, areas, 0.8, None
+        family, held_out, f"{family}-0", 0, "sudden", coverage, delay_s, frames, 2 * frames, aucs, aucs, 0.8, None
     )
 
 
@@ -62,11 +62,11 @@ LAB = Evaluated("lab", False, 250, 5000, Product(95, 62, 93, [episode("mud", 0.2
 
 
 def test_areas_weigh_by_frames_and_pool_the_drives() -> None:
-    assert area_of(episodes_of([OFFICE], False), EVIDENCE).value == pytest.approx((0.6 + 3 * 1.0 + 0.9) / 5)
-    assert area_of(episodes_of([OFFICE, LAB], False), EVIDENCE).value == pytest.approx((0.6 + 3 + 0.9 + 0.5) / 6)
-    assert area_of(episodes_of([OFFICE], True), EVIDENCE).value == pytest.approx(0.7)
-    assert area_of(episodes_of([OFFICE], False), PCC, settled=False).value == pytest.approx(0.2)
-    assert math.isnan(area_of(episodes_of([LAB], True), EVIDENCE).value)
+    assert auc_of(episodes_of([OFFICE], False), EVIDENCE).value == pytest.approx((0.6 + 3 * 1.0 + 0.9) / 5)
+    assert auc_of(episodes_of([OFFICE, LAB], False), EVIDENCE).value == pytest.approx((0.6 + 3 + 0.9 + 0.5) / 6)
+    assert auc_of(episodes_of([OFFICE], True), EVIDENCE).value == pytest.approx(0.7)
+    assert auc_of(episodes_of([OFFICE], False), PCC, settled=False).value == pytest.approx(0.2)
+    assert math.isnan(auc_of(episodes_of([LAB], True), EVIDENCE).value)
 
 
 def test_catches_delays_places() -> None:
@@ -75,24 +75,24 @@ def test_catches_delays_places() -> None:
     assert found.late_s.value == pytest.approx(np.quantile([0.5, 1.0, 1.5], 0.9))
     assert found.recall.low < 0.75 < found.recall.high
     assert caught_from(episodes_of([OFFICE], False)) == (0.07, 0.03)
-    by_place, overlap = place(episodes_of([OFFICE], False))
-    assert by_place.value == pytest.approx(0.8)
-    assert math.isnan(overlap.value)
+    by_cell, iou = cell_scores(episodes_of([OFFICE], False))
+    assert by_cell.value == pytest.approx(0.8)
+    assert math.isnan(iou.value)
 
 
 def test_calm_is_counted_on_the_clean_pass_and_between_episodes_apart() -> None:
     assert OFFICE.product
     everything = [row for row in OFFICE.product.passes if not row.held_out]
-    quiet = false_alarm_stats(everything, wet=False)
-    assert (quiet.false_alarms, quiet.hours, quiet.held) == (1, 0.5, pytest.approx(0.1))
+    clean_passes = false_alarm_stats(everything, wet=False)
+    assert (clean_passes.false_alarms, clean_passes.hours, clean_passes.held) == (1, 0.5, pytest.approx(0.1))
     assert false_alarm_stats(everything, wet=True).hours == 0.25
     assert false_alarm_stats([], wet=True).false_alarms == 0
 
 
 def test_the_paper_protocol_pools_its_seeds() -> None:
     runs = [run for run in OFFICE.paper if run.preset == "paper"]
-    assert paper_area(runs).value == pytest.approx(0.375)
-    assert math.isnan(paper_area(runs, "film").value)
+    assert paper_auc(runs).value == pytest.approx(0.375)
+    assert math.isnan(paper_auc(runs, "film").value)
 
 
 def test_the_headline_has_no_figure_that_json_has_not() -> None:
@@ -117,8 +117,8 @@ def test_the_page_tells_every_figure(tmp_path: Path) -> None:
         "![evidence over time, lab](lab.png)",
         "**evidence**",
     )
-    for told in (*figures, *names):
-        assert told in text, told
+    for stated in (*figures, *names):
+        assert stated in text, stated
     assert "nan" not in text.lower()
     assert "None" not in text
     assert str(tmp_path) not in text

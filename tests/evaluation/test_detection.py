@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mle_uvad.evaluation.protocols.judge import judge, lasting_s, moments
+from mle_uvad.evaluation.protocols.detection import durations_s, frame_truth, judge
 from mle_uvad.evaluation.simulation.labels import Label
 
 TIMES_S = np.arange(500) / 20
@@ -44,7 +44,7 @@ def test_the_auc_of_the_pcc_leaves_out_what_is_undefined() -> None:
 
 
 def test_frames_settle_a_second_after_the_onset_and_three_after_the_wipe() -> None:
-    found = moments(LABELS, TIMES_S)
+    found = frame_truth(LABELS, TIMES_S)
     assert [np.flatnonzero(found.episode == number).tolist() for number in (0, 1)] == [
         list(range(100, 200)),
         list(range(300, 400)),
@@ -59,4 +59,4 @@ def test_a_pause_of_the_drive_counts_as_no_time() -> None:
     times_s[150:] -= 1 / 20  # two frames at one moment
     verdict = judge(LABELS, said((160, 210)), np.zeros(500), times_s)
     assert verdict.episodes[0].delay_s == pytest.approx(2.95)
-    assert lasting_s(times_s)[149] == 0
+    assert durations_s(times_s)[149] == 0

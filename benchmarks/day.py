@@ -28,7 +28,7 @@ from mle_uvad.edge.scorer import FrameScore
 from mle_uvad.parts import MLEAnomalyPart
 from mle_uvad.parts.events.event import read_events
 from mle_uvad.parts.events.log import EventLog
-from mle_uvad.parts.events.snapshots import Pictures
+from mle_uvad.parts.events.snapshots import SnapshotFolder
 from mle_uvad.parts.events.tracker import EventContext, EventTracker
 
 HZ = 20
@@ -88,7 +88,7 @@ def behind_the_scorer(folder: Path, frames: int) -> None:
         (0.0, 0.9, 1.0), np.zeros((2, GRID_SIDE, GRID_SIDE)), (2.0, 2.0), 0.5, reference.astype(np.float32)
     )
     scorer: Any = SimpleNamespace(score=lambda score, t_s: score, restart=lambda: None, bundle=None)
-    monitor, keeper = Monitor(scorer, thresholds), EventTracker(EventContext("day", "model", "", "{}"))
+    monitor, tracker = Monitor(scorer, thresholds), EventTracker(EventContext("day", "model", "", "{}"))
     log, usage = EventLog(folder / "lens.db", pictures_mb=PICTURES_MB), Usage(frames)
     frame = rng.integers(0, 256, (120, 160, 3), np.uint8)
     midnight, told = datetime(2026, 1, 1, tzinfo=timezone.utc), 0
@@ -96,9 +96,9 @@ def behind_the_scorer(folder: Path, frames: int) -> None:
     for number, score in enumerate(drive(rng, frames)):
         t_s = number / HZ
         reading = monitor.update(score, t_s)
-        for change in keeper.follow(reading, midnight + timedelta(seconds=t_s)):
+        for change in tracker.update(reading, midnight + timedelta(seconds=t_s)):
             shown, names = reading.evidence.map, change.pictures
-            log.write(change.event, Pictures(frame.copy(), shown, names) if names and shown is not None else None)
+            log.write(change.event, SnapshotFolder(frame.copy(), shown, names) if names and shown is not None else None)
             told += 1
         usage.look(number)
     took_s = time.perf_counter() - began_s

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mle_uvad.calibration.blocks import Segment, averaged, held
-from mle_uvad.calibration.rules import AVERAGING_S, excess_thresholds, rises
+from mle_uvad.calibration.blocks import Segment, filtered_segments, sustained
+from mle_uvad.calibration.rules import AVERAGING_S, baseline_and_maxima, excess_thresholds
 from mle_uvad.edge.evidence import SLOW_RISE_S, cell_filters
 
 HZ = 10.0
@@ -69,7 +69,7 @@ DRIVES: tuple[Callable[[np.random.Generator, int], Array], ...] = (normal, slow,
 def averages(series: Array) -> list[Segment]:
     """A drive's log odds as the evidence averages them, the same at each of 3×3 places, [n, 2, 9]."""
     places = np.repeat(LOUD * series[:, None], GRID_SIDE, axis=1)
-    return averaged(places, np.arange(len(series)) / HZ, cell_filters(AVERAGING_S))
+    return filtered_segments(places, np.arange(len(series)) / HZ, cell_filters(AVERAGING_S))
 
 
 def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, calibrations: int) -> Array:
@@ -77,10 +77,10 @@ def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, ca
     rng = np.random.default_rng(0)
     (segment,) = averages(drive(rng, round(HOURS * 3600 * HZ)))
     of_one_place = Segment(segment.values[..., 0], segment.times_s)  # [n, 2]: all are alike
-    fresh = np.stack([held(of_one_place, average) for average in range(2)], axis=1)
+    fresh = np.stack([sustained(of_one_place, average) for average in range(2)], axis=1)
     found = []
     for _ in range(calibrations):
-        baseline, maxima = rises(averages(drive(rng, round((60 * minutes + SLOW_RISE_S) * HZ))))
+        baseline, maxima = baseline_and_maxima(averages(drive(rng, round((60 * minutes + SLOW_RISE_S) * HZ))))
         above = (fresh >= baseline[:, 0] + excess_thresholds(maxima, PER_HOUR)).any(1)
         found.append(np.count_nonzero(above[1:] & ~above[:-1]) / HOURS)
     return np.array(found)

@@ -94,7 +94,7 @@ def blurred(frame: Any) -> Any:
 
 def faults_for(part: MLEAnomalyPart, disk: Disk | None, car: Callable[[], Car]) -> dict[str, Fault]:
     """What is injected, by name; without a disk of its own those of the disk are left out."""
-    backend = part._calibrating.monitor.scorer.backend
+    backend = part.monitor.scorer.backend
 
     @contextmanager
     def no_frame() -> Iterator[None]:

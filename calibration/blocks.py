@@ -1,4 +1,4 @@
-"""A clean drive, averaged over time as on the car, and its maxima over blocks of two seconds."""
+"""A clean drive, filtered_segments over time as on the car, and its maxima over blocks of two seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Segment:
     times_s: Array  # [n]
 
 
-def averaged(series: Array, times_s: Array, average: ExponentialAverage) -> list[Segment]:
+def filtered_segments(series: Array, times_s: Array, average: ExponentialAverage) -> list[Segment]:
     """Average the values [N, F] of a drive over time, as on the car, and split them at its gaps."""
     segments: list[Segment] = []
     values: list[Array] = []

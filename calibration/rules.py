@@ -12,7 +12,7 @@ from ..edge.errors import InputError
 from ..edge.evidence import PCC_MAX, Thresholds, cell_filters, fisher_z, mean_of_worst
 from ..edge.graph import GRID_SIDE
 from ..edge.reference import Reference
-from .blocks import BLOCK_S, Segment, averaged, block_maxima, require_blocks
+from .blocks import BLOCK_S, Segment, block_maxima, filtered_segments, require_blocks
 from .return_level import return_level
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
@@ -44,7 +44,7 @@ def paper_thresholds(pccs: Array, reference: Reference, kappa: float = KAPPA) ->
 
 
 def pcc_thresholds(pccs: Array, times_s: Array, reference: Reference, false_alarms_per_hour: float) -> Thresholds:
-    """Return thresholds of the averaged PCC alone, for a false-alarm rate, to show what the PCC is worth by itself.
+    """Return thresholds of the averaged PCC alone, for a false-alarm rate: what the PCC is worth by itself.
 
     There are two, each with half of the rate: a drop that blurs the picture makes it easier to reconstruct, and dirt
     adds edges. They are computed in Fisher's z; blocks, tail and errors are those of `clean_thresholds`. `pccs` [N],
@@ -53,7 +53,7 @@ def pcc_thresholds(pccs: Array, times_s: Array, reference: Reference, false_alar
     require_usable(pccs)
     probability = block_probability(false_alarms_per_hour)
     z = np.array([fisher_z(pcc) for pcc in pccs.tolist()])
-    segments = averaged(z[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))
+    segments = filtered_segments(z[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))
     require_blocks(segments)
     high = return_level(block_maxima(segments), probability / 2)
     low = -return_level(block_maxima([replace(each, values=-each.values) for each in segments]), probability / 2)
@@ -72,9 +72,9 @@ def clean_thresholds(
     a rate below 1e-6.
     """
     require_usable(pccs)
-    segments = averaged(logits.reshape(len(logits), -1), times_s, cell_filters(AVERAGING_S))
+    segments = filtered_segments(logits.reshape(len(logits), -1), times_s, cell_filters(AVERAGING_S))
     require_blocks(segments)
-    baseline, maxima = rises(segments)
+    baseline, maxima = baseline_and_maxima(segments)
     thresholds = Thresholds(
         pcc=(-1.0, float(np.median(pccs).clip(-PCC_MAX, PCC_MAX)), 1.0),
         baseline=baseline.reshape(2, GRID_SIDE, GRID_SIDE).astype(np.float32),
@@ -85,7 +85,7 @@ def clean_thresholds(
     return thresholds, maxima
 
 
-def rises(segments: Sequence[Segment]) -> tuple[Array, Array]:
+def baseline_and_maxima(segments: Sequence[Segment]) -> tuple[Array, Array]:
     """Return the baseline of each cell [2, F], and the block maxima [2, K] of the worst cells' mean excess over it.
 
     Both for the fast and the slow filter, from values [n, 2, F] of a square grid. Each fold of the drive is measured

@@ -20,7 +20,7 @@ from .rules import block_probability
 # Seconds of driving in the reference phase and in the threshold phase. A reference of 30 s misses parts of a long lap.
 # The rule needs 15 blocks of two seconds and gets 36: on a recorded drive, thresholds made in 105 s in all were
 # exceeded in 5 % of the time after it, those made in 120 s never.
-LOOK_S, LISTEN_S = 45.0, 75.0
+REFERENCE_PHASE_S, THRESHOLD_PHASE_S = 45.0, 75.0
 # A faster camera is thinned to these intervals, which bounds the memory: 450 feature maps or 2500 grids are 4 MB.
 REFERENCE_INTERVAL_S, THRESHOLD_INTERVAL_S = 0.1, 0.03
 IDLE_MAX_S = 90.0  # of uninformative frames, before the drive is rejected
@@ -113,7 +113,7 @@ class CalibrationSession:
     @property
     def progress(self) -> float:
         """Fraction of the drive that is complete, 0…1."""
-        return min(self.driving_s / (LOOK_S + LISTEN_S), 1.0)
+        return min(self.driving_s / (REFERENCE_PHASE_S + THRESHOLD_PHASE_S), 1.0)
 
     @property
     def in_threshold_phase(self) -> bool:
@@ -171,10 +171,10 @@ class CalibrationSession:
         self._doubtful_s += step_s * (reading.alarm.obscured or self._drifting)
         if self._is_due(reading.t_s, REFERENCE_INTERVAL_S):
             self._reference_phase.add(reading.score)
-        if self._reference_s < LOOK_S:
+        if self._reference_s < REFERENCE_PHASE_S:
             return None
         # A scene known to have changed is what calibration is for; one that seems to change now may be a wet lens.
-        if self._doubtful_s > DOUBTFUL_SHARE_MAX * LOOK_S and not self._was_drifting:
+        if self._doubtful_s > DOUBTFUL_SHARE_MAX * REFERENCE_PHASE_S and not self._was_drifting:
             raise InputError(
                 "by the calibration in force, the lens is obscured; wipe the lens, or delete calibration.json if the"
                 " camera was moved"
@@ -186,12 +186,12 @@ class CalibrationSession:
 
     def _update_threshold_phase(self, phase: ThresholdPhase, reading: Reading, step_s: float) -> UseThresholds | None:
         assert self._halves is not None  # made with the phase
-        half = int(self._threshold_s >= LISTEN_S / 2)
+        half = int(self._threshold_s >= THRESHOLD_PHASE_S / 2)
         self._threshold_s += step_s
         if self._is_due(reading.t_s, THRESHOLD_INTERVAL_S):
             phase.add(reading.score, self._threshold_s)
             self._halves.add(reading.score, half)
-        if self._threshold_s < LISTEN_S:
+        if self._threshold_s < THRESHOLD_PHASE_S:
             return None
         self._halves.require_one_scene()
         thresholds, self.maxima = phase.thresholds(self._false_alarms_per_hour)

@@ -17,7 +17,7 @@ from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
 from ..edge.tubs.tub import Skipped, Tub
-from ..parts.calibration_request import Answer, ask
+from ..parts.calibration_request import Reply, request_calibration
 from ..parts.config import LensConfig
 from ..parts.install.car_config import read_car_config
 from .app import Json, exit_if_skipped, print_figures
@@ -130,10 +130,10 @@ def _calibrate_running_car(car: Path, as_json: bool) -> None:
     print_figures({"calibration": str(path), "state": reply.state, "detail": reply.detail}, text, as_json)
 
 
-def _wait_for_end(folder: Path) -> Answer:
+def _wait_for_end(folder: Path) -> Reply:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("calibrating, keep driving", total=1.0)
-        for reply in ask(folder, time.monotonic, time.sleep):
+        for reply in request_calibration(folder, time.monotonic, time.sleep):
             bar.update(task, completed=reply.progress)
     return reply

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..parts.events.event import read_events
-from ..parts.events.export import copy_pictures, select, write_csv
+from ..parts.events.export import copy_snapshots, select, write_csv
 from .app import Json, exit_if_skipped
 from .console import console
 from .tables import print_events
@@ -28,7 +28,7 @@ def events(
     if csv is not None:
         write_csv(selected, log, csv)
         console.print(f"{csv}: {len(selected)} events", markup=False)
-    copied, skipped = copy_pictures(selected, log, pictures) if pictures is not None else (0, [])
+    copied, skipped = copy_snapshots(selected, log, pictures) if pictures is not None else (0, [])
     if as_json:
         print(json.dumps([asdict(event) for event in selected], indent=2))
     else:

@@ -56,8 +56,8 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
     car uses TensorRT if it is installed.
 
     An existing bundle is replaced only after the new one has passed; its calibration stays, and the car refuses it from
-    then on. Raises InputError for an unfinished run, an unknown target, a folder with other files, a graph that TensorRT
-    cannot build, and one that differs from PyTorch by more than 1e-5 in PCC.
+    then on. Raises InputError for an unfinished run, an unknown target, a folder with other files, a graph that
+    TensorRT cannot build, and one that differs from PyTorch by more than 1e-5 in PCC.
     """
     if target not in TARGETS:
         raise InputError(f"target is {target!r}; choose one of {', '.join(TARGETS)}")

@@ -15,8 +15,8 @@ from ..training.obscuration import ObscurationNet, coarse_maps, feature_maps, fr
 class FrameGraph(nn.Module):
     """Preprocessing, both networks and the score as one module, for camera frames uint8 [height, width, 3].
 
-    Grey, area average, score and running means stay in float32; the autoencoder's batch normalisations are folded into its
-    convolutions.
+    Grey, area average, score and running means stay in float32; the autoencoder's batch normalisations are folded into
+    its convolutions.
     """
 
     rows: Tensor

@@ -27,7 +27,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class TimeProfile:
-    """Parameters of how a fault develops; all times in s. The defaults: there after 0.3 s, unchanged, wiped off in 0.15 s."""
+    """How a fault develops; all times in s. The defaults: there after 0.3 s, unchanged, wiped off in 0.15 s."""
 
     onset_s: float = 0.3  # strength rises
     growth_s: float = 0.0  # scale rises

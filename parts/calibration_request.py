@@ -21,7 +21,7 @@ BYTES_MAX = 4096
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """The part's reply: how the calibration that was requested goes."""
 
     token: str  # of the request
@@ -57,11 +57,11 @@ class CalibrationRequests:
             return
         draft = self._reply.with_name(f".{REPLY_FILE}.tmp")
         with contextlib.suppress(OSError):  # no fsync: nobody reads it after a power cut
-            draft.write_text(json.dumps(asdict(Answer(self._token, state, progress, detail, t_s))))
+            draft.write_text(json.dumps(asdict(Reply(self._token, state, progress, detail, t_s))))
             draft.replace(self._reply)
 
 
-def ask(folder: Path, clock: Callable[[], float], sleep: Callable[[float], None]) -> Iterator[Answer]:
+def request_calibration(folder: Path, clock: Callable[[], float], sleep: Callable[[float], None]) -> Iterator[Reply]:
     """Request a calibration of the car that keeps its calibration in `folder`, and yield the replies until it ends.
 
     Raises InputError when no car replies, or when it stops replying.
@@ -71,7 +71,7 @@ def ask(folder: Path, clock: Callable[[], float], sleep: Callable[[float], None]
         request.write_text(token)
     except OSError as error:
         raise InputError(f"{request} cannot be written ({error.strerror}); give the folder of the car") from None
-    last: Answer | None = None
+    last: Reply | None = None
     replied_s = clock()
     try:
         while last is None or last.state == "collecting":
@@ -88,10 +88,10 @@ def ask(folder: Path, clock: Callable[[], float], sleep: Callable[[float], None]
         request.unlink(missing_ok=True)
 
 
-def _read(path: Path, token: str) -> Answer | None:
+def _read(path: Path, token: str) -> Reply | None:
     try:
         with path.open("rb") as file:
-            reply = Answer(**strict_json.parse(file.read(BYTES_MAX)))
+            reply = Reply(**strict_json.parse(file.read(BYTES_MAX)))
     except (OSError, ValueError, TypeError):
         return None  # none yet, or another version's
     return reply if reply.token == token else None

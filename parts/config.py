@@ -67,19 +67,19 @@ class LensConfig:
             calibrate_button=_channel("LENS_CALIBRATE_BUTTON", values),
             camera_channel=_channel("LENS_CAMERA_CHANNEL", values),
             false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
-            action=known_action(values["LENS_ACTION"]),
-            slow_throttle=share_of_throttle(values["LENS_SLOW_THROTTLE"]),
+            action=require_action(values["LENS_ACTION"]),
+            slow_throttle=throttle_factor(values["LENS_SLOW_THROTTLE"]),
         )
 
 
-def known_action(value: Any) -> str:
+def require_action(value: Any) -> str:
     """Return the action. Raises InputError for anything that is not one of `ACTIONS`."""
     if value not in ACTIONS:
         raise InputError(f"LENS_ACTION is {value!r}; choose one of {', '.join(ACTIONS)}")
     return str(value)
 
 
-def share_of_throttle(value: Any) -> float:
+def throttle_factor(value: Any) -> float:
     """Return a number from 0 to 1. Raises InputError for anything else."""
     if not (_is_number(value) and 0 <= value <= 1):
         raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from ..edge.status import STATUSES
-from .config import LensConfig, known_action, share_of_throttle
+from .config import LensConfig, require_action, throttle_factor
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class LensLimiter:
     outputs = ["throttle"]  # noqa: RUF012
 
     def __init__(self, action: str = "warn", *, slow_throttle: float = 0.5) -> None:
-        factors = {"none": 1.0, "warn": 1.0, "slow": share_of_throttle(slow_throttle), "stop": 0.0}
-        self._action = known_action(action)
+        factors = {"none": 1.0, "warn": 1.0, "slow": throttle_factor(slow_throttle), "stop": 0.0}
+        self._action = require_action(action)
         self._factor = factors[action]
         self._obscured = False
         self._warned_of_throttle = False

@@ -1,8 +1,8 @@
 """Training in several processes that share every batch: `torchrun --nproc-per-node N --no-python mle-uvad train …`.
 
-Each process computes the loss of the whole batch from its share of the frames: the entropy is defined over all
-latents of a batch, and the mean of the entropies of its parts has another value and another gradient. So the latents are gathered
-with their gradients, squared errors and batch statistics are averaged with theirs, and the gradients of all
+Each process computes the loss of the whole batch from its share of the frames: the entropy is defined over all latents
+of a batch, and the mean of the entropies of its parts has another value and another gradient. So the latents are
+gathered with their gradients, squared errors and batch statistics are averaged with theirs, and the gradients of all
 processes are averaged once more. With the same `--batch-size`, which counts all processes together, the training
 equals that of one process up to rounding.
 

@@ -42,7 +42,8 @@ def _paper(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
             flagged = [md.share(fmean(values)) for values in zip(*((r.flagged_clean, r.flagged_wet) for r in runs))]  # noqa: B905
             latents = Counter(run.latent for run in runs if run.latent)
             rows.append([drive.name, preset, md.ranged(whole), f"{min(seeds):.3f}–{max(seeds):.3f}",
-                         md.auc_value(sign_free(whole.value)), *flagged, md.auc_value(fmean(run.mean_pcc for run in runs)),
+                         md.auc_value(sign_free(whole.value)), *flagged,
+                         md.auc_value(fmean(run.mean_pcc for run in runs)),
                          ", ".join(f"{count} {name}" for name, count in latents.items()) or md.NOTHING])  # fmt: skip
             by_family.append(
                 [drive.name, preset, *(md.auc_value(paper_auc(runs, each).value) for each in plan.families)]

@@ -56,7 +56,7 @@ def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
         writer.writerows(astuple(event) for event in events)
 
 
-def copy_pictures(events: Sequence[Event], log: Path, folder: Path) -> tuple[int, list[Skipped]]:
+def copy_snapshots(events: Sequence[Event], log: Path, folder: Path) -> tuple[int, list[Skipped]]:
     """Copy the snapshots of these events into a new folder; return how many, and those that are missing.
 
     Raises InputError for a folder that is not empty.

@@ -18,9 +18,7 @@ from mle_uvad.edge.reference import Reference
 
 REFERENCE: Reference = np.full((2, FEATURE_MAPS, 10, 10), 0.5, np.float32)
 
-BUNDLE = Bundle(
-    Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, training={}, parity={}, reference=REFERENCE
-)
+BUNDLE = Bundle(Path("mycar/models/lens"), b"", "3f" * 32, 120, 160, parity={}, reference=REFERENCE)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mle_uvad.calibration.blocks import BLOCK_S, Segment, averaged, block_maxima
+from mle_uvad.calibration.blocks import BLOCK_S, Segment, block_maxima, filtered_segments
 from mle_uvad.calibration.rules import (
     AVERAGING_S,
     BASELINE_MIN,
@@ -117,7 +117,7 @@ def test_no_threshold_is_exceeded_on_the_drive_itself(rule: object, rng: np.rand
 def test_the_clean_threshold_is_never_below_the_worst_excess_nor_the_minimum(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
     thresholds = clean((pccs, logits, times_s), 1e4)
-    (segment,) = averaged(logits.reshape(-1, 400), times_s, cell_filters(AVERAGING_S))
+    (segment,) = filtered_segments(logits.reshape(-1, 400), times_s, cell_filters(AVERAGING_S))
     baseline = thresholds.baseline.reshape(2, 400)
     exceeded = np.quantile(segment.values, 0.99, axis=0).reshape(2, GRID_SIDE, GRID_SIDE)
     for row, column in ((10, 10), (0, 0), (19, 7)):
@@ -193,7 +193,7 @@ def test_fresh_drives_raise_about_as_many_false_alarms_as_requested(rate: float,
 def test_blocks_are_whole_and_never_span_a_gap() -> None:
     times_s = np.concatenate([np.arange(0, 30, 0.1), np.arange(50, 70, 0.1)])
     series = np.concatenate([np.zeros((300, 1)), np.ones((200, 1))])
-    segments = averaged(series, times_s, ExponentialAverage((1.0,)))
+    segments = filtered_segments(series, times_s, ExponentialAverage((1.0,)))
     assert [float(np.ptp(each.values)) for each in segments] == [0.0, 0.0]
     maxima = block_maxima(segments)
     # The first second of each segment is the warm-up; frames after the last whole block are left out.
@@ -264,5 +264,7 @@ def test_a_car_that_stood_still_is_refused(rng: np.random.Generator) -> None:
 def test_the_averages_are_those_of_the_car(rng: np.random.Generator) -> None:
     """The calibration and the car average with the same code: what is calibrated is what is judged."""
     recording = pccs, _, times_s = drive(rng, 40)
-    highest = block_maxima(averaged(np.arctanh(pccs)[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))).max()
+    highest = block_maxima(
+        filtered_segments(np.arctanh(pccs)[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))
+    ).max()
     assert math.tanh(highest) <= by_pcc(recording).pcc[2]

@@ -9,8 +9,8 @@ from mle_uvad.calibration.rules import BASELINE_MIN
 from mle_uvad.calibration.session import (
     IDLE,
     IDLE_MAX_S,
-    LISTEN_S,
-    LOOK_S,
+    REFERENCE_PHASE_S,
+    THRESHOLD_PHASE_S,
     CalibrationSession,
     Outcome,
     Rejected,
@@ -25,7 +25,7 @@ from mle_uvad.edge.monitor import Reading
 from mle_uvad.edge.scorer import FrameScore
 
 HZ = 10.0
-DRIVE_S = LOOK_S + LISTEN_S
+DRIVE_S = REFERENCE_PHASE_S + THRESHOLD_PHASE_S
 
 
 class Road:
@@ -73,15 +73,15 @@ class Road:
 def test_a_drive_gives_a_reference_and_then_thresholds() -> None:
     road = Road()
     assert road.session.progress == 0
-    road.drive(LOOK_S / 2)
+    road.drive(REFERENCE_PHASE_S / 2)
     assert road.outcomes == []
-    assert road.session.progress == pytest.approx(LOOK_S / 2 / DRIVE_S, abs=0.01)
-    road.drive(LOOK_S / 2 + 1)
+    assert road.session.progress == pytest.approx(REFERENCE_PHASE_S / 2 / DRIVE_S, abs=0.01)
+    road.drive(REFERENCE_PHASE_S / 2 + 1)
     (use_reference,) = road.outcomes
     assert isinstance(use_reference, UseReference)
     assert use_reference.reference[0] == pytest.approx(0.5, abs=0.1)
     assert road.session.in_threshold_phase
-    road.drive(LISTEN_S)
+    road.drive(THRESHOLD_PHASE_S)
     assert road.names == ["UseReference", "UseThresholds"]
     use_thresholds = road.outcomes[1]
     assert isinstance(use_thresholds, UseThresholds)
@@ -128,10 +128,10 @@ IDLE_FRAMES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("status", IDLE)
-@pytest.mark.parametrize("before_s", [0.0, LOOK_S + 10])
+@pytest.mark.parametrize("before_s", [0.0, REFERENCE_PHASE_S + 10])
 def test_uninformative_frames_end_it_after_a_while(status: str, before_s: float) -> None:
     road = Road().drive(before_s).drive(IDLE_MAX_S - 1, **IDLE_FRAMES[status])
-    assert road.names == ["UseReference"] * (before_s > LOOK_S)
+    assert road.names == ["UseReference"] * (before_s > REFERENCE_PHASE_S)
     reason = road.drive(2, **IDLE_FRAMES[status]).rejection
     what, remedy = IDLE[status]
     assert reason.startswith(f"{what} for 90 s, at ")
@@ -140,34 +140,34 @@ def test_uninformative_frames_end_it_after_a_while(status: str, before_s: float)
 
 
 def test_a_drive_of_two_scenes_is_rejected() -> None:
-    between = Road().drive(LOOK_S + 1).drive(LISTEN_S + 1, feature_maps=0.7)
-    halfway = Road().drive(LOOK_S + LISTEN_S / 2).drive(LISTEN_S, feature_maps=0.7)
+    between = Road().drive(REFERENCE_PHASE_S + 1).drive(THRESHOLD_PHASE_S + 1, feature_maps=0.7)
+    halfway = Road().drive(REFERENCE_PHASE_S + THRESHOLD_PHASE_S / 2).drive(THRESHOLD_PHASE_S, feature_maps=0.7)
     for road in (between, halfway):
         assert "two scenes" in road.rejection
 
 
 def test_a_lens_that_is_obscured_by_the_calibration_in_force_is_rejected() -> None:
-    road = Road().drive(10).drive(LOOK_S - 9, alarm="obscured")
+    road = Road().drive(10).drive(REFERENCE_PHASE_S - 9, alarm="obscured")
     assert "wipe the lens, or delete calibration.json" in road.rejection
     assert not road.session.in_threshold_phase
 
 
 def test_a_short_alarm_is_no_obscured_lens() -> None:
-    assert Road().drive(10, alarm="obscured").drive(LOOK_S).names == ["UseReference"]
+    assert Road().drive(10, alarm="obscured").drive(REFERENCE_PHASE_S).names == ["UseReference"]
 
 
 def test_a_scene_known_to_have_changed_is_what_calibration_is_for() -> None:
-    road = Road().drive(30, alarm="obscured").drive(LOOK_S - 29, alarm="drifting")
+    road = Road().drive(30, alarm="obscured").drive(REFERENCE_PHASE_S - 29, alarm="drifting")
     assert "the lens is obscured" in road.rejection, "it may be a wet lens"
-    road = Road(was_drifting=True).drive(5, alarm="still", motion=0.0).drive(LOOK_S + 1, alarm="drifting")
+    road = Road(was_drifting=True).drive(5, alarm="still", motion=0.0).drive(REFERENCE_PHASE_S + 1, alarm="drifting")
     assert road.names == ["UseReference"]
-    assert road.drive(LISTEN_S + 1, alarm="calibrating").names == ["UseReference", "UseThresholds"]
+    assert road.drive(THRESHOLD_PHASE_S + 1, alarm="calibrating").names == ["UseReference", "UseThresholds"]
 
 
 def test_a_drive_that_seems_drifting_stays_so_while_no_frame_is_compared() -> None:
-    road = Road().drive(1, alarm="drifting").drive(LOOK_S, alarm="warmup")
+    road = Road().drive(1, alarm="drifting").drive(REFERENCE_PHASE_S, alarm="warmup")
     assert "the lens is obscured" in road.rejection
-    assert Road().drive(1, alarm="drifting").drive(1).drive(LOOK_S, alarm="warmup").names == ["UseReference"]
+    assert Road().drive(1, alarm="drifting").drive(1).drive(REFERENCE_PHASE_S, alarm="warmup").names == ["UseReference"]
 
 
 def test_a_drive_that_ends_too_early_or_has_too_few_frames_is_rejected() -> None:
@@ -190,13 +190,15 @@ def test_a_fast_camera_fills_no_more_memory() -> None:
     kept: dict[float, tuple[int, int]] = {}
     for hz in (10.0, 100.0):
         road = Road(hz)
-        feature_maps = len(road.drive(LOOK_S - 1).session._reference_phase._feature_maps)
-        phase = road.drive(LISTEN_S).session._threshold_phase
+        feature_maps = len(road.drive(REFERENCE_PHASE_S - 1).session._reference_phase._feature_maps)
+        phase = road.drive(THRESHOLD_PHASE_S).session._threshold_phase
         assert phase is not None
         kept[hz] = (feature_maps, len(phase._logits))
-    assert kept[100.0][0] <= LOOK_S / 0.1 + 1
-    assert kept[100.0][1] <= LISTEN_S / 0.03 + 1
-    assert kept[10.0][1] == pytest.approx((LISTEN_S - 1) * 10, abs=2), "a camera of 20 Hz and less is not thinned"
+    assert kept[100.0][0] <= REFERENCE_PHASE_S / 0.1 + 1
+    assert kept[100.0][1] <= THRESHOLD_PHASE_S / 0.03 + 1
+    assert kept[10.0][1] == pytest.approx((THRESHOLD_PHASE_S - 1) * 10, abs=2), (
+        "a camera of 20 Hz and less is not thinned"
+    )
 
 
 def test_time_that_steps_back_or_stands_does_not_count() -> None:

@@ -15,15 +15,21 @@ from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
 from mle_uvad.calibration.blocks import BLOCKS_MIN
-from mle_uvad.calibration.session import IDLE_MAX_S, LISTEN_S, LOOK_S
+from mle_uvad.calibration.session import IDLE_MAX_S, REFERENCE_PHASE_S, THRESHOLD_PHASE_S
 from mle_uvad.edge import Bundle, InputError
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.calibration_request import READ_EVERY_S, REPLY_FILE, REPLY_WITHIN_S, REQUEST_FILE, ask
+from mle_uvad.parts.calibration_request import (
+    READ_EVERY_S,
+    REPLY_FILE,
+    REPLY_WITHIN_S,
+    REQUEST_FILE,
+    request_calibration,
+)
 
 Frame = NDArray[np.uint8]
 HZ = 6.0
-DRIVE_S = LOOK_S + LISTEN_S
+DRIVE_S = REFERENCE_PHASE_S + THRESHOLD_PHASE_S
 LAP = 160  # frames, after which the camera of `moving_frames` jumps back
 
 
@@ -123,7 +129,7 @@ def test_the_drive_in_a_vehicle(
     assert [text for text in dict.fromkeys(messages) if not text.startswith("calibrating")] == ["", "lens calibrated"]
     assert messages[-1] == "", "the message lasts for ten seconds"
     assert [status for status in dict.fromkeys(statuses) if status != "warmup"] == ["uncalibrated", "calibrating", "ok"]
-    assert statuses.count("calibrating") == pytest.approx(LISTEN_S * HZ, abs=3)
+    assert statuses.count("calibrating") == pytest.approx(THRESHOLD_PHASE_S * HZ, abs=3)
     assert statuses[-1] == "ok", "it takes effect without a restart"
     assert caplog.text.count("lens calibrated") == 1
     made = Calibration.load(tmp_path / "made.json")
@@ -143,10 +149,10 @@ def test_the_next_run_starts_calibrated_and_detects_a_smear(calibrated_car: Car)
 
 def test_a_second_press_cancels_and_the_thresholds_in_force_stay(calibrated_car: Car) -> None:
     before = calibrated_car.file.read_bytes()
-    for seconds in (10, LOOK_S + 10):
+    for seconds in (10, REFERENCE_PHASE_S + 10):
         during = calibrated_car.drive(seconds, press=True)
         assert during[-1][5].startswith("calibrating ")
-        assert during[-1][4] == ("ok" if seconds < LOOK_S else "calibrating")
+        assert during[-1][4] == ("ok" if seconds < REFERENCE_PHASE_S else "calibrating")
         after = calibrated_car.drive(15, press=True)
         assert after[0][5] == "calibration cancelled"
         assert (after[-1][4], after[-1][5]) == ("ok", "")
@@ -176,7 +182,7 @@ def test_an_obscured_lens_is_refused_and_keeps_its_alarm(calibrated_car: Car) ->
     calibrated_car.drive(40)
     calibrated_car.frames = [(frame // 6 + 100).astype(np.uint8) for frame in calibrated_car.frames]
     calibrated_car.drive(5)
-    said = calibrated_car.drive(LOOK_S + 2, press=True)
+    said = calibrated_car.drive(REFERENCE_PHASE_S + 2, press=True)
     assert {values[4] for values in said} == {"obscured"}
     assert said[-1][5].startswith("not calibrated: by the calibration in force, the lens is obscured; wipe the lens")
 
@@ -207,7 +213,7 @@ def test_a_refused_drive_can_be_driven_again(car: Car) -> None:
 
 
 def test_a_cancelled_drive_of_an_uncalibrated_car_leaves_it_so(car: Car) -> None:
-    for seconds in (5, LOOK_S + 10):
+    for seconds in (5, REFERENCE_PHASE_S + 10):
         car.drive(seconds, press=True)
         after = car.drive(5, press=True)
         assert (after[0][5], after[-1][4]) == ("calibration cancelled", "uncalibrated")
@@ -240,7 +246,7 @@ def test_the_worker_of_a_threaded_part_handles_the_button(car: Car) -> None:
 def test_a_command_starts_it_and_follows(car: Car) -> None:
     car.drive(2)
     folder = car.file.parent
-    replies = list(ask(folder, lambda: car.now_s, car.drive))
+    replies = list(request_calibration(folder, lambda: car.now_s, car.drive))
     assert [reply.state for reply in replies] == [*["collecting"] * (len(replies) - 1), "calibrated"]
     progress = [reply.progress for reply in replies]
     assert progress == sorted(progress)
@@ -253,7 +259,7 @@ def test_a_command_starts_it_and_follows(car: Car) -> None:
 
 def test_a_command_joins_a_calibration_under_way_and_hears_of_its_end(car: Car) -> None:
     car.drive(20, press=True)
-    replies = ask(car.file.parent, lambda: car.now_s, car.drive)
+    replies = request_calibration(car.file.parent, lambda: car.now_s, car.drive)
     assert next(replies).progress == pytest.approx(20 / DRIVE_S, abs=0.05)
     car.drive(1, press=True)
     assert [reply.state for reply in replies] == ["cancelled"]
@@ -268,7 +274,7 @@ def test_a_command_without_a_car(car: Car) -> None:
     folder = car.file.parent
     (folder / REPLY_FILE).write_text(json.dumps({"token": "another", "state": "calibrated"}))
     with pytest.raises(InputError, match=r"no car answers in .*; start it: python manage.py drive"):
-        list(ask(folder, lambda: now_s[0], sleep))
+        list(request_calibration(folder, lambda: now_s[0], sleep))
     assert REPLY_WITHIN_S < now_s[0] <= REPLY_WITHIN_S + 2 * READ_EVERY_S
     assert not (folder / REQUEST_FILE).exists(), "the next run would calibrate unasked"
 
@@ -281,7 +287,7 @@ def test_a_car_that_dies_on_the_way(car: Car) -> None:
         if running[0]:
             car.drive(seconds)
 
-    replies = ask(car.file.parent, lambda: car.now_s, sleep)
+    replies = request_calibration(car.file.parent, lambda: car.now_s, sleep)
     next(replies)
     running[0] = False
     with pytest.raises(InputError, match=r"the car no longer answers, at [01]%; nothing was changed"):

@@ -21,7 +21,7 @@ from fake_picamera2 import Scene
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
-from mle_uvad.calibration.session import LISTEN_S, LOOK_S
+from mle_uvad.calibration.session import REFERENCE_PHASE_S, THRESHOLD_PHASE_S
 from mle_uvad.edge import Bundle, InputError
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.frame import grey
@@ -170,12 +170,12 @@ def test_a_calibration_of_the_other_kind_is_refused_at_the_first_frame(
     assert not any(values[1] for values in said)
     [line] = [message for message in caplog.messages if "uncalibrated" in message]
     found = "luma" if made_for == "rgb" else "rgb"
-    remedy = "--car MYCAR" if found == "luma" else f"{part._calibrating.monitor.scorer.bundle.folder} --tub TUB"
+    remedy = "--car MYCAR" if found == "luma" else f"{part.monitor.scorer.bundle.folder} --tub TUB"
     assert line == (
         f"lens monitor runs uncalibrated: the calibration is for camera frames {made_for}, the car has {found};"
         f" run `mle-uvad calibrate {remedy}`"
     )
-    assert part._calibrating.calibrated_at == ""
+    assert part._calibration.calibrated_at == ""
     part.shutdown()
     assert drive(make_part(), same)[-1][4] == "obscured", "the same thresholds hold for frames of their own kind"
 
@@ -195,7 +195,7 @@ def test_an_event_on_luma_keeps_its_snapshot(
 def test_calibration_while_driving_notes_what_it_saw(make_part: Any, clock: Any, tmp_path: Path, lap: Any) -> None:
     (tmp_path / "calibration.json").unlink()
     part = make_part()
-    for number in range(round((LOOK_S + LISTEN_S + 5) * 6)):
+    for number in range(round((REFERENCE_PHASE_S + THRESHOLD_PHASE_S + 5) * 6)):
         clock.now_s += 1 / 6
         part.run(lap[number % len(lap)] ^ np.uint8(number % 2), number == 0)
     assert Calibration.load(tmp_path / "calibration.json").camera == "luma"

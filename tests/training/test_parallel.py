@@ -18,7 +18,7 @@ from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.parallel import Processes
 from mle_uvad.training.run import RunFolder
 
-SCRIPT = Path(__file__).with_name("train_in_parallel.py")
+SCRIPT = Path(__file__).parents[1] / "train_in_parallel.py"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 Runs = dict[int, Path]
 

@@ -106,7 +106,7 @@ def mirror(position: Floats, size: int) -> Floats:
 def gather(
     place: NDArray[np.int64], source_y: Floats, source_x: Floats, weight: Floats, places: int, shape: tuple[int, int]
 ) -> sparse.csr_matrix:
-    """The matrix [positions, h w] that adds weight * scene[source_y, source_x] to each position, interpolating linearly.
+    """The matrix [positions, h w] that adds weight * scene[source_y, source_x] to each position.
 
     place, source_y, source_x, weight: one entry a ray. Rays that would leave the scene of this shape [h, w] are
     mirrored at its border: nothing is known beyond.

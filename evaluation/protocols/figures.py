@@ -142,5 +142,5 @@ def _cell_scores(scored: ScoredDrive, settled: NDArray[np.bool_], label: Label) 
     if not spoke.any():
         return None, None
     mean = scored.predictions.maps[spoke].mean(0) / 255
-    by_cell, iou = cell_auc(mean, label.places()), cell_iou(mean, label.places())
+    by_cell, iou = cell_auc(mean, label.cells()), cell_iou(mean, label.cells())
     return (by_cell if np.isfinite(by_cell) else None), (iou if np.isfinite(iou) else None)

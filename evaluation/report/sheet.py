@@ -74,7 +74,7 @@ def _draw(axes: NDArray, shown: Shown) -> None:
     axes[1].set_title("reconstruction", fontsize="x-small")
     axes[2].imshow(to_grey80(shown.frame), cmap="gray", vmin=0, vmax=1, extent=extent)
     axes[2].imshow(shown.evidence, cmap="inferno", vmin=0, vmax=1, alpha=0.65, extent=extent)
-    mask = shown.label.places()
+    mask = shown.label.cells()
     if mask.min() < 0.5 < mask.max():
         rows, columns = (np.arange(20) + 0.5) * height / 20, (np.arange(20) + 0.5) * width / 20
         axes[2].contour(columns, rows, mask, levels=[0.5], colors="cyan", linewidths=1)

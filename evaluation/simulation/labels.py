@@ -29,35 +29,35 @@ class Label:
     start_index: int
     end_index: int  # exclusive
     coverage: float  # as rendered, averaged over the episode, 0..1
-    mask: tuple[float, ...] = ()  # share obscured of each of 20 x 20 places, row by row, 0..1; empty: not known
-    time_profile: str = "sudden"  # how it developed
+    mask: tuple[float, ...] = ()  # share obscured of each of 20 x 20 cells, row by row, 0..1; empty: not known
+    time_profile: str = "sudden"  # how it developed; `course` in labels.json
 
-    def places(self) -> NDArray[np.float32]:
-        """The mask as [20, 20]. Raises ValueError where it is not known."""
+    def cells(self) -> NDArray[np.float32]:
+        """Return the mask as [20, 20]. Raises ValueError if it is not known."""
         return np.array(self.mask, np.float32).reshape(MASK_SIDE, MASK_SIDE)
 
 
 def shrunk(mask: NDArray[np.float32]) -> tuple[float, ...]:
-    """The mask [H, W] of a fault, 0..1, averaged over 20 x 20 places as a label keeps it."""
+    """Average the mask [H, W] of a fault, 0..1, over 20 x 20 cells, as a label stores it."""
     height, width = mask.shape
-    places = area_matrix(height, MASK_SIDE) @ mask @ area_matrix(width, MASK_SIDE).T
-    return tuple(np.round(places.clip(0, 1).astype(float), 3).ravel().tolist())
+    cells = area_matrix(height, MASK_SIDE) @ mask @ area_matrix(width, MASK_SIDE).T
+    return tuple(np.round(cells.clip(0, 1).astype(float), 3).ravel().tolist())
 
 
 def write_labels(folder: Path, labels: Sequence[Label], records: int, seed: int) -> None:
-    """Write the labels of a drive of so many records beside it."""
+    """Write the labels of a drive of `records` records beside it."""
     content = {
         "schema_version": LABELS_SCHEMA,
         "seed": seed,
         "records": records,
-        "episodes": [asdict(label) for label in labels],
+        "episodes": [_as_stored(label) for label in labels],
     }
     with atomic_write(folder / LABELS_NAME) as draft:
         draft.write_text(json.dumps(content) + "\n")
 
 
 def read_labels(folder: Path) -> list[Label]:
-    """The episodes of a rendered drive in the order of time. Raises InputError."""
+    """Read the episodes of a rendered drive in the order of time. Raises InputError."""
     path = folder / LABELS_NAME
     try:
         content = strict_json.parse(path.read_bytes())
@@ -74,13 +74,22 @@ def read_labels(folder: Path) -> list[Label]:
     return sorted(labels, key=lambda label: label.start_index)
 
 
+def _as_stored(label: Label) -> dict[str, Any]:
+    stored = asdict(label)
+    stored["course"] = stored.pop("time_profile")
+    return stored
+
+
 def _label(entry: dict[str, Any], records: int) -> Label:
-    if set(entry) != {field.name for field in fields(Label)}:
+    names = {"course" if field.name == "time_profile" else field.name for field in fields(Label)}
+    if set(entry) != names:
         raise KeyError(f"fields are {', '.join(entry)}")
-    label = Label(**{**entry, "mask": tuple(entry["mask"])})
+    values = {**entry, "mask": tuple(entry["mask"]), "time_profile": entry["course"]}
+    del values["course"]
+    label = Label(**values)
     indexes = (label.start_index, label.end_index)
-    names = (label.kind, label.time_profile)
-    if any(type(index) is not int for index in indexes) or not all(isinstance(name, str) for name in names):
+    words = (label.kind, label.time_profile)
+    if any(type(index) is not int for index in indexes) or not all(isinstance(word, str) for word in words):
         raise TypeError("field of another type")
     if any(type(share) not in (int, float) for share in (label.coverage, *label.mask)):
         raise TypeError("share of another type")

@@ -65,7 +65,7 @@ def test_wet_and_clean_drive_differ_by_the_episode_alone(track: Track, tmp_path:
     assert max(apart[30:]) < 0.7 * np.mean(apart[28:30])  # wiped: exposure settles
     [label] = read_labels(wet)
     assert (label.kind, label.start_index, label.end_index) == ("front_drop", 20, 30)
-    assert label.places().mean() == pytest.approx(0.3, abs=0.1)
+    assert label.cells().mean() == pytest.approx(0.3, abs=0.1)
     assert label.coverage == pytest.approx(0.3, abs=0.05)
     assert read_labels(clean) == []
 

@@ -14,7 +14,7 @@ def change(lens: EpisodeRenderer, t_s: float) -> float:
     return float(np.abs(lens.render(SCENE, t_s).astype(int) - SCENE).mean())
 
 
-@pytest.mark.parametrize("course", TIME_PROFILES)
+@pytest.mark.parametrize("time_profile", TIME_PROFILES)
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_coverage_is_the_average_of_the_episode_whatever_its_course(kind: str, time_profile: str) -> None:
     lens = EpisodeRenderer([Episode(2.0, 10.0, 0.15, kind, time_profile)], 120, 160, seed=3)
@@ -22,7 +22,7 @@ def test_coverage_is_the_average_of_the_episode_whatever_its_course(kind: str, t
     assert (label.kind, label.time_profile, label.start_index) == (kind, time_profile, 40)
     least = 0.02 if time_profile == "slide" else 0.08  # what slides leaves the frame at its border
     assert least < label.coverage < 0.22
-    assert label.places().mean() == pytest.approx(label.coverage, abs=0.15)
+    assert label.cells().mean() == pytest.approx(label.coverage, abs=0.15)
     assert change(lens, 1.9) == change(lens, 10.0) == 0
     assert change(lens, 3.0) > 0.1
     assert change(lens, (label.end_index - 6) / 20) > 0.1  # shortly before it is gone there is something to see

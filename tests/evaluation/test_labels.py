@@ -17,8 +17,8 @@ def test_labels_come_back_in_the_order_of_time(tmp_path: Path) -> None:
     late, early = Label("mud", 50, 60, 0.1, MASK), Label("front_drop", 3, 9, 0.25, MASK)
     write_labels(tmp_path, [late, early], records=60, seed=4)
     assert read_labels(tmp_path) == [early, late]
-    assert early.places().shape == (20, 20)
-    assert early.places()[-1].tolist() == [0.0] * 10 + [0.5] * 10
+    assert early.cells().shape == (20, 20)
+    assert early.cells()[-1].tolist() == [0.0] * 10 + [0.5] * 10
 
 
 def test_a_mask_shrinks_to_shares() -> None:

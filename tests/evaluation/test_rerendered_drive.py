@@ -81,8 +81,8 @@ def test_the_fault_is_where_the_label_says_and_nowhere_else(recorded: Tub, tmp_p
     both = [[read_image(record.image).astype(int) for record in Tub(folder).records] for folder in (wet, clean)]
     apart = np.abs(np.array(both[0]) - both[1]).mean(-1)
     assert apart[:20].max() == apart[41:].max() == 0
-    obscured = np.kron(label.places(), np.ones((6, 8))) > 0.9
-    clear = np.kron(label.places(), np.ones((6, 8))) < 0.01
+    obscured = np.kron(label.cells(), np.ones((6, 8))) > 0.9
+    clear = np.kron(label.cells(), np.ones((6, 8))) < 0.01
     settled = apart[32:41].mean(0)
     assert settled[obscured].mean() > 10 * settled[clear].mean()
 

@@ -54,7 +54,7 @@ def test_another_network_does_not(exported: Networks, frames: Frame) -> None:
     refuses(model, other_net, scorer, frames)
 
 
-@pytest.mark.parametrize("layer", ["from_latent", "answer.1"])
+@pytest.mark.parametrize("layer", ["from_latent", "head.1"])
 def test_a_network_that_is_not_finite_does_not(exported: Networks, frames: Frame, layer: str) -> None:
     model, net, scorer = exported
     with torch.no_grad():

@@ -86,7 +86,7 @@ def test_pictures_are_in_range_and_coarse_ones_are_their_means() -> None:
 
 
 @pytest.mark.parametrize("width", CHANNELS)
-def test_the_network_answers_by_place_and_silenced_it_says_nothing(width: str) -> None:
+def test_the_network_returns_logits_by_cell_and_0_with_a_zero_head(width: str) -> None:
     net = ObscurationNet(width).eval()
     seen, reference = (
         torch.rand(3, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),

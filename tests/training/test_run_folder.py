@@ -5,7 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from hand_made import finish_run
+from safetensors.torch import load_file, save_file
 
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.tubs.tub import Tub
@@ -226,3 +230,13 @@ def test_a_damaged_second_network_is_one_line(
     assert "obscuration.safetensors is damaged" in refused(run.load_obscuration)
     run.obscuration_file.write_bytes(run.weights_file.read_bytes())
     assert "obscuration.safetensors is damaged" in refused(run.load_obscuration)
+
+
+def test_weights_of_an_older_version_still_load(tmp_path: Path, small: Small) -> None:
+    """Before 0.4 the last layers of the obscuration network were called `answer`."""
+    run = finish_run(tmp_path / "run", small("paper"), np.zeros((2, 120, 160, 3), np.uint8))
+    expected = load_file(run.obscuration_file)
+    save_file({name.replace("head.", "answer.", 1): tensor for name, tensor in expected.items()}, run.obscuration_file)
+    net, _ = run.load_obscuration()
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name

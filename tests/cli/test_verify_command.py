@@ -45,9 +45,9 @@ def test_a_device_that_differs_leaves_with_2(run: Any, jetson: Callable[..., Mac
     machine.error = 0.5
     outcome = run("verify", jetson_bundle.folder, "--backend", "trt")
     assert outcome.code == 2
-    assert "FAIL: against the desktop's answers: differs: log odds by 5.0e-01 (allowed 5e-02)" in outcome.out
+    assert "FAIL: against the desktop's golden values: differs: log odds by 5.0e-01 (allowed 5e-02)" in outcome.out
     figures = json.loads(run("verify", jetson_bundle.folder, "--backend", "trt", "--json").out)
-    assert figures["problem"].startswith("against the desktop's answers")
+    assert figures["problem"].startswith("against the desktop's golden values")
     assert figures["ort"]["logits"] == pytest.approx(0.5, abs=1e-3)
     failed = run("build-engine", jetson_bundle.folder)
     assert failed.code == 2

@@ -1,7 +1,7 @@
-"""What the part adds to the drive loop of a stock Donkeycar at 20 Hz: `python benchmarks/drive_loop.py [--stress N]`.
+"""Measure the cost of the part in Donkeycar's drive loop at 20 Hz: `python benchmarks/drive_loop.py [--stress N]`.
 
-A `complete` car is driven by its own manage.py on a generated drive, without the part and with it in turns; with
-`--stress` beside processes that copy memory as fast as they can.
+The manage.py of a stock `complete` car drives on a generated drive, in turns without the part and with it. With
+`--stress`, N other processes copy memory as fast as they can meanwhile.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from mle_uvad.parts.install.manage_py import ManagePy
 LOOPS = 400
 ROUNDS = 3
 WARM_UP_LOOPS = 40  # the web server and the tub start in the first two seconds
-# Runs manage.py as `python manage.py drive` does, with a stop watch around each round of the parts.
+# Runs manage.py as `python manage.py drive` does and times each update of the parts.
 RUNNER = """
 import json, runpy, sys, time
 from donkeycar.vehicle import Vehicle
@@ -45,7 +45,7 @@ finally:
 
 
 def drive_times(car: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Work and period of each loop in ms."""
+    """Drive the car and return work and period of each loop in ms."""
     (car / "timed_drive.py").write_text(RUNNER)
     environment = {name: value for name, value in os.environ.items() if name != "WEB_CONTROL_PORT"}
     with (car / "drive.log").open("w") as log:
@@ -59,6 +59,7 @@ def drive_times(car: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def make_car(folder: Path, name: str, images: Path) -> Path:
+    """Create a stock car whose camera shows the images of a drive."""
     car = folder / name
     create_car(car)
     configure(car, images, LOOPS)
@@ -66,26 +67,28 @@ def make_car(folder: Path, name: str, images: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the part adds to the drive loop.")
-    parser.add_argument("--stress", type=int, default=0, metavar="N", help="processes that copy memory beside it")
+    parser = argparse.ArgumentParser(description="Measure the cost of the part in the drive loop.")
+    parser.add_argument(
+        "--stress", type=int, default=0, metavar="N", help="number of processes that copy memory meanwhile"
+    )
     stress = parser.parse_args().stress
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drive = write_drive(folder / "drive", Track(np.random.default_rng(0)), seed=1, seconds=LOOPS / HZ, hz=HZ)
-        plain, watched = (make_car(folder, name, drive / "images") for name in ("plain", "watched"))
-        make_bundle(folder, "medium").folder.rename(watched / "models" / "lens")
-        ManagePy.read(watched).install()
-        taken: dict[Path, list[tuple[NDArray[np.float64], ...]]] = {plain: [], watched: []}
+        plain, monitored = (make_car(folder, name, drive / "images") for name in ("plain", "monitored"))
+        make_bundle(folder, "medium").folder.rename(monitored / "models" / "lens")
+        ManagePy.read(monitored).install()
+        taken: dict[Path, list[tuple[NDArray[np.float64], ...]]] = {plain: [], monitored: []}
         with busy_processes(stress):
             for _ in range(ROUNDS):
                 for car, rounds in taken.items():
                     rounds.append(drive_times(car))
     rows = {}
-    for label, rounds in (("without the part", taken[plain]), ("with the part", taken[watched])):
+    for label, rounds in (("without the part", taken[plain]), ("with the part", taken[monitored])):
         work_and_period = (np.concatenate(times) for times in zip(*rounds, strict=True))
         rows[label] = [float(np.percentile(times, q)) for times in work_and_period for q in (50, 99)]
     rows["difference"] = [b - a for a, b in zip(*rows.values(), strict=True)]
-    print(f"{ROUNDS} drives of {LOOPS} loops at 20 Hz each, {stress} busy processes beside")
+    print(f"{ROUNDS} drives of {LOOPS} loops at 20 Hz each, {stress} other busy processes")
     print("                   work p50 ms  p99 ms | period p50 ms  p99 ms")
     for label, (work, work_99, period, period_99) in rows.items():
         print(f"{label:18} {work:11.2f} {work_99:7.2f} | {period:13.2f} {period_99:7.2f}")

@@ -1,8 +1,8 @@
-"""Whether the promised rate of false alarms is kept: `python benchmarks/false_alarm_calibration.py [CALIBRATIONS]`.
+"""Compare the rate of false alarms with the nominal one: `python benchmarks/false_alarm_calibration.py [CALIBRATIONS]`.
 
-Clean drives are made up as series of log odds whose neighbours are alike. Each is calibrated by the product's own rule
-for one false alarm an hour, and its limits are tried on hours of fresh driving. What is promised holds on average over
-calibrations, for log odds whose extremes are bounded; an exponential tail shows what it does not cover.
+Clean drives are generated as autocorrelated series of log odds. Each is calibrated with the product's own rule for one
+false alarm per hour, and its thresholds are tested on hours of fresh driving. The nominal rate holds on average over
+calibrations, for log odds with bounded extremes; the exponential tail is an example of drives for which it does not.
 """
 
 import sys
@@ -16,17 +16,17 @@ from mle_uvad.calibration.rules import AVERAGING_S, baseline_and_maxima, excess_
 from mle_uvad.edge.evidence import SLOW_RISE_S, cell_filters
 
 HZ = 10.0
-LOUD = 10.0  # the log odds' scale: above the least limit, which would keep any promise
-GRID_SIDE = 9  # all alike: the worst eight of them are as high as one
-HOURS = 20.0  # of fresh driving for each kind of drive
+SCALE = 10.0  # of the log odds: far above the minimum excess threshold, which by itself would prevent false alarms
+CELLS = 9  # 3×3, all equal: the mean of the worst eight equals each of them
+HOURS = 20.0  # of fresh driving for each type of drive
 MINUTES = (1.0, 2.0)  # of a calibration
 PER_HOUR = 1.0
 
 Array = NDArray[np.float64]
 
 
-def alike(rng: np.random.Generator, count: int, over_s: float) -> Array:
-    """Normal numbers [count] whose correlation falls to 1/e over so many seconds."""
+def autocorrelated(rng: np.random.Generator, count: int, over_s: float) -> Array:
+    """Generate normal numbers [count] whose autocorrelation falls to 1/e over `over_s` seconds."""
     kept = np.exp(-1 / (HZ * over_s))
     steps = rng.normal(0, np.sqrt(1 - kept**2), count).tolist()
     value, series = float(rng.normal()), []
@@ -37,50 +37,52 @@ def alike(rng: np.random.Generator, count: int, over_s: float) -> Array:
 
 
 def normal(rng: np.random.Generator, count: int) -> Array:
-    return alike(rng, count, 0.5)
+    """Generate normal log odds, correlated over 0.5 s."""
+    return autocorrelated(rng, count, 0.5)
 
 
 def slow(rng: np.random.Generator, count: int) -> Array:
-    return alike(rng, count, 2.0)
+    """Generate normal log odds, correlated over 2 s."""
+    return autocorrelated(rng, count, 2.0)
 
 
 def saturating(rng: np.random.Generator, count: int) -> Array:
-    """Log odds that grow with what is seen, but not without end."""
-    return 5 * np.tanh(alike(rng, count, 1.0) / 3)
+    """Generate log odds that saturate."""
+    return 5 * np.tanh(autocorrelated(rng, count, 1.0) / 3)
 
 
 def walls(rng: np.random.Generator, count: int) -> Array:
-    """Calm, and every few seconds a wall of another height that passes within two."""
-    series = 0.5 * alike(rng, count, 0.5)
+    """Generate low log odds with a bump of random height every few seconds, each less than two seconds long."""
+    series = 0.5 * autocorrelated(rng, count, 0.5)
     for start in rng.integers(0, count, rng.poisson(count / HZ / 5)):
         series[start : start + rng.integers(3, 20)] += rng.normal(1.0, 0.7)
     return series
 
 
 def exponential(rng: np.random.Generator, count: int) -> Array:
-    """Skewed: extremes grow with the logarithm of time, without bound."""
-    seen = alike(rng, count, 1.0)
-    return np.sign(seen) * seen**2
+    """Generate log odds with exponential tails: their extremes grow with the logarithm of time, without bound."""
+    values = autocorrelated(rng, count, 1.0)
+    return np.sign(values) * values**2
 
 
 DRIVES: tuple[Callable[[np.random.Generator, int], Array], ...] = (normal, slow, saturating, walls, exponential)
 
 
-def averages(series: Array) -> list[Segment]:
-    """A drive's log odds as the evidence averages them, the same at each of 3×3 places, [n, 2, 9]."""
-    places = np.repeat(LOUD * series[:, None], GRID_SIDE, axis=1)
-    return filtered_segments(places, np.arange(len(series)) / HZ, cell_filters(AVERAGING_S))
+def filtered(series: Array) -> list[Segment]:
+    """Filter the log odds of a drive as the evidence does, the same in each of 3×3 cells, [n, 2, 9]."""
+    cells = np.repeat(SCALE * series[:, None], CELLS, axis=1)
+    return filtered_segments(cells, np.arange(len(series)) / HZ, cell_filters(AVERAGING_S))
 
 
 def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, calibrations: int) -> Array:
-    """False alarms an hour under the limits of each calibration."""
+    """Return the false alarms per hour with the thresholds of each calibration, [calibrations]."""
     rng = np.random.default_rng(0)
-    (segment,) = averages(drive(rng, round(HOURS * 3600 * HZ)))
-    of_one_place = Segment(segment.values[..., 0], segment.times_s)  # [n, 2]: all are alike
-    fresh = np.stack([sustained(of_one_place, average) for average in range(2)], axis=1)
+    (segment,) = filtered(drive(rng, round(HOURS * 3600 * HZ)))
+    one_cell = Segment(segment.values[..., 0], segment.times_s)  # [n, 2]: all cells are equal
+    fresh = np.stack([sustained(one_cell, column) for column in range(2)], axis=1)
     found = []
     for _ in range(calibrations):
-        baseline, maxima = baseline_and_maxima(averages(drive(rng, round((60 * minutes + SLOW_RISE_S) * HZ))))
+        baseline, maxima = baseline_and_maxima(filtered(drive(rng, round((60 * minutes + SLOW_RISE_S) * HZ))))
         above = (fresh >= baseline[:, 0] + excess_thresholds(maxima, PER_HOUR)).any(1)
         found.append(np.count_nonzero(above[1:] & ~above[:-1]) / HOURS)
     return np.array(found)
@@ -88,8 +90,8 @@ def rates(drive: Callable[[np.random.Generator, int], Array], minutes: float, ca
 
 def main() -> None:
     calibrations = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print(f"promised: {PER_HOUR:g} an hour; {calibrations} calibrations each, tried on {HOURS:g} h of driving")
-    print("drive        calibrated on   mean (95 % interval)    median   at most 1   at most 3")
+    print(f"nominal: {PER_HOUR:g} per hour; {calibrations} calibrations each, tested on {HOURS:g} h of driving")
+    print("drive        calibrated on   mean (95 % interval)    median         ≤ 1         ≤ 3")
     for drive in DRIVES:
         for minutes in MINUTES:
             found = rates(drive, minutes, calibrations)

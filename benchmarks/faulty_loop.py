@@ -1,7 +1,7 @@
-"""A Donkeycar at 20 Hz while faults are injected: `python benchmarks/faulty_loop.py` (a minute; as root for the disks).
+"""Inject faults into a Donkeycar at 20 Hz: `python benchmarks/faulty_loop.py` (a minute; disk faults need root).
 
-In each stretch of eight seconds a drop is on the lens for three; the fault begins before it and lasts five seconds.
-Goals: no loop late because of the part, every event in the log at the end.
+In each segment of eight seconds a drop is on the lens for three; the fault begins before it and lasts five seconds.
+Goals: no loop is late because of the part, and every event is in the log at the end.
 """
 
 import subprocess
@@ -26,21 +26,21 @@ from mle_uvad.parts import MLEAnomalyPart
 from mle_uvad.parts.events.event import read_events
 
 HZ = 20
-LOOPS = 160  # a stretch
-WET, FAULTY = range(40, 100), range(20, 120)  # loops of it
+LOOPS = 160  # per segment
+WET, FAULTY = range(40, 100), range(20, 120)  # loops of a segment
 BUSY_PROCESSES = 4
 Fault = Callable[[], AbstractContextManager[Any]]
 
 
 class Car:
-    """The camera of the car and what disturbs it: the first part of the loop."""
+    """Camera that also switches the faults on and off; the first part of the loop."""
 
     def __init__(self, faults: dict[str, Fault]) -> None:
         self.faults = list(faults.items())
         clear = moving_frames(LOOPS)
         self.frames = [blurred(frame) if loop in WET else frame for loop, frame in enumerate(clear)]
         self.loop = 0
-        self.sees = True
+        self.delivers = True
         self.fault: AbstractContextManager[Any] | None = None
 
     def run(self) -> Any:
@@ -51,34 +51,34 @@ class Car:
         elif loop == FAULTY.stop and self.fault is not None:
             self.fault.__exit__(None, None, None)
         self.loop += 1
-        return self.frames[loop].copy() if self.sees else None
+        return self.frames[loop].copy() if self.delivers else None
 
 
-class Notebook:
-    """Keeps the number of the event that lasts, loop by loop."""
+class EventIdRecorder:
+    """Records the id of the open event in each loop."""
 
     def __init__(self) -> None:
-        self.told: list[int] = []
+        self.event_ids: list[int] = []
 
     def run(self, event_id: int) -> None:
-        self.told.append(event_id)
+        self.event_ids.append(event_id)
 
 
 class Timed:
-    """Donkeycar's Vehicle, timed: the seconds of each loop's work and of the part's share of it."""
+    """Times Donkeycar's Vehicle: seconds of work in each loop, and of that in the part."""
 
     def __init__(self, part: MLEAnomalyPart) -> None:
         self.part, self.run_threaded, self.update_parts = part, part.run_threaded, Vehicle.update_parts
         self.ours: list[float] = []
         self.work: list[float] = []
-        part.run_threaded = self._ours  # type: ignore[method-assign]
+        part.run_threaded = self._ours  # type: ignore[method-assign,assignment]
         Vehicle.update_parts = lambda vehicle: self._work(vehicle)
 
     def _ours(self, *inputs: Any) -> Any:
         began_s = time.perf_counter()
-        said = self.run_threaded(*inputs)
+        outputs = self.run_threaded(*inputs)
         self.ours.append(time.perf_counter() - began_s)
-        return said
+        return outputs
 
     def _work(self, vehicle: Any) -> None:
         began_s = time.perf_counter()
@@ -87,20 +87,20 @@ class Timed:
 
 
 def blurred(frame: Any) -> Any:
-    """With a drop on the left half."""
+    """Return the frame with a drop on its left half."""
     drop = np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(4)))
     return np.concatenate([drop[:, :80], frame[:, 80:]], axis=1)
 
 
 def faults_for(part: MLEAnomalyPart, disk: Disk | None, car: Callable[[], Car]) -> dict[str, Fault]:
-    """What is injected, by name; without a disk of its own those of the disk are left out."""
+    """Return the faults by name; those of the disk only if there is a separate disk."""
     backend = part.monitor.scorer.backend
 
     @contextmanager
     def no_frame() -> Iterator[None]:
-        car().sees = False
+        car().delivers = False
         yield
-        car().sees = True
+        car().delivers = True
 
     @contextmanager
     def model(run: Callable[..., Any]) -> Iterator[None]:
@@ -110,10 +110,10 @@ def faults_for(part: MLEAnomalyPart, disk: Disk | None, car: Callable[[], Car]) 
 
     @contextmanager
     def hanging() -> Iterator[None]:
-        go_on = threading.Event()
-        with model(lambda *_: go_on.wait()):
+        resume = threading.Event()
+        with model(lambda *_: resume.wait()):
             yield
-        go_on.set()
+        resume.set()
 
     def broken(*_: Any) -> None:
         raise RuntimeError("the model is broken")
@@ -153,18 +153,19 @@ def faults_for(part: MLEAnomalyPart, disk: Disk | None, car: Callable[[], Car]) 
 
 
 def drive(folder: Path, disk: Disk | None) -> None:
+    """Drive through all faults and print timing and events of each."""
     bundle = write_bundle(folder)
     calibrate(bundle, moving_frames(720), 20.0).save(folder / "calibration.json")
     log = (folder if disk is None else disk.folder) / "lens.db"
     part = MLEAnomalyPart(bundle.folder, folder / "calibration.json", log)
     faults = faults_for(part, disk, lambda: car)
-    car, timed, vehicle, notebook = Car(faults), Timed(part), Vehicle(), Notebook()
+    car, timed, vehicle, recorder = Car(faults), Timed(part), Vehicle(), EventIdRecorder()
     vehicle.add(car, outputs=["cam/image_array"])
     vehicle.add(part, inputs=["cam/image_array"], outputs=part.outputs, threaded=True)
-    vehicle.add(notebook, inputs=["lens/event_id"])
+    vehicle.add(recorder, inputs=["lens/event_id"])
     vehicle.start(rate_hz=HZ, max_loop_count=len(faults) * LOOPS + 1)  # donkeycar counts one more
     print(
-        f"{len(timed.work)} loops at {HZ} Hz  run_threaded: p50 ms  longest | loop: longest ms | late by us | event at"
+        f"{len(timed.work)} loops at {HZ} Hz  run_threaded: p50 ms      max | loop:     max ms |       late | event at"
     )
     total_late, seen = 0, {0}
     for number, name in enumerate(faults):
@@ -172,14 +173,14 @@ def drive(folder: Path, disk: Disk | None) -> None:
         ours, work = np.array(timed.ours[part_of]) * 1e3, np.array(timed.work[part_of]) * 1e3
         late = int(((work > 1e3 / HZ) & (work - ours <= 1e3 / HZ)).sum())
         total_late += late
-        said = notebook.told[part_of]
-        onsets = ", ".join(str(said.index(event)) for event in sorted(set(said) - seen)) or "none"
-        seen |= set(said)
+        event_ids = recorder.event_ids[part_of]
+        onsets = ", ".join(str(event_ids.index(event)) for event in sorted(set(event_ids) - seen)) or "none"
+        seen |= set(event_ids)
         figures = f"{np.median(ours):18.3f} {ours.max():8.2f} | {work.max():16.1f} | {late:10} | {onsets:>8}"
         print(f"{name:28} {figures}")
     events = read_events(log)
-    print(f"loops late because of the part: {total_late}; longest run_threaded {max(timed.ours) * 1e3:.2f} ms")
-    raised = set(notebook.told) - {0}
+    print(f"loops late because of the part: {total_late}; maximum run_threaded {max(timed.ours) * 1e3:.2f} ms")
+    raised = set(recorder.event_ids) - {0}
     lost = len(raised - {event.id for event in events if event.state == "ended"})
     print(f"events raised {len(raised)}, in the log and ended {len(events)}, events lost {lost}")
 
@@ -190,7 +191,7 @@ def main() -> None:
             disk = Disk(Path(name) / "disk")
         except PermissionError:
             disk = None
-            print("not root: without the disk that is full and the one that is read-only")
+            print("not root: skipping the full and the read-only disk")
         try:
             drive(Path(name), disk)
         finally:

@@ -1,6 +1,6 @@
-"""What the part costs the drive loop, and what a car pays to load it: `python benchmarks/part.py`.
+"""Measure the latency and the start-up cost of the part: `python benchmarks/part.py`.
 
-Goals: `run_threaded` below 0.1 ms in the median; import and bundle below 0.5 s and 100 MB, nothing forbidden.
+Goals: a median of `run_threaded` below 0.1 ms; import and bundle below 0.5 s and 100 MB; no forbidden module loaded.
 """
 
 import json
@@ -44,7 +44,7 @@ print(json.dumps({
 
 
 def calls(part: MLEAnomalyPart, count: int, hz: float) -> tuple[float, float]:
-    """Median and 99th percentile of `run_threaded` in ms while the worker scores; hz 0 is back to back."""
+    """Return median and 99th percentile of `run_threaded` in ms while the worker scores; `hz` 0 means back to back."""
     frames = list(camera_frames(8))
     worker = threading.Thread(target=part.update)
     worker.start()
@@ -63,7 +63,7 @@ def calls(part: MLEAnomalyPart, count: int, hz: float) -> tuple[float, float]:
 
 
 def fresh_start(bundle: Path, log: Path) -> dict[str, float | list[str]]:
-    """Import the part and load a bundle in a new interpreter."""
+    """Import the part and load a bundle in a new interpreter; return what it measured."""
     done = subprocess.run(
         [sys.executable, "-c", LOAD, str(bundle), str(log)], capture_output=True, text=True, check=True
     )

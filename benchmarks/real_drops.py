@@ -1,10 +1,10 @@
-"""Whether bundles tell real drops: `python benchmarks/real_drops.py FOLDER BUNDLE...`.
+"""Evaluate bundles on images of real drops: `python benchmarks/real_drops.py FOLDER BUNDLE...`.
 
-FOLDER holds pictures clean*.* and wet*.* of one camera with a clean and with a wet lens, of different scenes. Shown in
-turn, a few times a second and with sensor noise added, they are a drive in which everything moves but what is fixed to
-the lens. Each moment is judged by the mean log odds of its eight worst places: with the reference of the bundle, and
-with one made of half of the clean pictures, as a calibration would. A column more has each picture by itself, with
-nothing remembered of others.
+FOLDER holds images clean*.* and wet*.* of one camera with a clean and with a wet lens, of different scenes. Shown in
+turn, a few per second and with sensor noise added, they form a drive in which everything moves except what is fixed to
+the lens. Each frame is scored by the mean log odds of its eight worst cells: with the reference of the bundle, and with
+a reference from half of the clean images, as calibration would make it. The last column scores each image alone, with
+fresh running means.
 """
 
 import sys
@@ -23,25 +23,25 @@ from mle_uvad.edge.scorer import FrameScore
 from mle_uvad.evaluation.protocols.metrics import auc
 
 EVERY_S = 0.35
-ROUNDS = 5  # the first of which fills the memory
+ROUNDS = 5  # the first of which warms up the running means
 NOISE = 1.2  # grey levels
 
 Frame = NDArray[np.uint8]
 
 
-def pictures(folder: Path, kind: str, bundle: Bundle) -> list[Frame]:
-    """The pictures of a kind in the size of the bundle's camera."""
+def load_images(folder: Path, prefix: str, bundle: Bundle) -> list[Frame]:
+    """Load the images whose names begin with `prefix`, resized to the camera frames of the bundle."""
     size = (bundle.width, bundle.height)
     found = [
-        Image.open(path).convert("RGB").resize(size, Image.Resampling.BOX) for path in sorted(folder.glob(f"{kind}*"))
+        Image.open(path).convert("RGB").resize(size, Image.Resampling.BOX) for path in sorted(folder.glob(f"{prefix}*"))
     ]
     if len(found) < 2:
-        sys.exit(f"error: {folder} has {len(found)} pictures {kind}*; two of each kind are needed")
-    return [np.asarray(picture) for picture in found]
+        sys.exit(f"error: {folder} has {len(found)} images {prefix}*; at least two are needed")
+    return [np.asarray(image) for image in found]
 
 
-def shown(scorer: Scorer, frames: Sequence[Frame], rng: np.random.Generator) -> list[FrameScore]:
-    """What the scorer says of the pictures in turn, from the second round on."""
+def scores_in_turn(scorer: Scorer, frames: Sequence[Frame], rng: np.random.Generator) -> list[FrameScore]:
+    """Score the frames in turn; the scores start with the second round."""
     scorer.restart()
     scores = []
     for number, frame in enumerate(list(frames) * ROUNDS):
@@ -50,8 +50,8 @@ def shown(scorer: Scorer, frames: Sequence[Frame], rng: np.random.Generator) -> 
     return scores[len(frames) :]
 
 
-def alone(scorer: Scorer, frames: Sequence[Frame]) -> list[FrameScore]:
-    """What the scorer says of each picture with nothing remembered."""
+def scores_alone(scorer: Scorer, frames: Sequence[Frame]) -> list[FrameScore]:
+    """Score each frame with fresh running means."""
     scores = []
     for frame in frames:
         scorer.restart()
@@ -59,26 +59,30 @@ def alone(scorer: Scorer, frames: Sequence[Frame]) -> list[FrameScore]:
     return scores
 
 
-def told(wet: Sequence[FrameScore], clean: Sequence[FrameScore]) -> float:
-    """AUC of the worst places of the wet moments against the clean ones."""
-    worst = [mean_of_worst(np.stack([np.ravel(score.logits) for score in scores])) for scores in (wet, clean)]
+def wet_auc(wet: Sequence[FrameScore], clean: Sequence[FrameScore]) -> float:
+    """Return the AUC of the worst cells of the wet frames against the clean ones."""
+    worst = [
+        mean_of_worst(np.stack([score.logits.ravel() for score in scores if score.logits is not None]))
+        for scores in (wet, clean)
+    ]
     return auc(*worst)
 
 
 def main() -> None:
     if len(sys.argv) < 3:
-        sys.exit("error: give a folder of pictures and a bundle or more; see the head of this file")
+        sys.exit("usage: python benchmarks/real_drops.py FOLDER BUNDLE...")
     folder, bundles = Path(sys.argv[1]), [Bundle.load(Path(name)) for name in sys.argv[2:]]
-    print("AUC                             in turn    with a reference of clean pictures    by themselves")
+    print("AUC                             in turn      with a reference of clean images           alone")
     for bundle in bundles:
         scorer, rng = open_scorer(bundle), np.random.default_rng(0)
-        clean, wet = pictures(folder, "clean", bundle), pictures(folder, "wet", bundle)
-        in_turn = told(shown(scorer, wet, rng), shown(scorer, clean, rng))
-        by_themselves = told(alone(scorer, wet), alone(scorer, clean))
-        seen = [score.pictures for score in shown(scorer, clean[::2], rng) if score.pictures is not None]
-        scorer.reference = make_reference(np.stack(seen))
-        calibrated = told(shown(scorer, wet, rng), shown(scorer, clean[1::2], rng))
-        print(f"{str(bundle.folder)[-30:]:30} {in_turn:8.2f} {calibrated:37.2f} {by_themselves:16.2f}")
+        clean, wet = load_images(folder, "clean", bundle), load_images(folder, "wet", bundle)
+        in_turn = wet_auc(scores_in_turn(scorer, wet, rng), scores_in_turn(scorer, clean, rng))
+        alone = wet_auc(scores_alone(scorer, wet), scores_alone(scorer, clean))
+        reference_scores = scores_in_turn(scorer, clean[::2], rng)
+        feature_maps = [score.feature_maps for score in reference_scores if score.feature_maps is not None]
+        scorer.reference = make_reference(np.stack(feature_maps))
+        calibrated = wet_auc(scores_in_turn(scorer, wet, rng), scores_in_turn(scorer, clean[1::2], rng))
+        print(f"{str(bundle.folder)[-30:]:30} {in_turn:8.2f} {calibrated:37.2f} {alone:16.2f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What watching a camera frame costs over the bare networks: `python benchmarks/scoring.py [SECONDS]`.
+"""Measure the cost per frame, compared with the bare networks: `python benchmarks/scoring.py [SECONDS]`.
 
-Goals on 160×120 frames: frame in, evidence out at most 1.25 times both networks alone; at 20 Hz a p99 of at most three
+Goals on 160×120 frames: at most 1.25 times the bare networks from frame to evidence; at 20 Hz a p99 of at most three
 times the p50, and 3 % of one core (medium), 2 % (narrow).
 """
 
@@ -38,15 +38,15 @@ PACED_S = 20.0
 
 
 def make_bundle(folder: Path, width: str) -> Bundle:
-    """Untrained networks as a bundle, calibrated to limits that nothing reaches.
+    """Export untrained networks as a bundle, with a calibration whose thresholds are never reached.
 
-    The weights do not change what a frame costs, and the evidence is gathered as on a calibrated car.
+    The weights do not change the cost per frame, and the evidence is computed as on a calibrated car.
     """
     samples = camera_frames(8)
     settings = TrainSettings(width=width, epochs=1, windows=0)
-    nothing = FrameCache([], np.empty(0, np.intp), samples, "none", [], np.empty(0), np.empty(0, np.intp))
+    empty = FrameCache([], np.empty(0, np.intp), samples, "none", [], np.empty(0), np.empty(0, np.intp))
     run = RunFolder(folder / f"run_{width}")
-    run.start(settings, nothing, [])
+    run.start(settings, empty, [])
     run.finish(make_model(settings))
     run.finish_obscuration(ObscurationNet(width), torch.ones(2, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE), [])
     bundle = export_bundle(run.folder, folder / f"lens_{width}", "onnx")
@@ -70,43 +70,50 @@ def make_bundle(folder: Path, width: str) -> Bundle:
 
 
 def camera_frames(count: int) -> NDArray[np.uint8]:
-    """Smooth noise [count, 120, 160, 3]."""
-    coarse_maps = np.random.default_rng(0).integers(0, 256, (count, 30, 40, 3), dtype=np.uint8)
-    return coarse_maps.repeat(4, axis=1).repeat(4, axis=2)
+    """Generate smooth noise [count, 120, 160, 3]."""
+    coarse = np.random.default_rng(0).integers(0, 256, (count, 30, 40, 3), dtype=np.uint8)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
 
 
 class BareNetworks(nn.Module):
-    """Both networks, without what lies before, between and behind them in the graph."""
+    """Both networks, without the other operations of the graph."""
 
     def __init__(self, graph: FrameGraph) -> None:
         super().__init__()
         self.autoencoder, self.net = graph.model, graph.net
 
-    def forward(self, grey: Tensor, seen: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Grey frame [1, 1, 80, 80], pictures [1, 20, 40, 40] and reference to reconstruction and logits."""
-        return self.autoencoder(grey), self.net(seen, reference)
+    def forward(self, grey: Tensor, feature_maps: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Map grey frame [1, 1, 80, 80], feature maps [1, 20, 40, 40] and reference to reconstruction and logits."""
+        return self.autoencoder(grey), self.net(feature_maps, reference)
 
 
 def bare_networks(width: str) -> tuple[onnxruntime.InferenceSession, dict[str, NDArray[np.float32]]]:
-    """Both networks, folded as in the graph, and an input for them."""
+    """Return a session of both networks, folded as in the graph, and inputs for it."""
     graph = FrameGraph(make_model(TrainSettings(width=width)).eval(), ObscurationNet(width).eval(), 120, 160)
     shapes = {
         "grey": (1, 1, 80, 80),
-        "seen": (1, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
+        "feature_maps": (1, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
         "reference": (1, 2, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
     }
     rng = np.random.default_rng(1)
-    given = {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
-    return open_session(BareNetworks(graph), given), given
+    inputs = {name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+    return open_session(BareNetworks(graph), inputs), inputs
 
 
-def open_session(network: nn.Module, given: dict[str, NDArray[np.float32]]) -> onnxruntime.InferenceSession:
-    """A network in ONNX Runtime, with the options that our own backend takes."""
+def open_session(network: nn.Module, inputs: dict[str, NDArray[np.float32]]) -> onnxruntime.InferenceSession:
+    """Open a network in ONNX Runtime, with the options of the package's own backend."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        example = tuple(torch.from_numpy(value) for value in given.values())
-        torch.onnx.export(network.eval(), example, buffer, opset_version=17, dynamo=False, input_names=list(given))
+        example = tuple(torch.from_numpy(value) for value in inputs.values())
+        torch.onnx.export(
+            network.eval(),
+            example,
+            buffer,  # type: ignore[arg-type]
+            opset_version=17,
+            dynamo=False,
+            input_names=list(inputs),
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -115,20 +122,18 @@ def open_session(network: nn.Module, given: dict[str, NDArray[np.float32]]) -> o
 
 
 def side_by_side(width: str, bundle: Bundle) -> tuple[float, ...]:
-    """The median ms of the bare networks, the graph, `Scorer.score` and `Monitor.watch`, taken in turns.
+    """Return the median ms of the bare networks, the graph, `Scorer.score` and `Monitor.update`, taken in turns.
 
-    In time of this thread on a core: what other programs take meanwhile is not in it.
+    Measured in CPU time of this thread, which excludes other programs.
     """
-    frames, (networks, given) = camera_frames(8), bare_networks(width)
+    frames, (networks, inputs) = camera_frames(8), bare_networks(width)
     backend, reference = make_backend(bundle), enlarge(bundle.reference)
-    memory, shares = (
-        np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32),
-        np.full(len(TIME_CONSTANTS_S), 0.1, np.float32),
-    )
+    running_means = np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32)
+    ema_weights = np.full(len(TIME_CONSTANTS_S), 0.1, np.float32)
     scorer, monitor = open_scorer(bundle), Monitor(open_scorer(bundle), unreachable_thresholds(bundle))
     calls = (
-        lambda number: networks.run(None, given),
-        lambda number: backend.run(frames[number % 8], memory, shares, reference),
+        lambda number: networks.run(None, inputs),
+        lambda number: backend.run(frames[number % 8], running_means, ema_weights, reference),
         lambda number: scorer.score(frames[number % 8], number / HZ),
         lambda number: monitor.update(frames[number % 8], number / HZ),
     )
@@ -143,16 +148,16 @@ def side_by_side(width: str, bundle: Bundle) -> tuple[float, ...]:
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else PACED_S
-    print("width    bare CPU ms  graph  score  ratio  watch  ratio | 20 Hz: p50 ms  p99 ms  ratio  % of a core")
+    print("width    bare CPU ms  graph  score  ratio  update ratio | 20 Hz: p50 ms  p99 ms  ratio  % of a core")
     with tempfile.TemporaryDirectory() as folder:
         for width in WIDTHS:
             bundle = make_bundle(Path(folder), width)
-            bare, graph, score, watch = side_by_side(width, bundle)
+            bare, graph, score, update = side_by_side(width, bundle)
             found = measure(Monitor(open_scorer(bundle), unreachable_thresholds(bundle)), seconds)
             paced = found.paced
             print(
                 f"{width:8} {bare:11.2f} {graph:6.2f}"
-                f" {score:6.2f} {score / bare:6.2f} {watch:6.2f} {watch / bare:6.2f} |"
+                f" {score:6.2f} {score / bare:6.2f} {update:6.2f} {update / bare:6.2f} |"
                 f" {paced.p50:13.2f} {paced.p99:7.2f} {paced.p99 / paced.p50:6.1f} {found.cpu_percent:12.1f}"
             )
 

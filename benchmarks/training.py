@@ -1,11 +1,11 @@
-"""What the training loop costs over its bare steps, and its memory: `python benchmarks/training.py`.
+"""Measure speed and memory of the training loop: `python benchmarks/training.py [variants]`.
 
-With `variants`: what the layout of the tensors and bfloat16 make of the bare steps. torch.compile was tried in their
-place: half a minute to compile, then as fast as channels last (medium), or a fifth slower (narrow), on one core.
+`variants` compares tensor layouts and bfloat16 on the bare steps. torch.compile was tried as well: it takes half a
+minute to compile, and is then as fast as channels last (medium) or a fifth slower (narrow), on one core.
 
-Goals: at least 85 % of the frames a second of the same steps on tensors that lie in memory; as much resident memory
-with 200,000 frames as with 10,000, and below 1 GB. 1.3 GB of frames are written to the temporary folder meanwhile. The
-records of the tubs, which `mle-uvad train` keeps, are not part of it: 0.7 kB each.
+Goals: at least 85 % of the frames per second of the same steps on tensors in memory; the same resident memory with
+200,000 frames as with 10,000, and below 1 GB. 1.3 GB of frames are written to the temporary folder meanwhile. The tub
+records that `mle-uvad train` keeps, 0.7 kB each, are not included.
 """
 
 import contextlib
@@ -33,32 +33,32 @@ MANY_STEPS = 20
 
 
 class Stopped(Exception):  # noqa: N818 no error
-    """The benchmark has seen enough steps."""
+    """Raised after the requested number of steps."""
 
 
 class TrainingCallback:
-    """Counts the steps, and says when an epoch of `train` begins and ends."""
+    """Stops training after `steps` steps, and records the seconds of each epoch."""
 
     def __init__(self, steps: int | None = None) -> None:
         self.steps = steps
         self.seconds: list[float] = []
 
     def decoded(self, done: int, total: int) -> None:
-        """Never called: the cache is there."""
+        """Never called: the cache exists already."""
 
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
-        """After each step."""
+        """Count a step."""
         if self.steps is not None:
             self.steps -= 1
             if self.steps == 0:
                 raise Stopped
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        """After each epoch."""
+        """Record an epoch."""
         self.seconds.append(metrics.seconds)
 
     def rendered(self, done: int, total: int) -> None:
-        """Never called, as the next two: `train` is the autoencoder alone."""
+        """Never called, like the next two: `train` trains only the autoencoder."""
 
     def fitted(self, done: int, total: int) -> None:
         """Never called."""
@@ -68,7 +68,7 @@ class TrainingCallback:
 
 
 class BareSteps:
-    """The same model, loss and batches on one tensor in memory, with nothing around them."""
+    """The same model, loss and batches on one tensor in memory, without the training loop."""
 
     def __init__(
         self, cache: FrameCache, settings: TrainSettings, layout: torch.memory_format = torch.channels_last
@@ -76,11 +76,11 @@ class BareSteps:
         self.settings = settings
         self.mixed = torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16")
         self.frames = torch.from_numpy(cache.take(np.arange(len(cache)))).unsqueeze(1).float() / 255  # [N, 1, 80, 80]
-        self.model = make_model(settings).to(memory_format=layout).train()
+        self.model = make_model(settings).to(memory_format=layout).train()  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
 
     def epoch(self) -> float:
-        """One epoch in seconds."""
+        """Run one epoch and return its seconds."""
         began_s, settings = time.perf_counter(), self.settings
         for x in self.frames[torch.randperm(len(self.frames))].split(settings.batch_size):
             with self.mixed:
@@ -98,10 +98,10 @@ class BareSteps:
 
 
 def variants(folder: Path, width: str) -> None:
-    """Print the frames a second of bare steps; the variants take turns, the median counts."""
+    """Print the frames per second of bare steps: the median over epochs that the variants run in turns."""
     cache, settings = make_cache(folder, FRAMES), replace(PRESETS["paper"], width=width)
     steps = {
-        "as torch lays out": BareSteps(cache, settings, torch.contiguous_format),
+        "contiguous": BareSteps(cache, settings, torch.contiguous_format),
         "channels last": BareSteps(cache, settings),
         "channels last, bfloat16": BareSteps(cache, replace(settings, precision="bfloat16")),
     }
@@ -114,7 +114,7 @@ def variants(folder: Path, width: str) -> None:
 
 
 def make_cache(folder: Path, count: int) -> FrameCache:
-    """Random frames on disk, in shards as long as of one tub."""
+    """Write random frames, in shards as for one tub."""
     firsts = np.arange(0, count, SHARD_RECORDS)
     shards = [folder / f"{first}.u8" for first in firsts]
     rng = np.random.default_rng(0)
@@ -125,14 +125,14 @@ def make_cache(folder: Path, count: int) -> FrameCache:
 
 
 def per_epoch(folder: Path, width: str) -> tuple[float, float]:
-    """Seconds of the median epoch: bare steps, and `train` from the files. Epochs take turns."""
+    """Return the seconds of the median epoch, of bare steps and of `train`, whose epochs alternate."""
     cache, settings = make_cache(folder, FRAMES), replace(PRESETS["paper"], width=width, epochs=EPOCHS + 1)
     bare, callback, bare_s = BareSteps(cache, settings), TrainingCallback(), []
     run = RunFolder(folder / width)
     run.start(settings, cache, [])
 
     class TakeTurns(TrainingCallback):
-        """Lets the bare steps run after each epoch of the loop."""
+        """Runs an epoch of bare steps after each epoch of the loop."""
 
         def epoch(self, metrics: EpochMetrics) -> None:
             callback.epoch(metrics)
@@ -143,7 +143,7 @@ def per_epoch(folder: Path, width: str) -> tuple[float, float]:
 
 
 def memory(folder: Path, count: int) -> None:
-    """Train for some steps over so many frames and print the peak of the resident memory."""
+    """Train for `MANY_STEPS` steps on `count` frames and print the peak of the resident memory."""
     cache, settings = make_cache(folder, count), PRESETS["paper"]
     run = RunFolder(folder / "run")
     run.start(settings, cache, [])
@@ -156,7 +156,7 @@ def memory(folder: Path, count: int) -> None:
 
 
 def peak_mb() -> float:
-    """Peak of the resident memory. Not getrusage: that includes the process which started this one."""
+    """Return the peak of the resident memory. getrusage would include that of the parent process."""
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
@@ -170,7 +170,7 @@ def main() -> None:
             for width in ("narrow", "medium"):
                 variants(folder, width)
             return
-        print(f"{FRAMES} frames   bare epoch s  train() epoch s  frames a second")
+        print(f"{FRAMES} frames   bare epoch s  train() epoch s   relative speed")
         for width in ("narrow", "medium"):
             bare, loop = per_epoch(folder, width)
             print(f"{width:13} {bare:12.2f} {loop:16.2f} {bare / loop:15.0%}", flush=True)

@@ -1,4 +1,4 @@
-"""Runs an evaluation: both protocols on every drive, then the results page and its plots.
+"""Run an evaluation: both protocols on every drive, then the results page and its plots.
 
 All artifacts stay in the work folder and are reused: the same command resumes an interrupted evaluation.
 """
@@ -31,7 +31,7 @@ from .simulation.rerendered_drive import driving_s
 from .simulation.track import Track
 
 PLAN_FILE = "plan.json"
-SCHEMA = 2  # of the work folder: the rows of 1 have other names
+SCHEMA = 2  # of the work folder; in version 1, which plan.json does not state, the rows have other names
 GENERATED = "generated-"  # name of a generated drive, before its number
 PROTOCOLS = ("product", "paper")
 
@@ -77,7 +77,7 @@ def _artifacts(out: Path, name: str, display: Display) -> ArtifactCache:
 
 
 def _names(tubs: Sequence[Path]) -> list[str]:
-    """The folder names of the tubs; where several are called alike, with a number."""
+    """Return the folder names of the tubs, with a number added where several are the same."""
     names: list[str] = []
     for tub in tubs:
         name, number = tub.resolve().name, 2
@@ -95,6 +95,8 @@ def _require_same(plan: Plan, out: Path) -> None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(f"{out} holds other files and no evaluation; give a new folder to --out")
         write_json(path, stated)
+    elif kept.get("schema") != SCHEMA:
+        raise InputError(f"{out} holds an evaluation by another version of mle_uvad; give a new folder to --out")
     elif kept != stated:
         different = ", ".join(name for name in stated if kept.get(name) != stated[name])
         raise InputError(f"{out} holds an evaluation with another {different}; give a new folder to --out")

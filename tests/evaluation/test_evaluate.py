@@ -1,5 +1,6 @@
-"""The evaluation from end to end on one short generated drive, interrupted and given again."""
+"""The evaluation from end to end on one short generated drive, interrupted and resumed."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +27,7 @@ PLAN = replace(QUICK, epochs=1, windows=480, families=("front_drop", "mud"), hel
 
 
 class Quiet:
-    """A display that keeps what was done, and can pull the plug."""
+    """A display that records the finished work and can interrupt it."""
 
     def __init__(self, stop_at: str = "") -> None:
         self.stop_at = stop_at
@@ -69,10 +70,10 @@ class Quiet:
         pass
 
 
-def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_evaluation_resumes_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "DRAWS", 20)
     out, docs = tmp_path / "out", tmp_path / "docs"
-    first, second, third = Quiet("all watches mud-0"), Quiet(), Quiet()
+    first, second, third = Quiet("all on mud-0"), Quiet(), Quiet()
     with pytest.raises(KeyboardInterrupt):
         run_evaluation([], 1, PROTOCOLS, PLAN, out, docs, first)
     page, [drive] = run_evaluation([], 1, PROTOCOLS, PLAN, out, docs, second)
@@ -109,3 +110,13 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to evaluate"):
         run_evaluation([], 0, PROTOCOLS, PLAN, tmp_path / "new", tmp_path, Quiet())
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("stored", [{"width": "narrow", "courses": ["sudden"]}, {"schema": 1}])
+def test_a_folder_of_another_version_is_refused_in_one_line(tmp_path: Path, stored: dict[str, Any]) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps(stored))
+    with pytest.raises(InputError) as error:
+        run_evaluation([], 1, PROTOCOLS, PLAN, tmp_path, tmp_path, Quiet())
+    assert str(error.value) == (
+        f"{tmp_path} holds an evaluation by another version of mle_uvad; give a new folder to --out"
+    )

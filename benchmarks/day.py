@@ -99,8 +99,10 @@ def run_after_scorer(folder: Path, frames: int) -> None:
         reading = monitor.update(score, t_s)
         for change in tracker.update(reading, midnight + timedelta(seconds=t_s)):
             heat_map, paths = reading.evidence.map, change.snapshot
-            drawn = heat_map is not None and paths is not None
-            log.write(change.event, Snapshot(frame.copy(), heat_map, paths) if drawn else None)
+            if heat_map is not None and paths is not None:
+                log.write(change.event, Snapshot(frame.copy(), heat_map, paths))
+            else:
+                log.write(change.event)
             changes += 1
         usage.sample(number)
     took_s = time.perf_counter() - began_s

@@ -1,1 +1,1 @@
-"""Generated drives, the demo and their figures."""
+"""Evaluation on generated and recorded drives, and the demo with a simulated Donkeycar."""

@@ -1,4 +1,4 @@
-"""A stock Donkeycar, driven on recorded pictures by its own manage.py."""
+"""Run a stock Donkeycar by its own manage.py, with recorded images in place of a camera."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def create_car(car: Path, template: str = "complete") -> None:
 
 
 def configure(car: Path, images: Path, loops: int) -> None:
-    """Add to myconfig.py what a desktop needs: pictures for a camera, no motors, an end after so many loops."""
+    """Configure the car for a desktop: images in place of a camera, no motors, an end after `loops` loops."""
     with (car / "myconfig.py").open("a") as file:
         file.write(
             f'\nCAMERA_TYPE = "IMAGE_LIST"\nPATH_MASK = {str(images.absolute() / "*.jpg")!r}\n'
@@ -37,7 +37,7 @@ def configure(car: Path, images: Path, loops: int) -> None:
 
 
 def drive(car: Path, loops: int, progress: Callable[[int, int], None]) -> None:
-    """Run `manage.py drive` to its end, recording from the moment its web server answers.
+    """Run `manage.py drive` to its end, recording as soon as its web server responds.
 
     Raises InputError with the last lines of its output when the car stops early.
     """
@@ -47,17 +47,17 @@ def drive(car: Path, loops: int, progress: Callable[[int, int], None]) -> None:
             [sys.executable, "manage.py", "drive"], cwd=car, stdout=output, stderr=subprocess.STDOUT, env=_environment()
         )
         try:
-            asyncio.run(_watch(process, _port(car), car / "data" / "images", loops, progress))
+            asyncio.run(_record(process, _port(car), car / "data" / "images", loops, progress))
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 process.wait(timeout=20)
     text = log.read_text(errors="replace")
     if process.returncode or "Traceback" in text:
-        raise InputError(f"the car stopped early: {text.strip()[-300:]!r}; all of it is in {log}")
+        raise InputError(f"the car stopped early: {text.strip()[-300:]!r}; see {log} for the full output")
 
 
-async def _watch(
+async def _record(
     process: "subprocess.Popen[bytes]", port: int, images: Path, loops: int, progress: Callable[[int, int], None]
 ) -> None:
     from tornado.websocket import WebSocketClosedError, websocket_connect
@@ -72,7 +72,7 @@ async def _watch(
         except (OSError, WebSocketClosedError):
             await asyncio.sleep(CONNECT_EVERY_S)
     if recording is None:
-        raise InputError(f"the car's web server did not answer on port {port}; see {images.parents[1] / 'logs'}")
+        raise InputError(f"the car's web server did not respond on port {port}; see {images.parents[1] / 'logs'}")
     await recording.write_message(json.dumps(RECORD))
     while process.poll() is None:
         progress(len(list(images.glob("*.jpg"))), loops)
@@ -92,5 +92,5 @@ def _free_port() -> int:
 
 
 def _environment() -> dict[str, str]:
-    # The car's own port counts, not one that the shell happens to name.
+    # The port in the car's myconfig.py must win over an environment variable of the shell.
     return {name: value for name, value in os.environ.items() if name != "WEB_CONTROL_PORT"}

@@ -1,4 +1,4 @@
-"""The whole way on generated drives: train, export, calibrate, drive a real Donkeycar, judge its events."""
+"""Run the full workflow on generated drives: train, export, calibrate, drive a real Donkeycar, evaluate its events."""
 
 import io
 import json
@@ -38,9 +38,9 @@ from .simulation.track import Track
 
 HZ = 20.0
 EPOCHS = 40
-WINDOWS = 4096  # a quarter of what `mle-uvad train` renders: the demo is to stay within minutes
+WINDOWS = 4096  # a quarter of the default of `mle-uvad train`, so that the demo takes only minutes
 TRAIN_S, CLEAN_S, WET_S = 240.0, 120.0, 120.0
-# One eighth of the training drive is wet, and nobody says where: as in the paper.
+# One eighth of the training drive is wet and not labelled, as in the paper.
 TRAIN_EPISODES = (Episode(40, 50, 0.2), Episode(110, 120, 0.4), Episode(180, 190, 0.3))
 LAG_FRAMES_MAX = 10  # half a second
 WET_EPISODES = (
@@ -55,18 +55,18 @@ WET_EPISODES = (
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo ends with."""
+    """The result of the demo."""
 
-    verdict: Verdict  # of what the car itself recorded
-    pcc_alone: Verdict  # of the same frames and limits without the evidence by place
+    verdict: Verdict  # on what the car itself recorded
+    pcc_alone: Verdict  # on the same frames with the PCC rule, without evidence by cell
     events: list[Event]
-    pcc_difference: float  # between the car's scores and those of the recording, on the same frames
+    pcc_difference: float  # maximum difference between the scores of the car and of a replay, on the same frames
     frames: int  # recorded by the car
-    timeline: str  # path of the picture
+    timeline: str  # path of the plot
 
 
 def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
-    """Do it all in the new folder `out`. Raises InputError when `out` holds something already."""
+    """Run the demo in the new folder `out`. Raises InputError if `out` is not empty."""
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty; delete it or give another --out")
     display.step("1/5 generating three drives on one track: training (one eighth wet, unlabelled), clean, wet")
@@ -87,11 +87,11 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     calibration.save(bundle.folder / CALIBRATION_FILE)
     display.step("4/5 adding the part to its manage.py and driving the wet drive at 20 Hz")
     ManagePy.read(car).install()
-    loops = round(WET_S * HZ) - 1  # the camera starts at its second picture; one more would be the first again
+    loops = round(WET_S * HZ) - 1  # the camera starts with the second image; one more loop would show the first again
     configure(car, wet_tub / "images", loops)
     with display.bar("driving") as progress:
         drive(car, loops, progress)
-    display.step("5/5 judging the drive")
+    display.step("5/5 evaluating the drive")
     return _judge(out, car, wet_tub, bundle, calibration, by_pcc)
 
 
@@ -119,7 +119,7 @@ def _generate(
 def _judge(
     out: Path, car: Path, wet_tub: Path, bundle: Bundle, calibration: Calibration, by_pcc: Calibration
 ) -> DemoResult:
-    """Line up the car's recording with the drive it saw, then compare, judge and draw."""
+    """Align the car's recording with the drive it was shown, then compare, evaluate and plot."""
     source, labels = Tub(wet_tub), read_labels(wet_tub)
     readings = [reading for _, reading in replay(source, Monitor(open_scorer(bundle), calibration.thresholds))]
     evidence_by_pcc, alarm_by_pcc = Evidence(by_pcc.thresholds), Alarm()
@@ -132,7 +132,7 @@ def _judge(
     records = _recorded_by_donkeycar(car / "data")
     if not records:
         raise InputError(f"the car recorded nothing; see {car / 'logs' / 'drive.log'}")
-    first = _frame_seen(source, car / "data" / "images" / records[0]["cam/image_array"])
+    first = _source_index(source, car / "data" / "images" / records[0]["cam/image_array"])
     frames = first + np.arange(len(records))
     obscured = np.zeros(len(readings), bool)
     obscured[frames] = [record["lens/obscured"] for record in records]
@@ -151,10 +151,10 @@ def _judge(
 
 
 def _recorded_by_donkeycar(folder: Path) -> list[dict[str, Any]]:
-    """The records as donkeycar's own reader gives them."""
+    """Read the records with donkeycar's own reader."""
     with redirect_stdout(io.StringIO()):  # importing donkeycar prints a banner
         from donkeycar.parts.tub_v2 import Tub as DonkeycarTub
-    logging.getLogger().setLevel(logging.WARNING)  # and sets everybody's log level
+    logging.getLogger().setLevel(logging.WARNING)  # and sets the level of the root logger
     tub = DonkeycarTub(str(folder), read_only=True)
     try:
         return list(tub)
@@ -162,17 +162,17 @@ def _recorded_by_donkeycar(folder: Path) -> list[dict[str, Any]]:
         tub.close()
 
 
-def _frame_seen(source: Tub, recorded: Path) -> int:
-    """Which frame of the source a recorded picture shows: recording begins when the web server is up."""
-    picture = read_image(recorded).astype(np.int16)
-    errors = [np.abs(frame - picture).mean() for _, frame in source.frames()]
+def _source_index(source: Tub, recorded: Path) -> int:
+    """Return the index of the source frame in a recorded image: recording begins once the web server is up."""
+    image = read_image(recorded).astype(np.int16)
+    errors = [np.abs(frame - image).mean() for _, frame in source.frames()]
     return int(np.argmin(errors))
 
 
 def _pcc_difference(recorded: NDArray[np.float64], replayed: NDArray[np.float64], frames: NDArray[np.intp]) -> float:
-    """The largest difference between a recorded PCC and that of the frame it belongs to.
+    """Return the maximum difference between a recorded PCC and that of its frame.
 
-    A threaded part answers with the newest score it has, of this frame or one of the few before.
+    A threaded part returns its latest score, which belongs to this frame or to one of the few before.
     """
     lags = np.stack([np.abs(recorded - replayed[np.maximum(frames - lag, 0)]) for lag in range(LAG_FRAMES_MAX + 1)])
     return float(np.nanmax(lags.min(0)))

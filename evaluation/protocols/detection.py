@@ -1,4 +1,4 @@
-"""Compares the alarms of a drive with the labels of its episodes: detections, delays, false alarms."""
+"""Compare the alarms of a drive with the labels of its episodes: detections, delays, false alarms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ AFTERGLOW_S = 3.0  # after an episode an alarm counts as neither right nor false
 Bools = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameTruth:
     """The ground truth of the frames [N] of a drive."""
 
@@ -42,7 +42,7 @@ class Verdict:
 
     episodes: list[EpisodeVerdict]
     false_alarms: int
-    clean_hours: float  # away from episodes: where a false alarm could be counted
+    clean_hours: float  # away from episodes, where false alarms are counted
     pcc_auc: float  # of a low PCC for wet against clean frames; 0.5 is chance
 
     @property
@@ -71,19 +71,19 @@ def judge(labels: Sequence[Label], obscured: Bools, pccs: NDArray[np.float64], t
 
     `obscured`, `pccs` (NaN where undefined) and `times_s` (seconds of driving), each [N], belong to the frames 0…N−1.
     """
-    sorted_frames = frame_truth(labels, times_s)
-    # An alarm raised before the drop fell is no detection of it: only a rising edge within counts.
+    truth = frame_truth(labels, times_s)
+    # An alarm raised before the onset is no detection: only a rising edge within the episode counts.
     rising = obscured & ~np.concatenate([[False], obscured[:-1]])
     episodes = []
     for number, label in enumerate(labels):
-        hits = times_s[rising & (sorted_frames.episode == number)]
+        hits = times_s[rising & (truth.episode == number)]
         episodes.append(EpisodeVerdict(label, float(hits[0] - times_s[label.start_index]) if len(hits) else None))
     defined = np.isfinite(pccs)
     return Verdict(
         episodes,
-        false_alarms=int((rising & sorted_frames.clean).sum()),
-        clean_hours=float(durations_s(times_s)[sorted_frames.clean].sum()) / 3600,
-        pcc_auc=auc(-pccs[defined & sorted_frames.obscured], -pccs[defined & ~sorted_frames.obscured]),
+        false_alarms=int((rising & truth.clean).sum()),
+        clean_hours=float(durations_s(times_s)[truth.clean].sum()) / 3600,
+        pcc_auc=auc(-pccs[defined & truth.obscured], -pccs[defined & ~truth.obscured]),
     )
 
 

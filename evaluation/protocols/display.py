@@ -1,4 +1,4 @@
-"""Who shows how far a long piece of work is."""
+"""The interface through which an evaluation reports its progress."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -8,13 +8,13 @@ from ...training.train import TrainingCallback
 
 
 class Display(Protocol):
-    """A terminal, or a test that listens."""
+    """Shows the progress of an evaluation: a terminal, or a recorder in tests."""
 
     def step(self, text: str) -> None:
-        """A new step begins."""
+        """Announce a new step."""
 
     def bar(self, name: str) -> AbstractContextManager[Progress]:
-        """A progress bar."""
+        """Return a progress bar."""
 
     def training(self, epochs: int) -> AbstractContextManager[TrainingCallback]:
-        """The display of a training."""
+        """Return the progress display of a training."""

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: one row an episode, one row a pass. The report summarises these rows."""
+"""Figures of an evaluation: one row per episode and one row per pass, which the report summarises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .metrics import averaged, cell_auc, cell_iou, pairwise_win_rates
 from .predictions import Predictions
 
 EVIDENCE, PCC = "evidence", "PCC"
-AVERAGING_S = 1.0  # of single-frame scores in their second column
+AVERAGING_S = 1.0  # time constant of the averaged variant of single-frame scores
 OVER_TIME = " over 1 s"
 
 Floats = NDArray[np.float64]
@@ -35,8 +35,8 @@ class EpisodeFigures:
     frames: int  # settled, with their own evidence
     frames_all: int  # from the onset on
     auc: dict[str, float]  # by score, settled frames against settled clean ones; empty without a frame
-    auc_all: dict[str, float]  # every frame of the episode against every frame of none
-    cell_auc: float | None  # of the mean settled map; None where it says nothing
+    auc_all: dict[str, float]  # every frame of the episode against every frame outside episodes
+    cell_auc: float | None  # of the mean settled map; None where it is undefined
     cell_iou: float | None
 
 
@@ -53,7 +53,7 @@ class PassFigures:
     statuses: dict[str, int]  # number of frames by status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoredDrive:
     """The predictions of a detector and of the baselines for one pass."""
 
@@ -65,11 +65,13 @@ class ScoredDrive:
     def scores(self) -> dict[str, Floats]:
         """Return every score [N] by name, all defined on the frames with their own evidence."""
         single = {PCC: -self.predictions.pccs, **self.baselines}
-        spoke = np.isfinite(self.predictions.evidence)
+        has_evidence = np.isfinite(self.predictions.evidence)
         scores = {EVIDENCE: self.predictions.evidence}
         for name, values in single.items():
-            scores[name] = np.where(spoke, values, np.nan)
-            scores[name + OVER_TIME] = np.where(spoke, averaged(values, self.predictions.times_s, AVERAGING_S), np.nan)
+            scores[name] = np.where(has_evidence, values, np.nan)
+            scores[name + OVER_TIME] = np.where(
+                has_evidence, averaged(values, self.predictions.times_s, AVERAGING_S), np.nan
+            )
         return scores
 
 
@@ -126,21 +128,21 @@ def _aucs(
     scores: Mapping[str, Floats], positive: NDArray[np.bool_], negatives: Mapping[str, Floats]
 ) -> tuple[int, dict[str, float]]:
     """Return the number of frames with evidence, and the AUC of each score."""
-    spoke = positive & np.isfinite(scores[EVIDENCE])
-    if not spoke.any():
+    has_evidence = positive & np.isfinite(scores[EVIDENCE])
+    if not has_evidence.any():
         return 0, {}
     aucs = {}
     for name, values in scores.items():
-        found = values[spoke & np.isfinite(values)]
+        found = values[has_evidence & np.isfinite(values)]
         if len(found) and len(negatives[name]):
             aucs[name] = float(pairwise_win_rates(found, negatives[name]).mean())
-    return int(spoke.sum()), aucs
+    return int(has_evidence.sum()), aucs
 
 
 def _cell_scores(scored: ScoredDrive, settled: NDArray[np.bool_], label: Label) -> tuple[float | None, float | None]:
-    spoke = settled & np.isfinite(scored.predictions.evidence)
-    if not spoke.any():
+    has_evidence = settled & np.isfinite(scored.predictions.evidence)
+    if not has_evidence.any():
         return None, None
-    mean = scored.predictions.maps[spoke].mean(0) / 255
+    mean = scored.predictions.maps[has_evidence].mean(0) / 255
     by_cell, iou = cell_auc(mean, label.cells()), cell_iou(mean, label.cells())
     return (by_cell if np.isfinite(by_cell) else None), (iou if np.isfinite(iou) else None)

@@ -27,9 +27,9 @@ class Interval:
 
 
 def auc(positives: Array, negatives: Array) -> float:
-    """Area under the ROC curve: the share of pairs in which the positive is larger, ties counting half.
+    """Return the area under the ROC curve: the share of pairs in which the positive is larger, ties counting half.
 
-    NaN without a pair.
+    NaN if either class is empty.
 
     Example:
         >>> auc(np.array([1.0, 3.0]), np.array([0.0, 2.0]))
@@ -53,7 +53,7 @@ def sign_free(area: float) -> float:
 
 
 def cell_auc(evidence: NDArray[np.floating], mask: NDArray[np.floating]) -> float:
-    """AUC of the map [h, w] for obscured against clear cells; `mask` [m, n] holds the shares obscured.
+    """Return the AUC of the map [h, w] for obscured against clear cells; `mask` [m, n] holds the shares obscured.
 
     A cell that is a third obscured counts a third as obscured. NaN if the mask is 0 or 1 everywhere.
     """
@@ -65,9 +65,9 @@ def cell_auc(evidence: NDArray[np.floating], mask: NDArray[np.floating]) -> floa
 
 
 def cell_iou(evidence: NDArray[np.floating], mask: NDArray[np.floating]) -> float:
-    """Intersection over union of the cells where the map [h, w], and where the mask, is at least one half.
+    """Return the intersection over union of the cells where the map [h, w], and where the mask, is at least one half.
 
-    NaN if the mask is nowhere one half: specks finer than a cell.
+    NaN if the mask reaches one half nowhere, as with specks finer than a cell.
     """
     held, obscured = evidence >= 0.5, _resized(mask, evidence.shape) >= 0.5
     return float((held & obscured).sum() / (held | obscured).sum()) if obscured.any() else math.nan
@@ -103,13 +103,18 @@ def bootstrap(drives: Sequence[Array], statistic: Callable[[Array], float]) -> I
 
 
 def weighted_mean(rows: Array) -> float:
-    """Weighted mean of rows [E, 2] of value and weight; NaN without weight."""
+    """Return the weighted mean of rows [E, 2] of value and weight; NaN if the weights sum to 0."""
     total = rows[:, 1].sum()
     return float(rows[:, 0] @ rows[:, 1] / total) if total > 0 else math.nan
 
 
 def poisson_upper_bound(events: int, hours: float) -> float:
-    """Return the 95 % upper confidence bound of the rate of a Poisson process, per hour, after `events` in `hours`."""
+    """Return the 95 % upper confidence bound of the rate of a Poisson process, per hour, after `events` in `hours`.
+
+    Example:
+        >>> round(poisson_upper_bound(0, 3.0), 2)  # no event in three hours: at most one per hour
+        1.0
+    """
     return float(chi2.ppf(CONFIDENCE, 2 * (events + 1))) / 2 / hours if hours > 0 else math.inf
 
 

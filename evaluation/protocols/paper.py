@@ -1,7 +1,7 @@
 """The paper protocol on one drive: one eighth wet, no labels, trained and tested on the same frames, last epoch.
 
-Nothing is chosen by looking at the AUC: not the epoch, not the sign, not the setting. A seed draws the faults, the
-first weights and the order of the frames anew.
+Neither the epoch nor the sign nor the settings are chosen by the AUC. Each seed draws other faults, initial weights
+and orders of the frames.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .detection import frame_truth
 from .metrics import pairwise_win_rates
 from .plan import PAPER_PRESETS, Plan
 
-MEAN_FRAME = "mean frame"  # what knows nothing of a frame but the drive it comes from
+MEAN_FRAME = "mean frame"  # baseline: the PCC of each frame with the mean of the drive
 RESULT = "paper.json"
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PaperEpisode:
-    """One episode against all clean frames of its drive."""
+    """The result of one episode against all clean frames of its drive."""
 
     family: str
     coverage: float
@@ -45,9 +45,9 @@ class PaperEpisode:
 
 @dataclass(frozen=True)
 class PaperFigures:
-    """One model on one drive it was trained on."""
+    """The results of one model on the drive that it was trained on."""
 
-    preset: str  # paper, robust, vanilla, or mean frame, which is no model
+    preset: str  # paper, robust, vanilla, or mean frame for the baseline
     seed: int
     episodes: list[PaperEpisode]
     flagged_clean: float  # share of the clean frames below µ − 0.5σ of the drive
@@ -57,7 +57,7 @@ class PaperFigures:
 
 
 def run_paper(tub: Tub, plan: Plan, artifacts: ArtifactCache) -> list[PaperFigures]:
-    """Run it, or go on with it, in the workshop's folder."""
+    """Run or resume the protocol in the folder of the cache."""
     path = artifacts.folder / RESULT
     if (kept := read_json(path)) is not None:
         return [paper_from(row) for row in kept]
@@ -84,14 +84,14 @@ def run_paper(tub: Tub, plan: Plan, artifacts: ArtifactCache) -> list[PaperFigur
 
 
 def paper_from(kept: dict) -> PaperFigures:
-    """A row as `asdict` and JSON kept it."""
+    """Rebuild a row from its JSON."""
     return PaperFigures(**{**kept, "episodes": [PaperEpisode(**episode) for episode in kept["episodes"]]})
 
 
 def _figures(
     preset: str, seed: int, labels: Sequence[Label], times_s: Floats, pccs: Floats, latent: str
 ) -> PaperFigures:
-    """`pccs` [N], NaN where undefined: such a frame counts for nothing."""
+    """Evaluate `pccs` [N]; frames with NaN are left out."""
     found, defined = frame_truth(labels, times_s), np.isfinite(pccs)
     clean = pccs[defined & ~found.obscured]
     flagged = pccs < np.nanmean(pccs) - KAPPA * np.nanstd(pccs)
@@ -114,7 +114,7 @@ def _figures(
 
 
 def _mean_frame_pccs(drive: Tub) -> Floats:
-    """The PCC [N] of each frame with the mean of all."""
+    """Return the PCC [N] of each frame with the mean of all frames."""
     total, count = np.zeros(1), 0
     for _, frame in drive.frames():
         total, count = total + to_grey80(frame), count + 1
@@ -123,5 +123,5 @@ def _mean_frame_pccs(drive: Tub) -> Floats:
 
 
 def _latent(run: Path) -> str:
-    """What the last epoch's line of metrics says of the latent."""
+    """Return the state of the latent after the last epoch."""
     return str(json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["latent"])

@@ -10,7 +10,7 @@ from itertools import cycle, pairwise
 import numpy as np
 
 from ...calibration.blocks import BLOCK_S, BLOCKS_MIN
-from ...edge.driving import GAP_S
+from ...edge.driving import is_gap
 from ...edge.errors import InputError
 from ...edge.evidence import SLOW_RISE_S
 from ...edge.graph import TIME_CONSTANTS_S
@@ -20,21 +20,21 @@ from ...training.settings import PRESETS, TrainSettings
 from ..simulation.episodes import Episode, scattered_episodes
 from ..simulation.rerendered_drive import driving_s, segment
 
-BANDS = (0.02, 0.05, 0.10, 0.20, 0.40, 0.60)  # edges of the coverages judged
+BANDS = (0.02, 0.05, 0.10, 0.20, 0.40, 0.60)  # edges of the evaluated coverage bands
 BAND_NAMES = ("2–5 %", "5–10 %", "10–20 %", "20–40 %", "40–60 %")
 LEAD_S = 3.0  # at the start of a judged pass, for the averages to warm up
 EPISODE_S, CLEAR_S = 8.0, 7.0  # of a judged pass: a fault, then time to clear and to stay clean
-EPISODE_LEAST_S = 3.0
-CALIBRATE_LEAST_S, CALIBRATE_SHARE = 36.0, 1 / 3  # what calibration needs at least; of the drive
-JUDGE_SHARE = 0.5  # of what calibration leaves
+EPISODE_MIN_S = 3.0
+CALIBRATE_MIN_S, CALIBRATE_SHARE = 36.0, 1 / 3  # minimum for calibration; share of the drive
+JUDGE_SHARE = 0.5  # of the rest
 
 PAPER_PRESETS = {**PRESETS, "vanilla": replace(PRESETS["paper"], objective="mse")}
 
 
 def settings_without(family: str | None, width: str, epochs: int, windows: int, seed: int) -> TrainSettings:
-    """The detector's settings; nothing of `family`, when given, is rendered during training.
+    """Return the settings of the detector; if `family` is given, training does not render it.
 
-    The autoencoder has no part in the evidence: where a family is held out, it is trained for one epoch only.
+    The evidence does not use the autoencoder, so with a family held out it is trained for one epoch only.
     """
     epochs = 1 if family else epochs
     return replace(PRESETS["robust"], width=width, epochs=epochs, windows=windows, seed=seed, held_out=family or "")
@@ -46,10 +46,10 @@ class Plan:
 
     width: str = "medium"
     epochs: int = 70
-    windows: int = PRESETS["robust"].windows  # rendered for each obscuration network
-    families: tuple[str, ...] = tuple(FAMILIES)  # judged
-    held_out: tuple[str, ...] = tuple(FAMILIES)  # each kept out of everything fitted, once
-    time_profiles: tuple[str, ...] = ("sudden", "sudden", "sudden", "growth", "slide", "drying")  # taken in turn
+    windows: int = PRESETS["robust"].windows  # rendered for each training of the obscuration network
+    families: tuple[str, ...] = tuple(FAMILIES)  # evaluated
+    held_out: tuple[str, ...] = tuple(FAMILIES)  # each in turn excluded from everything that is fitted
+    time_profiles: tuple[str, ...] = ("sudden", "sudden", "sudden", "growth", "slide", "drying")  # used in turn
     per_band: int = 4  # episodes of each family and coverage band
     calibrate_s: float = 120.0  # of clean driving, at most
     false_alarms_per_hour: float = 1.0  # nominal rate
@@ -67,19 +67,19 @@ class Plan:
             if unknown := [each for each in given if each not in known]:
                 raise InputError(f"no {name} is called {unknown[0]!r}; choose from {', '.join(known)}")
         if not (self.time_profiles and self.paper_seeds >= 1 and self.per_band >= 1 and self.paper_s > 0):
-            raise InputError("an evaluation needs a time profile, a seed, an episode and a second of driving at least")
+            raise InputError("an evaluation needs at least one time profile, seed and episode, and a positive paper_s")
         self.settings()
 
     def settings(self, held_out: str | None = None) -> TrainSettings:
-        """How the detector is trained; with a family, on rendered faults without it."""
+        """Return the settings of the detector; if a family is held out, training does not render it."""
         return settings_without(held_out, self.width, self.epochs, self.windows, self.seed)
 
     def rng_seed(self, *names: str) -> int:
-        """A seed for what these names say; no two drives, parts or passes share their noise and faults."""
+        """Return the seed for a drive, part or pass by its names, so that no two share noise and faults."""
         return zlib.crc32("/".join((str(self.seed), *names)).encode())
 
     def paper_settings(self, preset: str, seed: int) -> TrainSettings:
-        """How the paper protocol trains: `paper`, `robust`, or `vanilla`, the squared error alone."""
+        """Return the settings of the paper protocol: `paper`, `robust`, or `vanilla`, with the squared error alone."""
         return replace(PAPER_PRESETS[preset], width=self.width, epochs=self.epochs, seed=seed, windows=0)
 
 
@@ -105,15 +105,15 @@ class Parts:
 
 
 def cut(records: Sequence[Record], plan: Plan) -> Parts:
-    """Cut a drive into training, calibration and judged part; where it has many pauses, calibration gets more of it.
+    """Split a drive into training, calibration and judged part. Many pauses make the calibration part longer.
 
     Raises InputError for a drive that is too short.
     """
     total_s = float(driving_s(records)[-1])
-    first_s = min(plan.calibrate_s, max(CALIBRATE_LEAST_S, CALIBRATE_SHARE * total_s))
+    first_s = min(plan.calibrate_s, max(CALIBRATE_MIN_S, CALIBRATE_SHARE * total_s))
     for calibrate_s in np.arange(first_s, plan.calibrate_s + 1e-6, 2 * BLOCK_S):
         judge_s = JUDGE_SHARE * (total_s - calibrate_s)
-        if judge_s < LEAD_S + EPISODE_LEAST_S:
+        if judge_s < LEAD_S + EPISODE_MIN_S:
             break
         train_s = total_s - calibrate_s - judge_s
         calibrate = segment(records, train_s, train_s + calibrate_s)
@@ -121,7 +121,7 @@ def cut(records: Sequence[Record], plan: Plan) -> Parts:
             judge = segment(records, train_s + calibrate_s, np.inf)
             return Parts(segment(records, 0.0, train_s), calibrate, judge)
     raise InputError(
-        f"a drive of {total_s:.0f} s is too short to train, calibrate and judge on; give one of 50 s or more"
+        f"a drive of {total_s:.0f} s is too short to train, calibrate and evaluate on; give one of 50 s or more"
         " without pauses"
     )
 
@@ -129,8 +129,8 @@ def cut(records: Sequence[Record], plan: Plan) -> Parts:
 def _blocks(records: Sequence[Record]) -> int:
     """Return the maximum number of calibration blocks: after every gap its averages have to warm up again."""
     times_s = np.array([record.timestamp_ms / 1000 for record in records])
-    steps_s = np.diff(times_s)
-    runs = np.split(times_s, np.flatnonzero((steps_s < 0) | (steps_s > GAP_S)) + 1)
+    gaps = [is_gap(step_s) for step_s in np.diff(times_s).tolist()]
+    runs = np.split(times_s, np.flatnonzero(gaps) + 1)
     return sum(max(0, int((run[-1] - run[0] - SLOW_RISE_S - max(TIME_CONSTANTS_S)) // BLOCK_S)) for run in runs)
 
 
@@ -141,7 +141,7 @@ def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.
 
 
 def judged_passes(seconds: float, family: str, plan: Plan, rng: np.random.Generator) -> list[list[Episode]]:
-    """Spread the episodes of a family, equally many of each coverage band, over passes of the judged part."""
+    """Distribute the episodes of a family, equally many per coverage band, over passes of the judged part."""
     coverages = rng.permutation([rng.uniform(*edges) for edges in pairwise(BANDS) for _ in range(plan.per_band)])
     lasts_s = min(EPISODE_S, seconds - LEAD_S)
     room = max(1, int((seconds - LEAD_S + CLEAR_S) // (EPISODE_S + CLEAR_S)))

@@ -18,7 +18,7 @@ from ..simulation.rerendered_drive import driving_s
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """The readings of a drive's frames, in order."""
 

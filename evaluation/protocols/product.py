@@ -1,8 +1,8 @@
-"""The product protocol on one drive: train on a partly wet part, calibrate on a clean one, judge on a third.
+"""The product protocol on one drive: train on a partly wet part, calibrate on a clean one, evaluate on a third.
 
-The training part is unlabelled and one eighth of it wet. The judged part is replayed several times, each time with
-other faults, and once with none. A detector that saw every family is judged on all; for each family, another is
-trained without it, neither in its drive nor among the faults rendered in training, and judged on it.
+The training part is unlabelled, and one eighth of it is wet. The judged part is replayed several times, each time with
+other faults, and once with none. A detector trained with every family is evaluated on all of them. For each held-out
+family another detector is trained, without that family in its drive or its rendered faults, and evaluated on it.
 """
 
 from __future__ import annotations

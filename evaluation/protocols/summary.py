@@ -1,4 +1,4 @@
-"""Summarises the figures of episodes and passes over drives, with bootstrap intervals."""
+"""Summarise the figures of episodes and passes over drives, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Evaluated:
     generated: bool
     seconds: float  # of driving
     records: int
-    product: Product | None  # None: not asked for, or the drive is too short
+    product: Product | None  # None: not requested, or the drive is too short
     paper: list[PaperFigures]
 
 
@@ -36,7 +36,7 @@ class DetectionStats:
 
     episodes: int
     recall: Interval
-    median_s: Interval  # delay from the onset, of those caught
+    median_s: Interval  # delay from the onset, of the detected episodes
     late_s: Interval  # 90th percentile
 
 
@@ -68,7 +68,7 @@ def episodes_of(drives: Sequence[Evaluated], held_out: bool, which: Which = EVER
 
 
 def auc_of(episodes: EpisodesByDrive, score: str, settled: bool = True) -> Interval:
-    """AUC of a score over the episodes of several drives, each against the clean frames of its own drive."""
+    """Return the AUC of a score over the episodes of several drives, each against the clean frames of its own drive."""
     rows = [
         _rows((row.auc[score], row.frames) if settled else (row.auc_all[score], row.frames_all)
               for row in mine if score in (row.auc if settled else row.auc_all))
@@ -78,7 +78,7 @@ def auc_of(episodes: EpisodesByDrive, score: str, settled: bool = True) -> Inter
 
 
 def detection_stats(episodes: EpisodesByDrive) -> DetectionStats:
-    """Recall and delays."""
+    """Compute recall and delays."""
     delays = [
         np.array([[math.nan if row.delay_s is None else row.delay_s] for row in mine]).reshape(-1, 1)
         for mine in episodes.values()
@@ -118,7 +118,7 @@ class FalseAlarmStats:
 
 
 def false_alarm_stats(passes: Sequence[PassFigures], wet: bool) -> FalseAlarmStats:
-    """Count over the passes without an episode, or between the episodes of wet passes."""
+    """Summarise the passes without an episode, or the time between the episodes of wet passes."""
     chosen = [row for row in passes if bool(row.family) == wet]
     clean_s = sum(row.clean_s for row in chosen)
     held_s = sum(row.held_s for row in chosen)
@@ -126,7 +126,7 @@ def false_alarm_stats(passes: Sequence[PassFigures], wet: bool) -> FalseAlarmSta
 
 
 def paper_auc(runs: Sequence[PaperFigures], family: str | None = None) -> Interval:
-    """AUC of the PCC over the seeds of one preset on one drive, of all families or one; a bootstrap over episodes."""
+    """Return the AUC of the PCC over the seeds of one preset on one drive, of all families or one."""
     rows = _rows(
         (episode.auc, episode.frames) for run in runs for episode in run.episodes if family in (None, episode.family)
     )

@@ -1,0 +1,1 @@
+"""The results page in Markdown and its plots."""

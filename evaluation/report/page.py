@@ -23,7 +23,7 @@ def write_report(path: Path, drives: Sequence[Evaluated], plan: Plan, version: s
         "# Results of `mle-uvad evaluate`\n",
         f"Written by the command, version {version}; width {plan.width}, {plan.epochs} epochs, seed {plan.seed}. Ranges"
         " are 95 % intervals of a bootstrap over episodes and drives. AUC: the share of pairs in which the obscured"
-        " frame scores higher; 0.5 says nothing.\n",
+        " frame scores higher; 0.5 is chance.\n",
     ]
     if judged := [drive for drive in drives if drive.product]:
         parts += product_page(judged, plan, plots)
@@ -52,7 +52,7 @@ def _paper(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
     return [
         "## The paper protocol\n",
         "One eighth obscured, all families in turn, trained and tested on the same unlabelled frames, last epoch,"
-        f" {plan.paper_seeds} seed(s), each with faults of its own. AUC of a low PCC on single frames. Flagged: below"
+        f" {plan.paper_seeds} seed(s), each with different faults. AUC of a low PCC on single frames. Flagged: below"
         " µ − 0.5σ of the drive.\n",
         md.table(header, rows),
         "By family:\n",

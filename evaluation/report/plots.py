@@ -21,7 +21,7 @@ COLOURS = {False: LINE, True: THRESHOLD}
 
 
 def draw_auc(path: Path, drives: Sequence[Evaluated], families: Sequence[str]) -> None:
-    """AUC of the evidence on settled frames, a row a family, a column a drive, met and held out side by side."""
+    """Plot the AUC of the evidence on settled frames by family and drive, met in training beside held out."""
     figure, both = new_figure(1, 2, (2.6 + 2.2 * len(drives), 1.2 + 0.5 * len(families)), sharey=True)
     for axes, (held_out, title) in zip(both[0], SIDES, strict=True):
         values = np.full((len(families), len(drives)), np.nan)
@@ -41,13 +41,13 @@ def draw_auc(path: Path, drives: Sequence[Evaluated], families: Sequence[str]) -
 
 
 def draw_detections(path: Path, drives: Sequence[Evaluated]) -> None:
-    """Recall and delay by coverage with their intervals, families met and held out."""
+    """Plot recall and delay by coverage with their intervals, for families met in training and held out."""
     figure, both = new_figure(1, 2, (11, 4))
     recall, delay = both[0]
     for shift, (held_out, title) in enumerate(SIDES):
         found = [detection_stats(episodes_of(drives, held_out, of_band(number)))
                  for number in range(len(BAND_NAMES))]  # fmt: skip
-        cell_scores = np.arange(len(found)) + 0.12 * (shift - 0.5)
+        positions = np.arange(len(found)) + 0.12 * (shift - 0.5)
         colour = COLOURS[held_out]
         for axes, name, intervals, style in (
             (recall, title, [one.recall for one in found], "o-"),
@@ -55,11 +55,11 @@ def draw_detections(path: Path, drives: Sequence[Evaluated]) -> None:
             (delay, f"90th percentile, {title}", [one.late_s for one in found], "^--"),
         ):
             values, low, high = (np.array([getattr(one, end) for one in intervals]) for end in ("value", "low", "high"))
-            axes.errorbar(cell_scores, values, np.maximum([values - low, high - values], 0), fmt=style, color=colour,
+            axes.errorbar(positions, values, np.maximum([values - low, high - values], 0), fmt=style, color=colour,
                           label=name, capsize=3, lw=1, ms=5)  # fmt: skip
-    recall.set_ylabel("share of the episodes caught")
+    recall.set_ylabel("share of the episodes detected")
     recall.set_ylim(-0.02, 1.03)
-    delay.set_ylabel("seconds from the onset, of those caught")
+    delay.set_ylabel("seconds from the onset to detection")
     delay.set_ylim(bottom=0)
     for axes in (recall, delay):
         axes.set_xticks(range(len(BAND_NAMES)), BAND_NAMES)
@@ -70,7 +70,7 @@ def draw_detections(path: Path, drives: Sequence[Evaluated]) -> None:
 
 
 def draw_evidence(path: Path, passes: Sequence[ScoredDrive], rows: Sequence[EpisodeFigures]) -> None:
-    """Evidence and alarm over time, a pass a row; an episode is blue when caught, red when missed."""
+    """Plot evidence and alarm over time, one row per pass. Detected episodes are blue, missed ones red."""
     figure, grid = new_figure(len(passes), 1, (12, 1.6 * len(passes) + 0.6), sharex=True)
     delays = {(row.passed, row.number): row.delay_s for row in rows}
     for axes, scored in zip(grid[:, 0], passes, strict=True):
@@ -97,7 +97,7 @@ def _list(marks: NDArray[np.bool_]) -> list[bool]:
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], sharex: bool = False, sharey: bool = False) -> Any:
-    """A figure and its axes [rows, columns], drawn without a screen; the size is in inches."""
+    """Return a figure and its axes [rows, columns], for drawing without a display; `size` is in inches."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -107,7 +107,7 @@ def new_figure(rows: int, columns: int, size: tuple[float, float], sharex: bool 
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write the PNG and forget the figure."""
+    """Write the figure as PNG and close it."""
     from matplotlib import pyplot
 
     path.parent.mkdir(parents=True, exist_ok=True)

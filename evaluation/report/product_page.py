@@ -1,4 +1,4 @@
-"""The product protocol's part of the results page."""
+"""The section of the results page about the product protocol."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from ..protocols.summary import (
 from . import markdown as md
 
 SIDES = ((False, "met in training"), (True, "held out"))
-# What averages by itself, evidence and the worst place, has no second row.
+# The evidence and the worst place are averaged already, so they have no second row.
 SCORES = (EVIDENCE, *(name + over for name in (PCC, VANILLA, *NAMES[:-1]) for over in ("", OVER_TIME)), NAMES[-1])
-SURE_FROM = BANDS[1]  # coverage from which on nearly every episode should be caught
+SURE_FROM = BANDS[1]  # minimum coverage at which nearly every episode should be detected
 MISSED_LISTED = 30
 
 
@@ -45,29 +45,29 @@ class Plots:
 
 
 def product_page(drives: Sequence[Evaluated], plan: Plan, plots: Plots) -> list[str]:
-    """The paragraphs, tables and pictures, in order."""
+    """Return the paragraphs, tables and plots, in order."""
     return [
         "## The product protocol\n",
         "Trained on an unlabelled part of which one eighth is obscured, calibrated on a clean one for"
-        f" {plan.false_alarms_per_hour:g} false alarm(s) an hour, judged on a third with other faults. A family held"
-        " out is in nothing that was fitted.\n",
+        f" {plan.false_alarms_per_hour:g} false alarm(s) per hour, evaluated on a third with other faults. A"
+        " held-out family is excluded from everything that was fitted.\n",
         _drives(drives),
         "### AUC of the evidence\n",
         "Settled frames: obscured ones from 1 s after the onset, clean ones from 3 s after an episode. Families met in"
         " training / held out.\n",
         _aucs(drives, plan, settled=True),
-        md.picture(plots.aucs, "AUC by family and drive"),
-        "All frames: from the onset on, and clean from the wipe on.\n",
+        md.image(plots.aucs, "AUC by family and drive"),
+        "All frames: obscured ones from the onset, clean ones from the wipe.\n",
         _aucs(drives, plan, settled=False),
         *_detections(drives, plan),
-        md.picture(plots.detections, "recall and delay by coverage"),
+        md.image(plots.detections, "recall and delay by coverage"),
         *_false_alarms(drives),
         *_scores(drives),
         *_pcc(drives, plan),
         *_cell_scores(drives, plan),
         *_missed(drives),
-        *(md.picture(file, f"evidence over time, {name}") for name, file in plots.evidence),
-        md.picture(plots.sheet, "frames, reconstructions and evidence of a generated drive"),
+        *(md.image(file, f"evidence over time, {name}") for name, file in plots.evidence),
+        md.image(plots.sheet, "frames, reconstructions and evidence of a generated drive"),
     ]
 
 
@@ -79,7 +79,7 @@ def _drives(drives: Sequence[Evaluated]) -> str:
             origin = "generated" if drive.generated else "recorded"
             episodes = sum(not row.held_out for row in product.episodes)
             rows.append([drive.name, origin, drive.records, *map(md.seconds, lengths), episodes])
-    return md.table(["drive", "", "records", "driven", "train", "calibrate", "judge", "episodes"], rows)
+    return md.table(["drive", "", "records", "driving", "train", "calibrate", "judge", "episodes"], rows)
 
 
 def _each_and_all(drives: Sequence[Evaluated]) -> list[tuple[str, Sequence[Evaluated]]]:
@@ -99,7 +99,7 @@ def _aucs(drives: Sequence[Evaluated], plan: Plan, settled: bool) -> str:
 
 
 def _detections(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
-    parts = ["### Episodes caught\n", "Delay from the first touch, of those caught.\n"]
+    parts = ["### Episodes caught\n", "Delay from the onset, of the episodes caught.\n"]
     header = ["", "episodes", "caught", "median delay", "90th percentile", "AUC", "all frames", "of the PCC"]
     for held_out, side in SIDES:
         chosen = [
@@ -113,7 +113,7 @@ def _detections(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
             smallest, largest = map(md.share, caught_from(mine))
             chosen.append((f"{md.words(family)}; smallest caught {smallest}, largest missed {largest}", mine))
         chosen += [
-            (f"course {time_profile}", episodes_of(drives, held_out, of_time_profile(time_profile)))
+            (f"time profile {time_profile}", episodes_of(drives, held_out, of_time_profile(time_profile)))
             for time_profile in TIME_PROFILES
         ]
         if any(large.values()):
@@ -151,10 +151,10 @@ def _false_alarms(drives: Sequence[Evaluated]) -> list[str]:
             rows.append([*cells, f"{', '.join(silent) or 'none'} of {statuses.total()}"])
     return [
         "### False alarms\n",
-        "Rising edges of `obscured` on clean frames, from 3 s after an episode. Between episodes the same footage comes"
-        " again with other noise. At most: the rate an hour that 95 % confidence allows. Held: share of the clean time"
-        " during which the lens counted as obscured. Frames without evidence of their own hold the decision and are"
-        " judged like all others.\n",
+        "Rising edges of `obscured` on clean frames, from 3 s after an episode. Between episodes the same footage is"
+        " repeated with other noise. At most: the 95 % upper bound of the rate per hour. Held: share of the clean time"
+        " during which the lens counted as obscured. Frames without evidence of their own keep the previous decision"
+        " and are counted like all others.\n",
         md.table(["drive", "trained on", "clean pass", "at most", "held", "between episodes", "at most", "held",
                "frames without evidence"], rows),
     ]  # fmt: skip
@@ -170,9 +170,9 @@ def _scores(drives: Sequence[Evaluated]) -> list[str]:
         for name, score, held_out in chosen
     ]
     return [
-        "### Beside the baselines\n",
-        "AUC on the same settled frames, all families; in brackets with the better sign, which nobody would know."
-        f" `{OVER_TIME.strip()}`: averaged over time like the evidence; `{NAMES[-1]}` is so already.\n",
+        "### Comparison with the baselines\n",
+        "AUC on the same settled frames, all families; in brackets with the better sign, which is unknown in"
+        f" practice. `{OVER_TIME.strip()}`: averaged over time like the evidence, as `{NAMES[-1]}` always is.\n",
         md.table(["score", *(name for name, _ in each)], rows),
     ]
 
@@ -196,8 +196,8 @@ def _cell_scores(drives: Sequence[Evaluated], plan: Plan) -> list[str]:
         rows.append([md.words(family), *(md.ranged(found) for side in sides for found in side)])
     return [
         "### Where the fault is\n",
-        "The mean map of an episode against its mask: AUC over the places; intersection over union at one half.\n",
-        md.table(["family", *(f"{name}, {side}" for _, side in SIDES for name in ("AUC by place", "overlap"))], rows),
+        "The mean map of an episode against its mask: AUC over the cells; intersection over union at one half.\n",
+        md.table(["family", *(f"{name}, {side}" for _, side in SIDES for name in ("AUC by cell", "IoU"))], rows),
     ]
 
 
@@ -218,7 +218,7 @@ def _missed(drives: Sequence[Evaluated]) -> list[str]:
     ]
     if not rows:
         return ["### What is missed\n", "Nothing.\n"]
-    header = ["drive", "family", "course", "", "coverage", "AUC of its evidence"]
+    header = ["drive", "family", "time profile", "", "coverage", "AUC of its evidence"]
     return ["### What is missed\n", f"{len(missed)} episodes; the largest:\n", md.table(header, rows)]
 
 

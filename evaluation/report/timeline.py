@@ -1,4 +1,4 @@
-"""The picture of a drive: PCC and evidence over time, wet episodes shaded, alarms below."""
+"""The plot of a drive: PCC and evidence over time, wet episodes shaded, alarms below."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def draw_timeline(
     obscured: NDArray[np.bool_],
     hz: float,
 ) -> None:
-    """Write a PNG. `pccs`, `evidence` [N] (NaN where undefined) and `obscured` [N] are of the frames 0…N−1."""
+    """Write the plot as PNG. `pccs` and `evidence` (NaN where undefined) and `obscured`, each [N], are of frames 0…N−1."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -34,11 +34,11 @@ def draw_timeline(
             axes.axvspan(label.start_index / hz, label.end_index / hz, color=WET, alpha=0.5, lw=0, label=name)
     upper.plot(seconds, pccs, color=LINE, lw=0.7, label="PCC of each frame")
     low, _, high = thresholds.pcc
-    upper.axhline(low, color=THRESHOLD, lw=1, ls="--", label=f"limits of the average PCC: {low:.3f} and {high:.3f}")
+    upper.axhline(low, color=THRESHOLD, lw=1, ls="--", label=f"thresholds of the average PCC: {low:.3f} and {high:.3f}")
     upper.axhline(high, color=THRESHOLD, lw=1, ls="--")
     upper.set_ylabel("PCC")
     lower.plot(seconds, evidence, color=LINE, lw=1, label="evidence")
-    lower.axhline(1.0, color=THRESHOLD, lw=1, ls="--", label="alarm limit")
+    lower.axhline(1.0, color=THRESHOLD, lw=1, ls="--", label="alarm threshold")
     lower.fill_between(seconds, 0, 0.06, where=list(obscured), color=ALARM, lw=0, transform=lower.get_xaxis_transform(),
                        label="obscured")  # fmt: skip
     for label in labels:

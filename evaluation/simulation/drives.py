@@ -21,9 +21,9 @@ from .track import HEIGHT, WIDTH, Track
 from .tub_writer import TubWriter, require_empty
 
 START_MS = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
-EXPOSURE_TARGET_U8 = 118.0  # mean brightness the camera settles at
+EXPOSURE_TARGET_U8 = 118.0  # mean brightness that the exposure control aims at
 EXPOSURE_SETTLING_S = 1.0
-PATH, NOISE = 0, 1  # a random stream each, beside that of the faults
+PATH, NOISE = 0, 1  # random streams, besides that of the faults
 
 
 def write_drive(
@@ -37,10 +37,10 @@ def write_drive(
     progress: Callable[[int, int], None] | None = None,
     start_ms: int = START_MS,
 ) -> Path:
-    """Writes one drive on the track as a tub and returns the folder; progress gets (records done, all).
+    """Write one drive on the track as a tub and return its folder; `progress` gets (records done, all).
 
-    The manifest comes last: a folder left by an interrupted run has none, and is no tub to anyone.
-    Raises InputError if the folder holds anything, or for episodes outside the drive or over one another.
+    The manifest is written last, so the folder of an interrupted run is not mistaken for a tub.
+    Raises InputError if the folder holds anything, or for episodes outside the drive or overlapping.
     """
     require_empty(folder)
     _check(seconds, hz, episodes)
@@ -48,8 +48,8 @@ def write_drive(
     lens = EpisodeRenderer(episodes, HEIGHT, WIDTH, seed)
     session = datetime.fromtimestamp(start_ms / 1000, timezone.utc).strftime("%y-%m-%d") + "_0"
     tub = TubWriter(folder)
-    photographed = _photographed(track, lens, seed, seconds, hz)
-    for done, (t_s, frame, angle, throttle) in enumerate(photographed, start=1):
+    camera = _camera_output(track, lens, seed, seconds, hz)
+    for done, (t_s, frame, angle, throttle) in enumerate(camera, start=1):
         fields = {"user/angle": angle, "user/throttle": throttle, "user/mode": "user"}
         tub.add(frame, start_ms + round(t_s * 1000), session, fields)
         if progress is not None:
@@ -59,10 +59,10 @@ def write_drive(
     return folder
 
 
-def _photographed(
+def _camera_output(
     track: Track, lens: EpisodeRenderer, seed: int, seconds: float, hz: float
 ) -> Iterator[tuple[float, NDArray[np.uint8], float, float]]:
-    """The drive as the camera delivers it, before JPEG: time in s, frame, steering, throttle."""
+    """Yield the drive as the camera delivers it, before JPEG: time in s, frame, steering, throttle."""
     noise = np.random.default_rng((seed, NOISE))
     gain: float | None = None
     for t_s, scene, angle, throttle in track.drive(np.random.default_rng((seed, PATH)), seconds, hz):

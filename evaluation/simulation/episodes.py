@@ -1,4 +1,4 @@
-"""Renders the lens faults of a drive's episodes, into generated and recorded frames alike."""
+"""Render the lens faults of a drive's episodes, into generated and recorded frames alike."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ...optics import FAMILIES, TIME_PROFILES, Fault, State, TimeProfile, covera
 from .labels import SAME_S, SETTLED_S, Label, shrunk
 
 EPISODE_EVERY_S = 80.0
-COVERAGE = (0.02, 0.9)  # that a fault can have
+COVERAGE = (0.02, 0.9)  # range of a fault
 MOMENTS = 9  # of an episode, over which its coverage and mask are averaged
 FAINT, GONE = 0.3, 0.01  # strength and coverage below which a fault counts as gone
-GONE_EVERY_S = 0.2  # how exactly its end is found
+GONE_EVERY_S = 0.2  # resolution with which its end is found
 FAULTS = 2  # random stream of the faults: wet and clean drives of one seed differ by these alone
 
 
@@ -26,12 +26,12 @@ class Episode:
 
     start_s: float
     end_s: float  # exclusive
-    coverage: float  # share of the frame on an average of the episode, 0.02..0.9
+    coverage: float  # share of the frame, averaged over the episode, 0.02..0.9
     kind: str = "front_drop"  # a family of `optics.FAMILIES`
     time_profile: str = "sudden"  # how it develops, one of `optics.TIME_PROFILES`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _RenderedEpisode:
     """The fault of an episode and its time profile."""
 
@@ -43,9 +43,11 @@ class _RenderedEpisode:
     def random(cls, episode: Episode, height: int, width: int, rng: np.random.Generator) -> _RenderedEpisode:
         time_profile = TimeProfile.random(rng, episode.time_profile)
         length_s = episode.end_s - episode.start_s
-        # A fault that grows or dries up is smaller for a while: it has to be larger at its largest.
-        auc_value = np.mean([time_profile.state(t_s, length_s).scale ** 2 for t_s in np.linspace(0, length_s, MOMENTS)])
-        coverage = float(np.clip(episode.coverage / auc_value, *COVERAGE))
+        # A fault that grows or dries up is smaller for a while, so its maximum has to be larger.
+        mean_scale = np.mean(
+            [time_profile.state(t_s, length_s).scale ** 2 for t_s in np.linspace(0, length_s, MOMENTS)]
+        )
+        coverage = float(np.clip(episode.coverage / mean_scale, *COVERAGE))
         return cls(episode, FAMILIES[episode.kind].random(rng, height, width, coverage), time_profile)
 
     def state(self, t_s: float) -> State:
@@ -85,19 +87,19 @@ class EpisodeRenderer:
 
     def render(self, frame: NDArray[np.uint8], t_s: float) -> NDArray[np.uint8]:
         """Render the uint8 frame `t_s` seconds into the drive; the frame itself is returned where the lens is clear."""
-        for drawn in self._faults:
-            if drawn.episode.start_s - SAME_S <= t_s < drawn.episode.end_s - SAME_S:
-                return render_at(drawn.fault, frame, drawn.state(t_s))
+        for rendered in self._faults:
+            if rendered.episode.start_s - SAME_S <= t_s < rendered.episode.end_s - SAME_S:
+                return render_at(rendered.fault, frame, rendered.state(t_s))
         return frame
 
     def labels(self, times_s: NDArray[np.float64]) -> list[Label]:
         """Label the records at `times_s` [N], ascending. An episode that no record shows has no label."""
-        labels = [drawn.label(times_s) for drawn in self._faults]
+        labels = [rendered.label(times_s) for rendered in self._faults]
         return [label for label in labels if label is not None]
 
 
 def check_episodes(episodes: Sequence[Episode], seconds: float) -> None:
-    """Raise InputError for episodes outside a drive of `seconds`, overlapping, or of an unknown kind."""
+    """Raise InputError for episodes that overlap, exceed the drive, or have an unknown family or time profile."""
     wiped_s = 0.0
     for episode in sorted(episodes, key=lambda episode: episode.start_s):
         if episode.kind not in FAMILIES:
@@ -124,13 +126,13 @@ def scattered_episodes(
     Every kind gets an episode, however short the drive.
     """
     count = max(len(kinds), round(seconds / EPISODE_EVERY_S))
-    stretch_s = seconds / count
-    starts_s = (np.arange(count) + rng.uniform(0.2, 0.6)) * stretch_s
+    segment_s = seconds / count
+    starts_s = (np.arange(count) + rng.uniform(0.2, 0.6)) * segment_s
     order = rng.permutation(len(kinds))
     return [
         Episode(
             start_s,
-            start_s + stretch_s / 8,
+            start_s + segment_s / 8,
             coverage=rng.uniform(0.1, 0.5),
             kind=kinds[order[number % len(kinds)]],
             time_profile=time_profiles[rng.integers(len(time_profiles))],

@@ -1,4 +1,4 @@
-"""labels.json: which records of a drive show a lens fault, of what kind, how large and where."""
+"""labels.json: the records of a drive that show a lens fault, with its family, size and place."""
 
 import json
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from ...edge.frame import area_matrix
 LABELS_NAME = "labels.json"
 LABELS_SCHEMA = 2
 SETTLED_S = 1.0  # after its onset an episode counts as settled
-SAME_S = 1e-6  # times closer than this are one
-MASK_SIDE = 20  # places a side of a label's mask
+SAME_S = 1e-6  # times closer than this count as equal
+MASK_SIDE = 20  # cells along a side of the mask of a label
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Which records of a tub show an episode, and where on the lens."""
+    """The records of a tub that show an episode, and the mask of its fault."""
 
     kind: str  # family of the fault
     start_index: int

@@ -1,8 +1,8 @@
-"""Writes a segment of a recorded drive as a new tub with lens faults rendered into its frames.
+"""Write a segment of a recorded drive as a new tub with lens faults rendered into its frames.
 
-The recorded frames already hold exposure and sensor noise, which a blurring fault removes. So a little noise is
-added behind the lens, to every frame, clear or not, and all frames are encoded again. Otherwise a detector could look
-for missing noise or for the traces of a second JPEG.
+The recorded frames already contain sensor noise, which a blurring fault removes. Therefore a little noise is added
+after the fault to every frame, clear or not, and all frames are encoded again. Otherwise a detector could look for
+missing noise or for the traces of a second JPEG.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...edge import strict_json
-from ...edge.driving import GAP_S
+from ...edge.driving import GAP_S, continuous_s
 from ...edge.errors import InputError
 from ...edge.tubs.tub import CATALOG_NAME, Record, Tub
 from ...optics import sensor_noise
@@ -30,7 +30,7 @@ COPIED_TYPES = ("int", "float", "str", "boolean", "vector", "list")  # of fields
 def driving_s(records: Sequence[Record]) -> NDArray[np.float64]:
     """Return the seconds of driving up to each record [N], from 0; gaps and steps back of the clock do not count."""
     steps_s = np.diff([record.timestamp_ms / 1000 for record in records])
-    driving = np.where((steps_s > 0) & (steps_s <= GAP_S), steps_s, 0.0)
+    driving = [continuous_s(step_s) for step_s in steps_s.tolist()]
     return np.concatenate(([0.0], np.cumsum(driving)))
 
 
@@ -57,7 +57,9 @@ def write_rerendered_drive(
     """
     require_empty(folder)
     times_s = driving_s(records)
-    check_episodes(episodes, float(times_s[-1]) + GAP_S)  # the last frame lasts until the next, which is not here
+    check_episodes(
+        episodes, float(times_s[-1]) + GAP_S
+    )  # the last frame lasts until the next one, which is not part of the segment
     columns, fields = _columns(tub.folder), _fields(tub.folder)
     noise = np.random.default_rng((seed, NOISE))
     lens: EpisodeRenderer | None = None

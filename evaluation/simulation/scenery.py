@@ -1,4 +1,4 @@
-"""What there is to see in the made-up room: pictures of its floor, walls and ceiling, and the car's own nose."""
+"""Textures of the generated room: its floor, walls and ceiling, and the visible parts of the car."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Colour = tuple[int, ...]
 
 HEIGHT, WIDTH = 120, 160  # of a camera frame, pixels
 FLOOR_TEXEL_M, WALL_TEXEL_M, CEILING_TEXEL_M = 0.008, 0.016, 0.04
-LEVELS = 6  # copies of each surface, every one half as fine as the one before
+LEVELS = 6  # copies of each surface, each at half the resolution of the one before
 LINE_POINTS = 1000
 FLOORS = (
     ((158, 138, 116), 7.0),
@@ -25,31 +25,31 @@ PAINTS = ((236, 116, 60), (232, 232, 226), (222, 190, 60), (60, 130, 90))
 
 
 def _speckle(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[float, float]) -> Floats:
-    """Noise [h, w] of deviation near 1 whose grains are `cells` (rows, columns) texels large."""
+    """Generate noise [h, w] with a standard deviation near 1 whose grains are `cells` (rows, columns) texels large."""
     coarse = rng.standard_normal([int(np.ceil(n / cell)) + 2 for n, cell in zip(shape, cells, strict=True)])
     fine = ndimage.zoom(coarse.astype(np.float32), cells, order=1)
     return fine[: shape[0], : shape[1]]
 
 
 def _colour(rng: np.random.Generator, dark: int = 25, bright: int = 215, saturation: float | None = None) -> Colour:
-    """A mostly dull colour, as rooms have."""
+    """Draw a random colour, mostly of low saturation."""
     tint = rng.choice([0.06, 0.1, 0.1, 0.4]) if saturation is None else saturation
     rgb = rng.uniform(dark, bright) * (1 + tint * rng.uniform(-1, 1, 3))
     return tuple(int(c) for c in np.clip(rgb, 0, 255))
 
 
 def floor(rng: np.random.Generator, size_m: NDArray[np.float64], line_m: NDArray[np.float64]) -> Floats:
-    """The marked floor [h, w, 3], textured in some places and bare in others."""
+    """Draw the floor with the marked track [h, w, 3], textured in some places and bare in others."""
     base, grain = FLOORS[rng.integers(len(FLOORS))]
     width, height = (int(np.ceil(m / FLOOR_TEXEL_M)) for m in size_m[:2])
     shape = (height, width)
     width, height = 2 * width, 2 * height  # drawn finer, for smooth edges
-    picture = Image.new("RGB", (width, height), base)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width, height), base)
+    draw = ImageDraw.Draw(image)
     joint = tuple(int(0.7 * c) for c in base)
     for y in np.arange(0, height, rng.uniform(24, 120)):
         draw.line([(0, y), (width, y)], fill=joint, width=2)
-    for _ in range(rng.integers(2, 7)):  # tape and cables of other days
+    for _ in range(rng.integers(2, 7)):  # stray tape and cables
         ends = [tuple(rng.uniform((0, 0), (width, height))) for _ in range(2)]
         draw.line(ends, fill=_colour(rng), width=int(rng.integers(2, 8)))
     paint = PAINTS[rng.integers(len(PAINTS))]
@@ -66,12 +66,12 @@ def floor(rng: np.random.Generator, size_m: NDArray[np.float64], line_m: NDArray
         y, x, side = *rng.uniform((0, 0), shape), rng.uniform(60, 250)
         shade[int(y) : int(y + side), int(x) : int(x + 0.6 * side)] *= rng.choice([0.6, 0.75, 1.3])
     shade = ndimage.gaussian_filter(shade, 4.0)
-    marked = np.asarray(picture.reduce(2), np.float32) + (grain * texture * bare)[..., None]
+    marked = np.asarray(image.reduce(2), np.float32) + (grain * texture * bare)[..., None]
     return marked * np.maximum(shade, 0.4)[..., None]
 
 
 def _stroke(draw: ImageDraw.ImageDraw, line_m: NDArray[np.float64], offset_m: float, paint: Colour, width: int) -> None:
-    """Draws the line moved sideways by offset_m, closed if it is the whole track."""
+    """Draw the line, moved sideways by `offset_m`; closed if it is the whole track."""
     along = np.gradient(line_m, axis=0)
     sideways = np.stack((-along[:, 1], along[:, 0]), axis=1) / np.hypot(*along.T)[:, None]
     points = [tuple(p) for p in (line_m + offset_m * sideways) / (FLOOR_TEXEL_M / 2)]
@@ -81,10 +81,10 @@ def _stroke(draw: ImageDraw.ImageDraw, line_m: NDArray[np.float64], offset_m: fl
 
 
 def walls(rng: np.random.Generator, size_m: NDArray[np.float64]) -> Floats:
-    """All four walls unrolled [h, w, 3], row 0 at the ceiling: paint, windows, pictures, furniture."""
+    """Draw all four walls, unrolled [h, w, 3], row 0 at the ceiling: paint, windows, pictures, furniture."""
     width, height = (int(np.ceil(m / WALL_TEXEL_M)) for m in (2 * (size_m[0] + size_m[1]), size_m[2]))
-    picture = Image.new("RGB", (width, height), _colour(rng, 140, 210, saturation=0.06))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width, height), _colour(rng, 140, 210, saturation=0.06))
+    draw = ImageDraw.Draw(image)
     for x in np.cumsum(rng.uniform(60, 260, size=width // 60)):  # another paint, a door, a curtain
         if rng.random() < 0.4:
             draw.rectangle((x, rng.choice([0, 30]), x + rng.uniform(40, 160), height), fill=_colour(rng, 60))
@@ -102,23 +102,23 @@ def walls(rng: np.random.Generator, size_m: NDArray[np.float64]) -> Floats:
     shape = (height, width)
     grain = 3 * _speckle(rng, shape, (2, 2)) + 6 * _speckle(rng, shape, (20, 30))
     shade = 1 + 0.12 * _speckle(rng, shape, (120, 160))
-    return (np.asarray(picture, np.float32) + grain[..., None]) * shade[..., None]
+    return (np.asarray(image, np.float32) + grain[..., None]) * shade[..., None]
 
 
 def ceiling(rng: np.random.Generator, size_m: NDArray[np.float64]) -> Floats:
-    """Ceiling with rows of lamps [h, w, 3]."""
+    """Draw the ceiling with rows of lamps [h, w, 3]."""
     width, height = (int(np.ceil(m / CEILING_TEXEL_M)) for m in size_m[:2])
-    picture = Image.new("RGB", (width, height), _colour(rng, 110, 190, saturation=0.05))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width, height), _colour(rng, 110, 190, saturation=0.05))
+    draw = ImageDraw.Draw(image)
     gap, long, wide = rng.uniform(35, 60), rng.uniform(12, 30), rng.uniform(3, 12)
     for x in np.arange(gap / 2, width, gap):
         for y in np.arange(gap / 2, height, gap):
             draw.rectangle((x, y, x + wide, y + long), fill=(255, 255, 250))
-    return np.asarray(picture, np.float32) + 3 * _speckle(rng, (height, width), (3, 3))[..., None]
+    return np.asarray(image, np.float32) + 3 * _speckle(rng, (height, width), (3, 3))[..., None]
 
 
 def with_coarser_copies(surfaces: tuple[Floats, ...]) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
-    """All texels in one array [n, 3], where each copy starts [surface, level], and its shape [.., .., 2]."""
+    """Return the texels of all mipmap levels [n, 3], with the start [surface, level] and shape [.., .., 2] of each."""
     texels, starts, shapes, count = [], [], [], 0
     for surface in surfaces:
         for _ in range(LEVELS):
@@ -137,10 +137,10 @@ def with_coarser_copies(surfaces: tuple[Floats, ...]) -> tuple[Floats, NDArray[n
 
 
 def car(rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """What the camera sees of its own car: light [H, W, 3] and share of the position it takes [H, W, 1]."""
+    """Draw the visible parts of the car: colour times opacity [H, W, 3], and opacity [H, W, 1]."""
     kind, dip = rng.integers(3), rng.uniform(0, 8)
-    picture = Image.new("RGBA", (WIDTH, HEIGHT))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGBA", (WIDTH, HEIGHT))
+    draw = ImageDraw.Draw(image)
     black = (28, 30, 34, 255)
     if kind == 0:  # front wheels
         for x in (-6, WIDTH - 30):
@@ -151,6 +151,6 @@ def car(rng: np.random.Generator) -> tuple[Floats, Floats]:
         draw.rounded_rectangle((34, HEIGHT - 8 + dip / 2, WIDTH - 34, HEIGHT + 20), 8, fill=black)
         for foot, tip in ((50, 40), (WIDTH - 50, WIDTH - 40)):
             draw.line([(foot, HEIGHT), (tip, HEIGHT - 22)], fill=black, width=4)
-    seen = ndimage.gaussian_filter(np.asarray(picture, np.float32), (0.7, 0.7, 0))
+    seen = ndimage.gaussian_filter(np.asarray(image, np.float32), (0.7, 0.7, 0))
     share = seen[..., 3:] / 255
     return seen[..., :3], share

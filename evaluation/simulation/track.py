@@ -1,9 +1,9 @@
-"""A made-up room with a track in it, and drives of a Donkeycar through it, seen by its wide-angle camera.
+"""A generated room with a track, and drives of a Donkeycar through it, seen by its wide-angle camera.
 
-Rays are cast into a box: floor with the marked track, four walls, ceiling with lamps that shine back from the
-floor. Each surface is a picture with coarser and coarser copies; a ray takes the copy that suits its distance
-and the car's speed, which stands in for motion blur. Like a real drive it is no easy scene: bare floor beside
-texture, sharp and smeared moments, light that comes and goes, parts of the car that never move in the frame.
+Rays are cast into a box: floor with the marked track, four walls, ceiling with lamps that are reflected by the floor.
+Each surface is a mipmap; a ray uses the level that suits its distance and the car's speed, which approximates motion
+blur. The scene is as difficult as a real drive: bare floor beside texture, sharp and blurred frames, changing light,
+and parts of the car that never move in the frame.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .scenery import (
     with_coarser_copies,
 )
 
-Picture = NDArray[np.uint8]
+Frame = NDArray[np.uint8]
 
 FOCAL_PX = 78.0  # equidistant wide angle: 118 degrees across the frame
 EXPOSURE_S = 0.02
@@ -48,20 +48,22 @@ class Pose:
     x_m: float
     y_m: float
     heading_rad: float
-    pitch_rad: float = 0.0  # on top of how the camera is mounted; up is positive
+    pitch_rad: float = 0.0  # added to the mounting angle of the camera; up is positive
     roll_rad: float = 0.0
     speed_m_s: float = 0.0
     yaw_rate_rad_s: float = 0.0
 
 
 class Track:
-    """One room, one car: the same rng seed gives the same world. Making it takes about a second."""
+    """One room and one car: the same seed of `rng` gives the same world. Construction takes about a second."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.size_m = rng.uniform((8.0, 6.0, 2.5), (12.0, 9.0, 3.6))
         self._camera_height_m = rng.uniform(0.14, 0.24)
         self._rays = _camera_rays(pitch_rad=-rng.uniform(0.15, 0.32))
-        self._gloss = np.float32(rng.choice([0.0, 30.0, 90.0]))  # a lamp in the floor, 8-bit steps
+        self._gloss = np.float32(
+            rng.choice([0.0, 30.0, 90.0])
+        )  # brightness of a lamp reflected in the floor, 8-bit steps
         self.line_m = _closed_line(rng, self.size_m)  # [n, 2], even steps along the track
         self.length_m = float(np.hypot(*np.diff(self.line_m, axis=0, append=self.line_m[:1]).T).sum())
         surfaces = (floor(rng, self.size_m, self.line_m), walls(rng, self.size_m), ceiling(rng, self.size_m))
@@ -69,8 +71,8 @@ class Track:
         self._texels, self._starts, self._shapes = with_coarser_copies(surfaces)
         self._car, self._car_share = car(rng)
 
-    def frame(self, pose: Pose, light: float = 1.0) -> Picture:
-        """The scene before lens and camera, uint8 RGB [120, 160, 3]; light multiplies its brightness."""
+    def frame(self, pose: Pose, light: float = 1.0) -> Frame:
+        """Render the scene before lens and camera, uint8 RGB [120, 160, 3]; `light` multiplies its brightness."""
         directions = self._rays @ _rotation(pose).T  # [n, 3] into the room
         surface, column, row, distance = self._hit(pose, directions)
         slant = np.where(surface == WALL, 1.0, np.maximum(np.abs(directions[:, 2]), 0.05) ** -0.5)
@@ -86,12 +88,10 @@ class Track:
         scene = scene * (1 - self._car_share) + self._car
         return np.clip(np.rint(scene * np.float32(light)), 0, 255).astype(np.uint8)
 
-    def drive(
-        self, rng: np.random.Generator, seconds: float, hz: float
-    ) -> Iterator[tuple[float, Picture, float, float]]:
-        """Time in s, scene as from `frame`, steering -1..1 (right is positive) and throttle 0..1.
+    def drive(self, rng: np.random.Generator, seconds: float, hz: float) -> Iterator[tuple[float, Frame, float, float]]:
+        """Yield time in s, scene as from `frame`, steering -1..1 (right is positive) and throttle 0..1.
 
-        Another rng gives another start, line, speed and light in the same world; the car never stands still.
+        Another `rng` gives another start, line, speed and light in the same world; the car never stops.
         """
         frames = round(seconds * hz)
         speed = np.clip(1.2 + 0.35 * _wander(rng, frames, 3.0 * hz), 0.5, 2.2)
@@ -117,7 +117,7 @@ class Track:
             yield i / hz, self.frame(pose, light[i]), float(steering[i]), float(speed[i] / 4.0)
 
     def _hit(self, pose: Pose, directions: Floats) -> tuple[NDArray[np.intp], Floats, Floats, Floats]:
-        """Surface, column and row on it in m, and distance in m of what each ray meets first."""
+        """Return the surface that each ray hits first, column and row on it in m, and its distance in m."""
         room = self.size_m.astype(np.float32)
         eye = np.array([pose.x_m, pose.y_m, self._camera_height_m], np.float32)
         ahead = np.where(np.abs(directions) < 1e-6, np.float32(1e-6), directions)
@@ -134,7 +134,7 @@ class Track:
         return surface, np.where(axis < 2, round_m, x), np.where(axis < 2, room[2] - z, y), distance
 
     def _lamps_in_floor(self, pose: Pose, directions: Floats) -> Floats:
-        """How much of a lamp a mirror in place of the floor would show, 0..1 [n, 1]."""
+        """Return the share of lamp in the mirror image of the ceiling in the floor, 0..1 [n, 1]."""
         reach = (self._camera_height_m + self.size_m[2]) / np.maximum(-directions[:, 2], 0.05)
         column = (pose.x_m + reach * directions[:, 0]) / CEILING_TEXEL_M
         row = (pose.y_m + reach * directions[:, 1]) / CEILING_TEXEL_M
@@ -145,7 +145,7 @@ class Track:
         return seen
 
     def _sample(self, surface: NDArray[np.intp], column_m: Floats, row_m: Floats, footprint_m: Floats) -> Floats:
-        """Colours [n, 3], bilinear in the copy whose texels are about as large as the footprint."""
+        """Sample colours [n, 3] bilinearly, from the level whose texels are about as large as the footprint."""
         texel = TEXELS_M[surface]
         level = np.clip(np.rint(np.log2(footprint_m / texel + 1e-6)), 0, LEVELS - 1).astype(np.intp)
         texel = texel * np.exp2(level).astype(np.float32)
@@ -163,7 +163,7 @@ class Track:
 
 
 def _camera_rays(pitch_rad: float) -> Floats:
-    """Unit directions [H * W, 3] of the mounted camera: forward, left, up."""
+    """Return the unit directions [H * W, 3] of the mounted camera: forward, left, up."""
     row, column = np.mgrid[:HEIGHT, :WIDTH]
     right, down = (column - WIDTH / 2 + 0.5).ravel(), (row - HEIGHT / 2 + 0.5).ravel()
     radius = np.hypot(right, down)
@@ -175,7 +175,7 @@ def _camera_rays(pitch_rad: float) -> Floats:
 
 
 def _rotation(pose: Pose) -> Floats:
-    """From the car's axes (forward, left, up) to the room's, [3, 3]."""
+    """Return the rotation [3, 3] from the car's axes (forward, left, up) to the room's."""
     (ch, sh), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (pose.heading_rad, pose.pitch_rad, pose.roll_rad))
     heading = np.array([[ch, -sh, 0], [sh, ch, 0], [0, 0, 1]])
     pitch = np.array([[cp, 0, -sp], [0, 1, 0], [sp, 0, cp]])
@@ -184,14 +184,14 @@ def _rotation(pose: Pose) -> Floats:
 
 
 def _wander(rng: np.random.Generator, count: int, scale: float) -> NDArray[np.float64]:
-    """A random course [count] of mean 0 and deviation 1 over a long time, smooth over `scale` steps."""
+    """Generate smooth noise [count] with mean 0 and standard deviation 1, correlated over `scale` steps."""
     reach = int(4 * scale) + 1
     noise = ndimage.gaussian_filter1d(rng.standard_normal(count + 2 * reach), scale)[reach:-reach]
     return noise * np.sqrt(2 * scale * np.sqrt(np.pi))
 
 
-def _along(values: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.interp(place, np.arange(len(values)), values, period=len(values))
+def _along(values: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.interp(position, np.arange(len(values)), values, period=len(values))
 
 
 def _closed_line(rng: np.random.Generator, size_m: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Writes a Donkeycar v2 tub as donkeycar 5 does, without donkeycar."""
+"""Write Donkeycar v2 tubs in the format of donkeycar 5, without donkeycar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = {IMAGE: "image_array", "user/angle": "float", "user/throttle": "float"
 
 
 class TubWriter:
-    """A new tub, record by record. Its manifest comes last: a folder without one is no tub to anyone.
+    """Writes a new tub, record by record. The manifest is written last: a folder without one is not read as a tub.
 
     `columns` names the fields of the records and their types. Raises InputError if the folder holds anything.
     """
@@ -35,7 +35,7 @@ class TubWriter:
         (folder / "images").mkdir(parents=True, exist_ok=True)
 
     def add(self, frame: NDArray[np.uint8], timestamp_ms: int, session_id: str, fields: Mapping[str, Any]) -> None:
-        """One record: the frame uint8 [H, W, 3], encoded here, when it was taken, and its other fields."""
+        """Add a record: the frame uint8 [H, W, 3], which is encoded here, its time and its other fields."""
         index = len(self._lines)
         name = f"{index}_cam_image_array_.jpg"
         (self.folder / "images" / name).write_bytes(encode_jpeg(frame))
@@ -49,7 +49,7 @@ class TubWriter:
         self._lines.append(json.dumps(record, sort_keys=True) + "\n")
 
     def close(self) -> int:
-        """Write catalogs and manifest; the number of records."""
+        """Write catalogs and manifest, and return the number of records."""
         catalogs = [self._write_catalog(start) for start in range(0, len(self._lines), CATALOG_RECORDS)]
         metadata: dict[str, Any] = {"created_at": self._start_s}
         if self._sessions:

@@ -28,7 +28,7 @@ Images = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Baselines:
-    """Parameters of the baselines, fitted to the unlabelled training drive; the sharpness of places, to the clean one."""
+    """Parameters fitted to the unlabelled training drive and, for the sharpness of places, to the clean one."""
 
     mean: Images  # [80, 80]
     components: Images  # [32, 6400]

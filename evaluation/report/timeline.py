@@ -22,7 +22,7 @@ def draw_timeline(
     obscured: NDArray[np.bool_],
     hz: float,
 ) -> None:
-    """Write the plot as PNG. `pccs` and `evidence` (NaN where undefined) and `obscured`, each [N], are of frames 0…N−1."""
+    """Write the plot as PNG. `pccs`, `evidence` (both NaN where undefined) and `obscured` are of the frames [N]."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

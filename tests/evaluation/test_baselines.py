@@ -1,4 +1,4 @@
-"""The baselines find what they should find, on frames where it is plain."""
+"""The baselines on frames with obvious faults."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def fitted(make_tub: Callable[..., Path], frames: list[np.ndarray]) -> Baselines
     return fit_baselines(drive, drive)
 
 
-def test_what_was_fitted(fitted: Baselines) -> None:
+def test_fitted_parameters(fitted: Baselines) -> None:
     assert fitted.mean.shape == (80, 80)
     assert fitted.components.shape == (COMPONENTS, 6400)
     assert fitted.components @ fitted.components.T == pytest.approx(np.eye(COMPONENTS), abs=1e-3)
@@ -47,7 +47,7 @@ def test_a_blurred_corner_moves_the_worst_place_and_the_laplacian(
         assert np.isfinite(values).all()
 
 
-def test_pca_rebuilds_what_it_was_fitted_on_better_than_the_mean_frame_does(
+def test_pca_reconstructs_training_frames_better_than_the_mean_frame(
     fitted: Baselines, make_tub: Callable[..., Path], frames: list[np.ndarray]
 ) -> None:
     scores = score_baselines(fitted, Tub(make_tub(frames[:160:4], name="again")), lambda done, total: None)

@@ -20,7 +20,7 @@ if any(find_spec(name) is None for name in NEEDED):
 
 
 class Quiet:
-    """A display that keeps the headings."""
+    """A display that records the headings."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -59,7 +59,7 @@ class Quiet:
         self.losses.append(metrics.squared_error)
 
 
-def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mle_uvad.evaluation import demo
 
     monkeypatch.setattr(demo, "TRAIN_S", 15.0)

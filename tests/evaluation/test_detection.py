@@ -1,4 +1,4 @@
-"""Judging a drive against its labels, by hand."""
+"""Alarms against labels, on hand-written drives."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_an_alarm_that_was_on_before_the_drop_fell_detects_nothing() -> None:
     assert verdict.false_alarms == 1
 
 
-def test_the_auc_of_the_pcc_leaves_out_what_is_undefined() -> None:
+def test_the_auc_of_the_pcc_leaves_out_undefined_values() -> None:
     pccs = np.full(500, 0.9)
     pccs[100:200] = pccs[300:400] = 0.5
     pccs[::7] = np.nan

@@ -20,7 +20,7 @@ def track() -> Track:
     return Track(np.random.default_rng(0))
 
 
-def plots(folder: Path) -> list[np.ndarray]:
+def frames_of(folder: Path) -> list[np.ndarray]:
     images = folder / "images"
     names = [f"{i}_cam_image_array_.jpg" for i in range(len(list(images.iterdir())))]
     return [np.asarray(Image.open(images / name)).astype(int) for name in names]
@@ -58,11 +58,11 @@ def test_wet_and_clean_drive_differ_by_the_episode_alone(track: Track, tmp_path:
     episode = Episode(1.0, 1.5, 0.3)
     wet = write_drive(tmp_path / "wet", track, seed=5, seconds=2.0, episodes=[episode])
     clean = write_drive(tmp_path / "clean", track, seed=5, seconds=2.0)
-    apart = [np.abs(a - b).mean() for a, b in zip(plots(wet), plots(clean), strict=True)]
-    assert max(apart[:20]) == 0
-    assert min(apart[21:30]) > 0
-    assert apart[20] < 0.5 * np.mean(apart[28:30])  # it comes gradually
-    assert max(apart[30:]) < 0.7 * np.mean(apart[28:30])  # wiped: exposure settles
+    difference = [np.abs(a - b).mean() for a, b in zip(frames_of(wet), frames_of(clean), strict=True)]
+    assert max(difference[:20]) == 0
+    assert min(difference[21:30]) > 0
+    assert difference[20] < 0.5 * np.mean(difference[28:30])  # it appears gradually
+    assert max(difference[30:]) < 0.7 * np.mean(difference[28:30])  # wiped: exposure settles
     [label] = read_labels(wet)
     assert (label.kind, label.start_index, label.end_index) == ("front_drop", 20, 30)
     assert label.cells().mean() == pytest.approx(0.3, abs=0.1)

@@ -1,4 +1,4 @@
-"""The lens during a drive: when an episode shows, how large it says it is, and how it develops."""
+"""The faults of a drive: when an episode is visible, its coverage and its time profile."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def change(lens: EpisodeRenderer, t_s: float) -> float:
 
 @pytest.mark.parametrize("time_profile", TIME_PROFILES)
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_coverage_is_the_average_of_the_episode_whatever_its_course(kind: str, time_profile: str) -> None:
+def test_coverage_is_the_average_of_the_episode_for_every_time_profile(kind: str, time_profile: str) -> None:
     lens = EpisodeRenderer([Episode(2.0, 10.0, 0.15, kind, time_profile)], 120, 160, seed=3)
     [label] = lens.labels(TIMES_S)
     assert (label.kind, label.time_profile, label.start_index) == (kind, time_profile, 40)
@@ -46,7 +46,7 @@ def test_an_episode_between_two_records_has_no_label() -> None:
     assert [label.start_index for label in lens.labels(TIMES_S)] == [40]
 
 
-def test_every_kind_has_its_turn_however_short_the_drive(rng: np.random.Generator) -> None:
+def test_every_family_gets_an_episode_however_short_the_drive(rng: np.random.Generator) -> None:
     episodes = scattered_episodes(20.0, rng, tuple(FAMILIES), TIME_PROFILES)
     assert {episode.kind for episode in episodes} == set(FAMILIES)
     assert sum(episode.end_s - episode.start_s for episode in episodes) == pytest.approx(2.5)

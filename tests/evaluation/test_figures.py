@@ -1,4 +1,4 @@
-"""Rows of episodes and passes from observations made up by hand."""
+"""Rows of episodes and passes from hand-written predictions."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def predictions(evidence: np.ndarray, obscured: np.ndarray | None = None) -> Pre
     )
 
 
-def test_settled_frames_are_judged_apart_from_all() -> None:
+def test_settled_frames_are_evaluated_separately_from_all() -> None:
     evidence = np.zeros(500)
     evidence[110:210] = 2.0  # half a second late on both sides
     evidence[300:400] = 2.0
@@ -44,7 +44,7 @@ def test_settled_frames_are_judged_apart_from_all() -> None:
     assert (first.passed, second.number, first.delay_s) == ("film-0", 1, None)
 
 
-def test_frames_without_evidence_of_their_own_are_counted_and_judged_by_what_they_hold() -> None:
+def test_frames_without_evidence_of_their_own_count_with_the_decision_they_keep() -> None:
     evidence, obscured = np.zeros(500), np.zeros(500, bool)
     evidence[100:200] = np.nan  # the car stood still throughout
     evidence[320:400] = np.nan

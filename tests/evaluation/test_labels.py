@@ -1,4 +1,4 @@
-"""labels.json: written, read again, and refused when it is not what we wrote."""
+"""labels.json: written, read again, and refused if it is malformed."""
 
 import json
 from pathlib import Path
@@ -23,10 +23,10 @@ def test_labels_come_back_in_the_order_of_time(tmp_path: Path) -> None:
 
 def test_a_mask_shrinks_to_shares() -> None:
     mask = np.zeros((120, 160), np.float32)
-    mask[:6, :4] = 1  # half of the first place, which is 6 by 8
-    places = np.array(shrunk(mask)).reshape(20, 20)
-    assert places[0, 0] == pytest.approx(0.5)
-    assert places.sum() == pytest.approx(0.5)
+    mask[:6, :4] = 1  # half of the first cell, which is 6 by 8
+    cells = np.array(shrunk(mask)).reshape(20, 20)
+    assert cells[0, 0] == pytest.approx(0.5)
+    assert cells.sum() == pytest.approx(0.5)
     assert shrunk(np.ones((97, 131), np.float32)) == tuple([1.0] * 400)  # no multiple of twenty
 
 
@@ -60,7 +60,7 @@ GOOD = {"kind": "front_drop", "start_index": 2, "end_index": 5, "coverage": 0.2,
         ),
     ],
 )
-def test_bad_labels_are_one_clear_line(tmp_path: Path, content: str | None) -> None:
+def test_bad_labels_raise_one_clear_line(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "labels.json").write_text(content)
     with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""Which part of a drive is for what, and which faults fall where."""
+"""The parts of a drive and the faults in them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -37,7 +37,7 @@ def test_pauses_make_the_calibration_part_longer() -> None:
     assert long < 50 < 100 < longer  # of every seven seconds, four go to settling and two make a block
 
 
-def test_a_drive_too_short_to_judge_is_refused() -> None:
+def test_a_drive_that_is_too_short_is_refused() -> None:
     with pytest.raises(InputError, match="too short"):
         cut(drive(45), Plan())
 
@@ -75,7 +75,7 @@ def test_bands_have_their_edges() -> None:
     assert np.all(np.diff(BANDS) > 0)
 
 
-def test_what_no_training_can_have_is_refused_at_once() -> None:
+def test_impossible_values_are_refused_at_once() -> None:
     for wrong in (
         {"width": "huge"},
         {"epochs": 0},

@@ -1,4 +1,4 @@
-"""Faults rendered into recorded drives: what stays as recorded, what does not, and where the fault is."""
+"""Faults rendered into recorded drives: what is copied, what changes, and where the fault is."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mle_uvad.optics import FAMILIES
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> Tub:
-    """The tub with every line of its one catalog changed."""
+    """Change every line of the only catalog of a tub."""
     catalog = folder / "catalog_0.catalog"
     records = [json.loads(line) for line in catalog.read_text().splitlines()]
     for record in records:
@@ -79,11 +79,11 @@ def test_the_fault_is_where_the_label_says_and_nowhere_else(recorded: Tub, tmp_p
     assert (label.start_index, label.end_index) == (20, 41)  # 20 frames, and the one on which the pause began
     assert read_labels(clean) == []
     both = [[read_image(record.image).astype(int) for record in Tub(folder).records] for folder in (wet, clean)]
-    apart = np.abs(np.array(both[0]) - both[1]).mean(-1)
-    assert apart[:20].max() == apart[41:].max() == 0
+    difference = np.abs(np.array(both[0]) - both[1]).mean(-1)
+    assert difference[:20].max() == difference[41:].max() == 0
     obscured = np.kron(label.cells(), np.ones((6, 8))) > 0.9
     clear = np.kron(label.cells(), np.ones((6, 8))) < 0.01
-    settled = apart[32:41].mean(0)
+    settled = difference[32:41].mean(0)
     assert settled[obscured].mean() > 10 * settled[clear].mean()
 
 
@@ -94,8 +94,8 @@ def test_clean_frames_are_noisy_and_encoded_again_like_the_others(recorded: Tub,
     )
     for name in (f"{index}_cam_image_array_.jpg" for index in range(5)):
         source = read_image(recorded.folder / "images" / name).astype(int)
-        apart = np.abs(read_image(first / "images" / name) - source)
-        assert 0.3 < apart.mean() < 6
+        difference = np.abs(read_image(first / "images" / name) - source)
+        assert 0.3 < difference.mean() < 6
         assert (first / "images" / name).read_bytes() == (again / "images" / name).read_bytes()
         assert (first / "images" / name).read_bytes() != (other / "images" / name).read_bytes()
 
@@ -111,7 +111,7 @@ def test_every_family_can_be_rendered(family: str, recorded: Tub, tmp_path: Path
     assert len(label.mask) == 400
 
 
-def test_what_cannot_be_read_is_left_out(recorded: Tub, tmp_path: Path) -> None:
+def test_unreadable_frames_are_left_out(recorded: Tub, tmp_path: Path) -> None:
     recorded.records[3].image.write_bytes(b"")
     folder = write_rerendered_drive(
         tmp_path / "lab", recorded, recorded.records[:10], seed=0, episodes=[Episode(0.25, 0.4, 0.2)]
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_left_out(recorded: Tub, tmp_path: Path) -> None:
         write_rerendered_drive(tmp_path / "none", recorded, recorded.records[3:4], seed=0)
 
 
-def test_pictures_other_than_the_cameras_stay_behind(make_tub: Callable[..., Path], tmp_path: Path) -> None:
+def test_images_other_than_the_cameras_are_not_copied(make_tub: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_tub(3)
     manifest = (folder / "manifest.json").read_text().splitlines()
     names, types = ["cam/image_array", "depth", "imu/x"], ["image_array", "gray16_array", "float"]
@@ -146,7 +146,7 @@ def test_donkeycar_reads_the_new_tub(recorded: Tub, tmp_path: Path) -> None:
     assert records[-1]["user/angle"] == 0.59
 
 
-def test_a_stretch_of_a_real_drive(shared_folder: Path, tmp_path: Path) -> None:
+def test_a_segment_of_a_real_drive(shared_folder: Path, tmp_path: Path) -> None:
     tub = Tub(shared_folder / "tubs" / "flat")  # no sessions, deletions, pauses, torn lines
     part = tub.records[:40]
     folder = write_rerendered_drive(tmp_path / "lab", tub, part, seed=0, episodes=[Episode(0.5, 1.0, 0.2)])

@@ -1,4 +1,4 @@
-"""Sums over drives and the page that shows them, from rows made up by hand."""
+"""Summaries over drives and the results page, from hand-written rows."""
 
 import math
 from pathlib import Path
@@ -61,7 +61,7 @@ OFFICE = Evaluated(
 LAB = Evaluated("lab", False, 250, 5000, Product(95, 62, 93, [episode("mud", 0.2, 1.0, 0.5)], []), [])
 
 
-def test_areas_weigh_by_frames_and_pool_the_drives() -> None:
+def test_aucs_are_weighted_by_frames_and_pool_the_drives() -> None:
     assert auc_of(episodes_of([OFFICE], False), EVIDENCE).value == pytest.approx((0.6 + 3 * 1.0 + 0.9) / 5)
     assert auc_of(episodes_of([OFFICE, LAB], False), EVIDENCE).value == pytest.approx((0.6 + 3 + 0.9 + 0.5) / 6)
     assert auc_of(episodes_of([OFFICE], True), EVIDENCE).value == pytest.approx(0.7)
@@ -69,7 +69,7 @@ def test_areas_weigh_by_frames_and_pool_the_drives() -> None:
     assert math.isnan(auc_of(episodes_of([LAB], True), EVIDENCE).value)
 
 
-def test_catches_delays_places() -> None:
+def test_recall_delays_and_cells() -> None:
     found = detection_stats(episodes_of([OFFICE, LAB], False))
     assert (found.episodes, found.recall.value, found.median_s.value) == (4, 0.75, 1.0)
     assert found.late_s.value == pytest.approx(np.quantile([0.5, 1.0, 1.5], 0.9))
@@ -80,7 +80,7 @@ def test_catches_delays_places() -> None:
     assert math.isnan(iou.value)
 
 
-def test_calm_is_counted_on_the_clean_pass_and_between_episodes_apart() -> None:
+def test_false_alarms_are_counted_separately_on_the_clean_pass_and_between_episodes() -> None:
     assert OFFICE.product
     everything = [row for row in OFFICE.product.passes if not row.held_out]
     clean_passes = false_alarm_stats(everything, wet=False)
@@ -95,7 +95,7 @@ def test_the_paper_protocol_pools_its_seeds() -> None:
     assert math.isnan(paper_auc(runs, "film").value)
 
 
-def test_the_headline_has_no_figure_that_json_has_not() -> None:
+def test_the_headline_is_valid_json() -> None:
     figures = headline(OFFICE)
     assert figures["caught_from_5_percent"] == 1
     assert figures["false_alarms"] == 1
@@ -103,7 +103,7 @@ def test_the_headline_has_no_figure_that_json_has_not() -> None:
     assert headline(LAB)["evidence_auc_held_out"] is None
 
 
-def test_the_page_tells_every_figure(tmp_path: Path) -> None:
+def test_the_page_shows_every_figure(tmp_path: Path) -> None:
     page = tmp_path / "docs" / "page.md"
     write_report(page, [OFFICE, LAB], QUICK, "1.2.3", Plots("auc.png", "caught.png", (("lab", "lab.png"),), ""))
     text = page.read_text()

@@ -1,4 +1,4 @@
-"""The picture of a drive."""
+"""The plot of a drive."""
 
 import math
 from pathlib import Path
@@ -25,18 +25,18 @@ def draw(path: Path, labels: list[Label], obscured: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
-def test_wet_stretches_are_shaded_and_alarms_are_marked(tmp_path: Path) -> None:
+def test_wet_segments_are_shaded_and_alarms_are_marked(tmp_path: Path) -> None:
     nothing, alarm = np.zeros(200, bool), np.zeros(200, bool)
     alarm[100:150] = True
     plain = draw(tmp_path / "plain.png", [], nothing)
     wet = draw(tmp_path / "wet.png", [Label("front_drop", 80, 160, 0.3)], nothing)
     flagged = draw(tmp_path / "flagged.png", [], alarm)
 
-    def bluish(picture: np.ndarray) -> int:
-        return int(((picture[..., 2] - picture[..., 0] > 20) & (picture[..., 2] > 220)).sum())
+    def bluish(image: np.ndarray) -> int:
+        return int(((image[..., 2] - image[..., 0] > 20) & (image[..., 2] > 220)).sum())
 
-    def red(picture: np.ndarray) -> int:
-        return int(((picture[..., 0] > 180) & (picture[..., 2] < 80) & (picture[..., 1] < 60)).sum())
+    def red(image: np.ndarray) -> int:
+        return int(((image[..., 0] > 180) & (image[..., 2] < 80) & (image[..., 1] < 60)).sum())
 
     assert bluish(wet) > bluish(plain) + 50_000
     assert red(flagged) > red(plain) + 500

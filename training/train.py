@@ -19,6 +19,7 @@ from .fit import FitCallback, fit_obscuration
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 from .parallel import Processes
+from .references import drive_reference
 from .run import EpochMetrics, RunFolder, make_model
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
@@ -60,7 +61,8 @@ def train_tubs(
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, callback, processes)
     if processes.first and not run.obscuration_file.exists():
-        run.finish_obscuration(*fit_obscuration(cache, settings, device, callback))
+        net, passes = fit_obscuration([cache], settings, device, callback)
+        run.finish_obscuration(net, torch.from_numpy(drive_reference(cache, settings.seed)), passes)
     return cache
 
 

@@ -73,7 +73,7 @@ def _check_tensor(tensor: memoryview) -> None:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and bytes of each field, no bytes for numbers. Raises IndexError or ValueError if it is malformed."""
+    """Yield number and bytes of each field, no bytes for numbers. Raises IndexError or ValueError if malformed."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

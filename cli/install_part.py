@@ -7,8 +7,6 @@ import typer
 
 from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
-from ..parts.config import LensConfig
-from ..parts.install.base_bundle import place_base_bundle
 from ..parts.install.car_config import read_car_config, tub_refuses
 from ..parts.install.manage_py import ManagePy, advice
 from ..parts.install.templates import lines_by_hand
@@ -38,20 +36,8 @@ def install_part(
         if manage.state == "absent" and manage.template is None:
             print(f"Add these lines to {manage.path} by hand:\n\n{lines_by_hand()}")
         backup = manage.install()
-        print(f"{manage.path}: the lens lines are in; the file before: {backup}")
-        _place_base_bundle(car)
-        print(f"next: mle-uvad doctor {car}")
+        print(f"{manage.path}: the lens lines are in; the file before: {backup}\nnext: mle-uvad doctor {car}")
         _print_tub_note(car, wanted=True)
-
-
-def _place_base_bundle(car: Path) -> None:
-    """Give a car without a bundle the one that comes with the package."""
-    try:
-        config = read_car_config(car)
-        width, height = (value if isinstance(value, int) else None for value in map(config.get, ("IMAGE_W", "IMAGE_H")))
-        print(place_base_bundle(LensConfig.read(config.as_cfg()).bundle, width, height))
-    except InputError as error:  # no failure: manage.py is edited, and `doctor` examines the rest
-        print(f"note: no bundle was placed: {error}")
 
 
 def _print_tub_note(car: Path, *, wanted: bool) -> None:

@@ -54,9 +54,12 @@ def train(
         str | None, typer.Option(help="float32, or bfloat16 on a GPU or CPU that computes in it.")
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(help="Training windows rendered for the obscuration network, about 100 per second.")
+        int | None, typer.Option(help="Training windows rendered for the obscuration network, about 120 per second.")
     ] = None,
     held_out: Annotated[str | None, typer.Option(help="A family of faults that is not rendered, for studies.")] = None,
+    many_cars: Annotated[
+        bool, typer.Option("--many-cars", help="Each TUB is a car of its own: for a bundle that works on other cars.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -88,6 +91,7 @@ def train(
         "precision": precision,
         "windows": windows,
         "held_out": held_out,
+        "many_cars": many_cars,
         "seed": seed,
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})

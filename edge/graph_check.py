@@ -26,6 +26,7 @@ OPERATOR, ATTRIBUTE, DOMAIN = 4, 5, 7  # of a node
 TENSOR, SUBGRAPH, TENSORS, SUBGRAPHS, SPARSE, SPARSES = 5, 6, 10, 11, 22, 23  # of an attribute
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5  # how a field is written
+KEY_MAX = 2**32 - 1  # protobuf drops the bits above
 
 
 def check_graph(model: bytes) -> None:
@@ -72,10 +73,12 @@ def _check_tensor(tensor: memoryview) -> None:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The number and the bytes of each field; of numbers no bytes. Raises IndexError or ValueError where it is torn."""
+    """Yield number and bytes of each field, no bytes for numbers. Raises IndexError or ValueError if malformed."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        if key > KEY_MAX:
+            raise ValueError("a field number that protobuf would cut")
         kind, length = key & 7, 0
         if kind == VARINT:
             _, at = _varint(message, at)
@@ -92,13 +95,15 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of up to ten bytes, and where the next field begins."""
+    """Read a number of up to ten bytes; return it and the start of the next field. Refuse any but the shortest form."""
     number = shift = 0
     while True:
         byte = message[at]
         number |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
         if byte < 128:
+            if byte == 0 and shift > 7:  # a runtime may read another number than this
+                raise ValueError("a number longer than needed")
             return number, at
         if shift > 63:
             raise ValueError("a number without end")

@@ -38,7 +38,7 @@ from .simulation.track import Track
 
 HZ = 20.0
 EPOCHS = 40
-WINDOWS = 4096  # a quarter of the default of `mle-uvad train`, so that the demo takes only minutes
+WINDOWS = 12_288  # fewer than `mle-uvad train` renders, so that the demo takes minutes
 TRAIN_S, CLEAN_S, WET_S = 240.0, 120.0, 120.0
 # One eighth of the training drive is wet and not labelled, as in the paper.
 TRAIN_EPISODES = (Episode(40, 50, 0.2), Episode(110, 120, 0.4), Episode(180, 190, 0.3))

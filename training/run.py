@@ -199,14 +199,14 @@ def make_model(settings: TrainSettings) -> Autoencoder:
 
 def settings_from(facts: dict[str, Any]) -> TrainSettings:
     """Read the settings of a run.json. Raises KeyError or TypeError if some are missing or unknown."""
-    kept = facts["settings"]
+    kept = {"many_cars": False, **facts["settings"]}  # older runs knew one car only
     if set(kept) != {field.name for field in fields(TrainSettings)}:
         raise KeyError("settings")
     return TrainSettings(**kept)
 
 
 def _current_name(name: str) -> str:
-    """Map the name of a parameter as versions before 0.4 saved it."""
+    """Map the name that older runs gave to a parameter."""
     return name.replace("answer.", "head.", 1) if name.startswith("answer.") else name
 
 

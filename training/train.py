@@ -19,6 +19,7 @@ from .fit import FitCallback, fit_obscuration
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 from .parallel import Processes
+from .references import drive_reference
 from .run import EpochMetrics, RunFolder, make_model
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
@@ -51,16 +52,21 @@ def train_tubs(
 ) -> FrameCache:
     """Decode the tubs, once for all runs beside `folder`, train both networks on them, and return what was read.
 
-    Several processes share the autoencoder; the obscuration network, minutes, is left to the first.
+    With `settings.many_cars` each tub counts as a car of its own: the obscuration network sees each equally often, and
+    never beside the reference of another. Several processes share the autoencoder; the first one alone trains the
+    obscuration network, which takes minutes.
     """
-    run = RunFolder(folder)
+    run, shards = RunFolder(folder), folder.parent / CACHE_FOLDER
     with processes.rank_zero_first():
         run.require_same(settings)
-        cache = build_cache(tubs, folder.parent / CACHE_FOLDER, callback.decoded)
+        cache = build_cache(tubs, shards, callback.decoded)
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, callback, processes)
     if processes.first and not run.obscuration_file.exists():
-        run.finish_obscuration(*fit_obscuration(cache, settings, device, callback))
+        # The shards of each tub are there by now.
+        cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
+        net, passes = fit_obscuration(cars, settings, device, callback)
+        run.finish_obscuration(net, torch.from_numpy(drive_reference(cache, settings.seed)), passes)
     return cache
 
 

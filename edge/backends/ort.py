@@ -1,13 +1,19 @@
 """ONNX Runtime on one thread, without spinning: the backend that works everywhere."""
 
+import os
+
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from ..bundle import Bundle
 from ..errors import InputError, first_line
 from ..graph import GRAPH_INPUTS, GRAPH_OUTPUTS, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S, Floats, GraphOutputs
 from ..reference import enlarge
+
+# Set before the import: on Linux its telemetry is on by default, with a device id and a queue under ~/.cache.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
 
 WARM_UP_RUNS = 2  # the first run allocates: not on the first frame of a drive
 

@@ -72,7 +72,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             return np.asarray(image.convert("RGB"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError("image is too large") from None
-    except (OSError, SyntaxError, ValueError):
+    except BadImageError:
+        raise
+    except Exception:  # noqa: BLE001 a damaged file makes a decoder raise AssertionError, TypeError and others
         raise BadImageError("image is torn or no image") from None
 
 

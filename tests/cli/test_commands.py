@@ -92,8 +92,7 @@ def test_calibrate_by_the_pcc_alone(
 
 def test_train_reports_both_networks(run: Any, make_tub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = pytest.importorskip("mle_uvad.training.fit", reason="needs torch: pip install 'mle_uvad[train]'")
-    monkeypatch.setattr(fit, "HELD_BACK", 48)
-    monkeypatch.setattr(fit, "REFERENCE_WINDOWS", 48)
+    monkeypatch.setattr(fit, "HELD_BACK", 32)
     out = tmp_path / "run"
     outcome = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 48,
                "--held-out", "mud")  # fmt: skip

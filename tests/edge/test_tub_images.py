@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from mle_uvad.edge.tubs.tub import BadImageError, Tub, read_image
 
@@ -41,6 +42,21 @@ def test_a_torn_image_is_never_decoded(
             read_image(path)
     path.write_bytes(data)
     assert read_image(path).shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize("error", [AssertionError(), TypeError("tile"), MemoryError(), KeyError(1), RuntimeError("x")])
+def test_whatever_a_decoder_raises_is_an_image_that_cannot_be_used(
+    tmp_path: Path, encode: Encode, moving_frames: MovingFrames, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = tmp_path / "0_cam_image_array_.jpg"
+    path.write_bytes(encode(moving_frames(1)[0], "JPEG"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(BadImageError, match="torn"):
+        read_image(path)
 
 
 def test_whatever_stands_in_an_image_nothing_but_its_own_error_is_raised(

@@ -108,6 +108,21 @@ def test_damaged_and_random_model_files_raise_one_error_only(
     record_property("damaged files checked", 900)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"\xba\x80\x00",  # field 7, the graph, in three bytes instead of one
+        b"\xba\x80\x80\x80\x80\x01",  # the same with a bit above 32, which protobuf drops
+        b"\xba\x80\x80\x80\x80\x00",
+    ],
+)
+def test_a_field_whose_number_is_not_in_its_shortest_form_is_refused(bundle: Bundle, key: bytes) -> None:
+    """A runtime would read a second graph there, which the check takes for a field it need not look into."""
+    hidden = key + bytes([3]) + b"\x0a\x01\x00"
+    with pytest.raises(InputError):
+        check_graph(bundle.model + hidden)
+
+
 def test_the_exporter_writes_only_operators_that_the_car_accepts() -> None:
     tensorrt_support = pytest.importorskip("mle_uvad.export.tensorrt_support")
     assert set(tensorrt_support.SUPPORTED) == OPERATORS

@@ -12,12 +12,13 @@ import torch
 
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE
-from mle_uvad.edge.reference import enlarge, make_reference
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training import fit as fit_module
+from mle_uvad.training import references as references_module
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.faults import KINDS
-from mle_uvad.training.fit import BATCH, PARTS, _as_recorded, _references, fit_obscuration
+from mle_uvad.training.fit import BATCH, FIXTURE_SHARE, WindowStream, fit_obscuration
+from mle_uvad.training.references import car_references, drive_reference
 from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
 from mle_uvad.training.train import train_tubs
@@ -38,7 +39,9 @@ def drive(make_cache: Callable[..., FrameCache], moving_frames: Callable[..., li
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few windows as a fit can do with."""
     monkeypatch.setattr(fit_module, "HELD_BACK", BATCH)
-    monkeypatch.setattr(fit_module, "REFERENCE_WINDOWS", BATCH)
+    monkeypatch.setattr(references_module, "WINDOWS_PER_CAR", 40)
+    monkeypatch.setattr(references_module, "PARTS", 3)
+    monkeypatch.setattr(references_module, "FIXTURES", 1)
 
 
 def tensors(net: torch.nn.Module) -> list[torch.Tensor]:
@@ -47,23 +50,20 @@ def tensors(net: torch.nn.Module) -> list[torch.Tensor]:
 
 def test_faults_that_were_never_seen_are_told_from_none(small: Small, drive: FrameCache, recorder: Any) -> None:
     callback = recorder()
-    net, reference, passes = fit_obscuration(drive, small(windows=1152, passes=8), "cpu", callback)
+    net, passes = fit_obscuration([drive], small(windows=1152, passes=8), "cpu", callback)
     assert passes == callback.passes
-    assert [line.epoch for line in passes] == list(range(1, 9))
+    assert [line.epoch for line in passes] == list(range(1, 11))
     assert passes[-1].loss < 0.6 * passes[0].loss
     assert passes[-1].auc > 0.7
-    assert callback.renderings[-1] == (1152 + fit_module.HELD_BACK,) * 2
+    assert callback.renderings == [(1, 1)]
     assert callback.fittings[-1] == (8 * 1152,) * 2
-    assert reference.shape == (2, FEATURE_MAPS, 10, 10)
-    assert (reference[1] > 0).all()
     assert not net.training
 
 
 @pytest.mark.usefixtures("few")
 def test_the_same_seed_gives_the_same_network(small: Small, drive: FrameCache, recorder: Any) -> None:
-    fits = [fit_obscuration(drive, small(windows=96, passes=2, seed=seed), "cpu", recorder()) for seed in (1, 1, 2)]
-    (one, one_seen, _), (again, again_seen, _), (other, _, _) = fits
-    assert torch.equal(one_seen, again_seen)
+    fits = [fit_obscuration([drive], small(windows=96, passes=2, seed=seed), "cpu", recorder()) for seed in (1, 1, 2)]
+    (one, _), (again, _), (other, _) = fits
     assert all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(again), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
 
@@ -71,17 +71,17 @@ def test_the_same_seed_gives_the_same_network(small: Small, drive: FrameCache, r
 @pytest.mark.usefixtures("few")
 def test_without_windows_it_says_nothing_and_renders_nothing(small: Small, drive: FrameCache, recorder: Any) -> None:
     callback = recorder()
-    net, reference, passes = fit_obscuration(drive, small(windows=0), "cpu", callback)
+    net, passes = fit_obscuration([drive], small(windows=0), "cpu", callback)
     assert (passes, callback.renderings, callback.fittings) == ([], [], [])
     with torch.no_grad():
-        logits = net(torch.rand(2, FEATURE_MAPS, 40, 40), torch.from_numpy(enlarge(reference.numpy())).unsqueeze(0))
+        logits = net.forward_head(torch.rand(2, FEATURE_MAPS, 40, 40), torch.zeros(2, FEATURE_MAPS, 40, 40))
     assert torch.equal(logits, torch.zeros(2, GRID_SIDE, GRID_SIDE))
 
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("windows", [1, BATCH - 1, BATCH + 1])
 def test_any_number_of_windows_trains(windows: int, small: Small, drive: FrameCache, recorder: Any) -> None:
-    (line,) = fit_obscuration(drive, small(windows=windows, passes=1), "cpu", recorder())[2]
+    *_, line = fit_obscuration([drive], small(windows=windows, passes=1), "cpu", recorder())[1]
     assert math.isfinite(line.loss)
 
 
@@ -98,7 +98,7 @@ def test_the_kind_held_out_is_not_rendered(
 
     monkeypatch.setattr(fit_module, "WindowSampler", Sampler)
     for held_out in ("", "film"):
-        fit_obscuration(drive, small(windows=0, held_out=held_out), "cpu", recorder())
+        fit_obscuration([drive], small(windows=1, passes=1, held_out=held_out), "cpu", recorder())
     assert given == [fit_module.KINDS, tuple(kind for kind in fit_module.KINDS if kind != "film")]
 
 
@@ -108,7 +108,7 @@ def test_a_loss_that_is_not_finite_is_one_line(
 ) -> None:
     monkeypatch.setattr(fit_module, "_loss", lambda *_: torch.tensor(math.nan))
     with pytest.raises(InputError, match="no longer finite; give another --seed"):
-        fit_obscuration(drive, small(windows=48, passes=1), "cpu", recorder())
+        fit_obscuration([drive], small(windows=48, passes=1), "cpu", recorder())
 
 
 @pytest.mark.usefixtures("few")
@@ -132,7 +132,7 @@ def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
     train_tubs([tub], settings, run.folder, "cpu", again)
     assert (again.decodings, again.batches) == ([], []), "nothing is decoded or trained twice"
     assert run.weights_file.read_bytes() == weights
-    assert [json.loads(line)["epoch"] for line in run.passes_file.read_text().splitlines()] == [1, 2]
+    assert [json.loads(line)["epoch"] for line in run.passes_file.read_text().splitlines()] == [1, 2, 3]
     assert export_bundle(run.folder, tmp_path / "lens", "onnx").reference.shape == (2, FEATURE_MAPS, 10, 10)
 
     finished, third = run.obscuration_file.read_bytes(), recorder()
@@ -141,14 +141,36 @@ def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
     assert run.obscuration_file.read_bytes() == finished
 
 
-def test_the_network_meets_references_that_its_windows_do_not_belong_to(make_cache: Callable[..., FrameCache]) -> None:
+@pytest.mark.usefixtures("few")
+def test_cars_have_equal_shares_and_their_own_references(make_cache: Callable[..., FrameCache]) -> None:
+    dark, bright = (make_cache(np.full((count, 80, 80), level, np.uint8)) for count, level in ((80, 40), (300, 200)))
+    stream = WindowStream([dark, bright], KINDS, 0, lambda done, total: None)
+    stream.render(60)
+    assert np.bincount(stream._car[:60]).tolist() == [30, 30]
+    for place in range(60):
+        level = (40, 200)[stream._car[place]] / 255
+        if stream._fixture[place] == fit_module.NO_FIXTURE:
+            assert np.median(stream._reference(place)[0, 0]) == pytest.approx(level, abs=0.15)
+
+
+def test_a_window_is_shown_beside_parts_it_does_not_belong_to(make_cache: Callable[..., FrameCache]) -> None:
     levels = np.repeat(np.arange(400, dtype=np.uint8) // 2, 6400).reshape(400, 80, 80)  # ever brighter
-    sampler = WindowSampler(make_cache(levels), KINDS, 0)
-    seen = _as_recorded(sampler, 400)
-    whole, shown = make_reference(seen), _references(seen, seed=0)
-    assert shown.shape == (1 + PARTS, 2, FEATURE_MAPS, 40, 40)
-    assert torch.equal(shown[0], torch.from_numpy(enlarge(whole)))
-    centres, spreads = shown[1:, :, 0, 0, 0].T
-    assert centres.min() < whole[0, 0, 0, 0] - 0.1, "of a dark part"
-    assert centres.max() > whole[0, 0, 0, 0] + 0.1
-    assert spreads.median() < 0.6 * whole[1, 0, 0, 0], "a part is more alike than the whole"
+    cache = make_cache(levels)
+    references = car_references(WindowSampler(cache, KINDS, 0), cache, KINDS, 0)
+    assert references.enlarged.shape == (references_module.PARTS, 2, FEATURE_MAPS, 40, 40)
+    assert references.with_fixture.shape == (references_module.FIXTURES, 2, FEATURE_MAPS, 40, 40)
+    whole = drive_reference(cache, 0)
+    spreads = references.enlarged[:, 1, 0, 0, 0]
+    assert np.median(spreads) < 0.9 * whole[1, 0, 0, 0], "a part is more alike than the whole"
+    rng = np.random.default_rng(0)
+    for newest in range(20, 400, 40):
+        chosen = references.choose(rng, newest)
+        (number,) = np.flatnonzero((references.enlarged == chosen).all((1, 2, 3, 4)))[:1]
+        assert not references.first[number] <= newest <= references.last[number]
+
+
+@pytest.mark.usefixtures("few")
+def test_some_windows_show_a_fixture(drive: FrameCache) -> None:
+    stream = WindowStream([drive], KINDS, 0, lambda done, total: None)
+    stream.render(300)
+    assert (stream._fixture[:300] != fit_module.NO_FIXTURE).mean() == pytest.approx(FIXTURE_SHARE, abs=0.06)

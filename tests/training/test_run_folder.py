@@ -233,7 +233,7 @@ def test_a_damaged_second_network_is_one_line(
 
 
 def test_weights_of_an_older_version_still_load(tmp_path: Path, small: Small) -> None:
-    """Before 0.4 the last layers of the obscuration network were called `answer`."""
+    """Older runs call the last layers of the obscuration network `answer`."""
     run = finish_run(tmp_path / "run", small("paper"), np.zeros((2, 120, 160, 3), np.uint8))
     expected = load_file(run.obscuration_file)
     save_file({name.replace("head.", "answer.", 1): tensor for name, tensor in expected.items()}, run.obscuration_file)

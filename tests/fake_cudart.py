@@ -26,7 +26,7 @@ class FakeCudart:
         self.device: dict[int, Any] = {}  # blocks by their address
         self.host: dict[int, Any] = {}
         self.streams: set[int] = set()
-        self.waiting: list[Callable[[], None]] = []
+        self.waiting: list[Callable[[], object]] = []
         self._handles = itertools.count(0x5000)
         self._word = ctypes.create_string_buffer(b"as the test wants it")
         functions: dict[str, tuple[Callable[..., int], tuple[Any, ...]]] = {

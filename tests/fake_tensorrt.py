@@ -132,7 +132,7 @@ class Builder:
             return None
         machine.builds += 1
         facts = {"version": machine.version, "gpu": machine.cudart.attributes[75], "bytes": len(network.model)}
-        facts["flags"] = [flag.name for flag in config.flags]  # type: ignore[assignment]
+        facts["flags"] = [flag.name for flag in config.flags]
         return memoryview(MAGIC + json.dumps(facts).encode() + b"\n" + network.model)
 
 

@@ -41,7 +41,13 @@ EVENT = Event(
 def ended(number: int, **changes: Any) -> Event:
     """Return an event that ended, with the paths of its own snapshot."""
     paths = SnapshotPaths.of(number)
-    known = {"state": "ended", "level": "OK", "duration_s": 2.5, "picture": paths.frame, "heat_map": paths.heat_map}
+    known: dict[str, Any] = {
+        "state": "ended",
+        "level": "OK",
+        "duration_s": 2.5,
+        "picture": paths.frame,
+        "heat_map": paths.heat_map,
+    }
     return replace(EVENT, id=number, **(known | changes))
 
 

@@ -180,7 +180,7 @@ def test_the_threshold_phase_is_scored_with_the_reference_of_the_first(
     # On the drive that it was made from, the median of the feature maps is that of the reference.
     scorer.restart()
     scores = [real(frame, i / HZ) for i, frame in enumerate(clean_frames)]
-    feature_maps = np.stack([each.feature_maps for each in scores if each.warmed_up])
+    feature_maps = np.array([each.feature_maps for each in scores if each.warmed_up])
     assert np.median(feature_maps, axis=0) == pytest.approx(calibration.thresholds.reference[0], abs=0.02)
     assert len(calibrate(scorer, folder, rule="pcc").thresholds.reference) == 2
     assert used[-1] is scorer.bundle.reference

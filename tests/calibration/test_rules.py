@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from mle_uvad.edge.reference import Reference
 from mle_uvad.edge.scorer import FrameScore
 
 Array = NDArray[np.float64]
+Rule = Callable[[tuple[Array, Array, Array], float], Thresholds]
 HZ = 10.0
 REFERENCE: Reference = np.ones((2, FEATURE_MAPS, 10, 10), np.float32)
 
@@ -102,12 +104,13 @@ def test_the_papers_threshold_stays_in_the_range_of_a_pcc() -> None:
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
-def test_no_threshold_is_exceeded_on_the_drive_itself(rule: object, rng: np.random.Generator) -> None:
+def test_no_threshold_is_exceeded_on_the_drive_itself(rule: Rule, rng: np.random.Generator) -> None:
     for _ in range(3):
         recording = drive(rng, 60)
         for rate in (1e-3, 1.0, 1e4):
-            thresholds = rule(recording, rate)  # type: ignore[operator]
-            above = replace(thresholds, excess=tuple(1.001 * each for each in thresholds.excess))  # kept as float32
+            thresholds = rule(recording, rate)
+            fast, slow = thresholds.excess
+            above = replace(thresholds, excess=(1.001 * fast, 1.001 * slow))  # kept as float32
             low, median, high = thresholds.pcc
             above = replace(above, pcc=(max(low - 1e-4, -1.0), median, min(high + 1e-4, 1.0)))
             # The last, incomplete block of two seconds is not part of the calibration.
@@ -179,13 +182,13 @@ def test_odds_that_rise_in_eight_cells_raise_an_alarm_and_in_one_they_do_not(rng
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
 @pytest.mark.parametrize("rate", [6.0, 60.0])
-def test_fresh_drives_raise_about_as_many_false_alarms_as_requested(rate: float, rule: object) -> None:
+def test_fresh_drives_raise_about_as_many_false_alarms_as_requested(rate: float, rule: Rule) -> None:
     """Try ten calibrations of three minutes on six fresh minutes each, an hour in all.
 
     The rule is a model on little data, so the interval is wide: from a tenth of the rate to four times the rate.
     """
     rng = np.random.default_rng(5)
-    raised = sum(alarms(rule(drive(rng, 180), rate), *drive(rng, 360)) for _ in range(10))  # type: ignore[operator]
+    raised = sum(alarms(rule(drive(rng, 180), rate), *drive(rng, 360)) for _ in range(10))
     assert raised < 4 * rate
     assert rate < 10 or raised > 0.1 * rate
 
@@ -217,9 +220,9 @@ def test_thresholds_for_another_rate_need_no_new_drive(rng: np.random.Generator)
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
 @pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf, -math.inf])
-def test_an_invalid_rate_is_refused(rng: np.random.Generator, rate: float, rule: object) -> None:
+def test_an_invalid_rate_is_refused(rng: np.random.Generator, rate: float, rule: Rule) -> None:
     with pytest.raises(InputError, match="give 1e-06 or more"):
-        rule(drive(rng, 60), rate)  # type: ignore[operator]
+        rule(drive(rng, 60), rate)
 
 
 def refused(recording: tuple[Array, Array, Array]) -> str:

@@ -105,7 +105,8 @@ def test_a_session_that_ended_returns_nothing_more() -> None:
 
 
 def test_the_first_frame_counts_from_the_reading_before() -> None:
-    for previous, first_s in (({}, 0.0), ({"previous_t_s": 999.5}, 0.6)):
+    cases: list[tuple[dict[str, Any], float]] = [({}, 0.0), ({"previous_t_s": 999.5}, 0.6)]
+    for previous, first_s in cases:
         road = Road()
         road.session = CalibrationSession(1.0, **previous)
         assert road.drive(0.1).session.driving_s == pytest.approx(first_s)

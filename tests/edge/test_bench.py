@@ -59,7 +59,8 @@ def monitor(bundle: Bundle) -> Monitor:
 
 def measured(monitor: Monitor, monkeypatch: pytest.MonkeyPatch, ms: Callable[[int], float]) -> tuple[Measured, Any]:
     """On a clock by which frame number n takes `ms(n)`, with the readings."""
-    times, readings, update = Time(), [], monitor.update
+    times, update = Time(), monitor.update
+    readings: list[Reading] = []
 
     def slow(frame: Any, t_s: float) -> Reading:
         times.work(ms(len(readings)) / 1e3)
@@ -145,7 +146,7 @@ def test_busy_processes_burn_and_end() -> None:
 def test_busy_processes_end_when_the_work_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
-    class Noted(subprocess.Popen):  # type: ignore[type-arg]
+    class Noted(subprocess.Popen):
         def __init__(self, command: list[str], stdout: int) -> None:
             super().__init__(command, stdout=stdout)
             started.append(self)

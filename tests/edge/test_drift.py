@@ -1,6 +1,7 @@
 """A world that changed, told from a fault on the lens, on synthetic scores."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ HZ = 10.0
 REFERENCE = np.stack([np.full((FEATURE_MAPS, 10, 10), 0.5), np.full((FEATURE_MAPS, 10, 10), 0.1)]).astype(np.float32)
 
 
-def score(feature_maps: float | np.ndarray = 0.5, **changes: object) -> FrameScore:
+def score(feature_maps: float | np.ndarray = 0.5, **changes: Any) -> FrameScore:
     seen = np.broadcast_to(np.float32(feature_maps), (FEATURE_MAPS, 10, 10))
     return replace(FrameScore("ok", 0.8, np.zeros((20, 20), np.float32), seen, 0.1, True), **changes)
 

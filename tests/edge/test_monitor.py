@@ -1,7 +1,7 @@
 """Scorer, evidence and alarm in a row, on a real bundle."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -57,7 +57,7 @@ def smeared(frames: list[Frame]) -> list[Frame]:
     return [(frame // 8 + 100 + i % 2).astype(np.uint8) for i, frame in enumerate(frames)]
 
 
-def readings(monitor: Monitor, frames: list[Frame | None], start_s: float = 0.0) -> list[Reading]:
+def readings(monitor: Monitor, frames: Sequence[Frame | None], start_s: float = 0.0) -> list[Reading]:
     return [monitor.update(frame, start_s + i / HZ) for i, frame in enumerate(frames)]
 
 
@@ -91,7 +91,7 @@ def spoil(monitor: Monitor, frames: list[Frame]) -> Reading:
     assert readings(monitor, frames, start_s=0.1)[-1].alarm.status == "ok"
     black = np.zeros((120, 160, 3), np.uint8)
     assert readings(monitor, [black], start_s=3.1)[0].alarm.status == "dark"
-    assert readings(monitor, [black + 128], start_s=3.15)[0].alarm.status == "flat"
+    assert readings(monitor, [np.full_like(black, 128)], start_s=3.15)[0].alarm.status == "flat"
     assert readings(monitor, [black[:60]], start_s=3.2)[0].alarm.status == "error"
     assert readings(monitor, [None], start_s=3.25)[0].alarm.status == "no_frame"
     return readings(monitor, frames[:1], start_s=3.3)[0]

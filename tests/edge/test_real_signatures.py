@@ -79,8 +79,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (folder / "nothing.c").write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in FUNCTIONS))
     libraries = [folder / f"lib{name}.so.{major}" for name in LIBRARIES]
     for library in libraries:
-        command = [compiler, "-shared", "-fPIC", f"-Wl,-soname,{library.name}", "-o", library, folder / "nothing.c"]
-        subprocess.run(command, check=True)
+        named = f"-Wl,-soname,{library.name}"
+        subprocess.run([compiler, "-shared", "-fPIC", named, "-o", library, folder / "nothing.c"], check=True)
     arguments: list[str | Path] = [
         sys.executable,
         "-c",

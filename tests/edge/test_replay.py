@@ -1,6 +1,6 @@
 """A recorded drive is decoded a few frames ahead, and comes out as if each had been read when it was asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ def test_it_reads_no_more_than_a_few_ahead_and_stops_where_the_caller_does(
     drive = drive_again(tub, lambda: None)
     for index in range(3):
         assert next(drive)[0].index == index
+    assert isinstance(drive, Generator)
     drive.close()
     assert read == list(range(3 + FRAMES_AHEAD))
 

@@ -45,7 +45,7 @@ def stub_scorer() -> Any:
 
 def test_bad_frames_get_a_status_and_never_reach_the_model(stub_scorer: Any) -> None:
     scorer = stub_scorer(AssertionError("the model was run"))
-    statuses = {
+    statuses: dict[str, list[Any]] = {
         "no_frame": [None, np.asarray(None), [], "text", 1.0],
         "error": [
             np.zeros((120, 160, 4), np.uint8),

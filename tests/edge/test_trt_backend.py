@@ -97,7 +97,7 @@ def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
     jetson()
     backend, ort = open_backend(jetson_bundle, "trt"), open_backend(jetson_bundle, "ort")
     [frame] = moving_frames(1)
-    good: dict[str, NDArray[Any]] = {
+    good: dict[str, Any] = {
         "frame": frame,
         "running_means": np.zeros((2, RUNNING_MEANS_SIZE), np.float32),
         "ema_weights": np.ones(2, np.float32),

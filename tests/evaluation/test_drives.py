@@ -27,7 +27,8 @@ def frames_of(folder: Path) -> list[np.ndarray]:
 
 
 def test_seed_makes_the_world(track: Track) -> None:
-    pose = Pose(*track.line_m[100], heading_rad=1.0)
+    x_m, y_m = track.line_m[100]
+    pose = Pose(x_m, y_m, heading_rad=1.0)
     again, other = (Track(np.random.default_rng(seed)) for seed in (0, 1))
     assert np.array_equal(track.frame(pose), again.frame(pose))
     assert not np.array_equal(track.line_m, other.line_m)

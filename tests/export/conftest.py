@@ -75,7 +75,8 @@ def to_onnx() -> Callable[..., bytes]:
             torch.ones(len(TIME_CONSTANTS_S)),
             torch.ones(2, FEATURE_MAPS, FEATURE_SIDE, FEATURE_SIDE),
         )
-        buffer, names = io.BytesIO(), {"input_names": list(inputs), "output_names": list(outputs)}
+        buffer: Any = io.BytesIO()  # which the older exporter takes as it takes a path
+        names: dict[str, Any] = {"input_names": list(inputs), "output_names": list(outputs)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(module.eval(), example[: len(inputs)], buffer, opset_version=17, dynamo=False, **names)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,9 +71,9 @@ def test_grey_is_bit_equal_for_every_colour_next_to_a_step() -> None:
     beyond = (19595 * red + 38470 * green + 7471 * blue + 32768) % 65536
     distance = np.minimum(beyond, 65536 - beyond).ravel()
     closest = np.argpartition(distance, 80 * 80)[: 80 * 80]
-    closest = np.stack(np.unravel_index(closest, 3 * [256]), -1).astype(np.uint8).reshape(80, 80, 3)
+    picture = np.stack(np.unravel_index(closest, 3 * [256]), -1).astype(np.uint8).reshape(80, 80, 3)
     graph = FrameGraph(Autoencoder("narrow").eval(), ObscurationNet("narrow").eval(), 80, 80)
-    assert np.array_equal(np.rint(graph.to_grey80(torch.tensor(closest))[0, 0].numpy() * 255), grey(closest))
+    assert np.array_equal(np.rint(graph.to_grey80(torch.tensor(picture))[0, 0].numpy() * 255), grey(picture))
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -84,7 +85,7 @@ def test_the_area_average_is_the_reference(graph: FrameGraph, frame: Frame, heig
 
 @pytest.mark.parametrize(("height", "width"), [(120, 160), (97, 131)])
 def test_all_outputs_are_the_reference(
-    make_lived_in: Callable[..., nn.Module],
+    make_lived_in: Callable[..., Any],
     session_of: Callable[..., Callable[..., dict[str, Floats]]],
     frame: Frame,
     height: int,

@@ -85,7 +85,7 @@ def test_other_frame_sizes(shape: tuple[int, int]) -> None:
 
 def test_wrong_frames_and_coverages_are_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
-        drop().render(np.zeros((120, 160, 3), np.float32))  # type: ignore[arg-type]
+        drop().render(np.zeros((120, 160, 3), np.float32))
     with pytest.raises(ValueError, match="120, 160"):
         drop().render(np.zeros((160, 120, 3), np.uint8))
     with pytest.raises(ValueError, match="coverage"):

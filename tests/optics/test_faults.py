@@ -85,7 +85,7 @@ def test_the_rim_is_soft(family: str) -> None:
 
 def test_wrong_frames_and_coverages_are_refused(family: str) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        fault(family).render(np.zeros((120, 160, 3), np.float32))  # type: ignore[arg-type]
+        fault(family).render(np.zeros((120, 160, 3), np.float32))
     with pytest.raises(ValueError, match="120, 160"):
         fault(family).render(np.zeros((160, 120, 3), np.uint8))
     for coverage in (0.0, 0.01, 0.95, float("nan")):

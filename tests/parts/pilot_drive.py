@@ -91,7 +91,9 @@ def main() -> None:
 
     notebook = Notebook(Vehicle.update_parts)
     Vehicle.update_parts = lambda vehicle: notebook.run(vehicle)
-    MLEAnomalyPart.__init__.__kwdefaults__["clock"] = lambda: LOOP_S * len(notebook.notes)
+    defaults = MLEAnomalyPart.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["clock"] = lambda: LOOP_S * len(notebook.notes)
     donkeycar.utils.get_model_by_type = lambda *_: Pilot()
     sys.path.insert(0, os.getcwd())
     manage = importlib.import_module("manage")

@@ -57,6 +57,10 @@ class Car:
             said.append(self.part.run(noisy, press and number == 0))
         return said
 
+    def drive_on(self, seconds: float) -> None:
+        """What a command that sleeps leaves the car to do."""
+        self.drive(seconds)
+
 
 @pytest.fixture
 def car(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> Iterator[Car]:
@@ -246,7 +250,7 @@ def test_the_worker_of_a_threaded_part_handles_the_button(car: Car) -> None:
 def test_a_command_starts_it_and_follows(car: Car) -> None:
     car.drive(2)
     folder = car.file.parent
-    replies = list(request_calibration(folder, lambda: car.now_s, car.drive))
+    replies = list(request_calibration(folder, lambda: car.now_s, car.drive_on))
     assert [reply.state for reply in replies] == [*["collecting"] * (len(replies) - 1), "calibrated"]
     progress = [reply.progress for reply in replies]
     assert progress == sorted(progress)
@@ -259,7 +263,7 @@ def test_a_command_starts_it_and_follows(car: Car) -> None:
 
 def test_a_command_joins_a_calibration_under_way_and_hears_of_its_end(car: Car) -> None:
     car.drive(20, press=True)
-    replies = request_calibration(car.file.parent, lambda: car.now_s, car.drive)
+    replies = request_calibration(car.file.parent, lambda: car.now_s, car.drive_on)
     assert next(replies).progress == pytest.approx(20 / DRIVE_S, abs=0.05)
     car.drive(1, press=True)
     assert [reply.state for reply in replies] == ["cancelled"]

@@ -81,7 +81,10 @@ def begin_a_tub(car: Path) -> None:
 
 
 def set_keys(text: str) -> Callable[[Path], None]:
-    return lambda car: (car / "myconfig.py").write_text(text) and None
+    def write(car: Path) -> None:
+        (car / "myconfig.py").write_text(text)
+
+    return write
 
 
 def damage_the_bundle(car: Path) -> None:

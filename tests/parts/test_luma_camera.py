@@ -25,6 +25,7 @@ from mle_uvad.calibration.session import REFERENCE_PHASE_S, THRESHOLD_PHASE_S
 from mle_uvad.edge import Bundle, InputError
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.frame import grey
+from mle_uvad.edge.scorer import FrameScore
 from mle_uvad.parts import LumaCamera, MLEAnomalyPart
 from mle_uvad.parts.events.event import read_events
 
@@ -208,6 +209,15 @@ def lap(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> list[Frame
     return [grey(frame) for frame in moving_frames(320)]
 
 
+def differences(one: FrameScore, other: FrameScore) -> tuple[float, float]:
+    """How far two scores of one scene are apart, by the PCC and by the log odds."""
+    assert one.pcc is not None
+    assert other.pcc is not None
+    assert one.logits is not None
+    assert other.logits is not None
+    return abs(one.pcc - other.pcc), float(np.abs(one.logits - other.logits).max())
+
+
 def test_luma_and_rgb_score_alike(bundle: Bundle, clear_frames: list[Frame], wet_frames: list[Frame]) -> None:
     """Full range differs in rounding alone, by one grey level at most and seldom; limited range is another picture."""
     by_rgb, by_luma, limited = open_scorer(bundle), open_scorer(bundle), open_scorer(bundle)
@@ -223,8 +233,8 @@ def test_luma_and_rgb_score_alike(bundle: Bundle, clear_frames: list[Frame], wet
                 (limited, np.rint(16 + luma * (219 / 255)).astype(np.uint8)),
             )
         )
-        apart.append([abs(own.pcc - rgb.pcc), np.abs(own.logits - rgb.logits).max()])
-        far_apart.append([abs(video.pcc - rgb.pcc), np.abs(video.logits - rgb.logits).max()])
+        apart.append(differences(own, rgb))
+        far_apart.append(differences(video, rgb))
     pcc, logits = np.max(apart, axis=0)
     assert pcc < 1e-3
     assert logits < 0.25, "log odds of some −6"

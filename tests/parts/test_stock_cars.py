@@ -76,7 +76,7 @@ def test_a_stock_car_is_patched_driven_and_restored(
 
 def drive_with_pilot(car: Path) -> list[dict[str, Any]]:
     notes = car / "notes.json"
-    command = [sys.executable, Path(__file__).with_name("pilot_drive.py"), notes]
+    command: list[str | Path] = [sys.executable, Path(__file__).with_name("pilot_drive.py"), notes]
     done = subprocess.run(command, cwd=car, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr

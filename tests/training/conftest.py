@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,8 +120,9 @@ def power_cut() -> type[PowerCutError]:
 def small() -> Callable[..., TrainSettings]:
     """`small(preset, …)`: a preset as narrow and short as a test needs it."""
 
-    def make(preset: str = "paper", **changes: object) -> TrainSettings:
-        return replace(PRESETS[preset], **({"width": "narrow", "epochs": 2, "batch_size": 48, "windows": 0} | changes))
+    def make(preset: str = "paper", **changes: Any) -> TrainSettings:
+        narrow: dict[str, Any] = {"width": "narrow", "epochs": 2, "batch_size": 48, "windows": 0}
+        return replace(PRESETS[preset], **(narrow | changes))
 
     return make
 
@@ -144,7 +146,7 @@ def run_training(tmp_path: Path, cache: FrameCache) -> Callable[..., RunFolder]:
 def metrics_of() -> Callable[..., EpochMetrics]:
     """`metrics_of(epoch=…)`: an epoch's figures where a test does not care for them."""
 
-    def make(**changes: object) -> EpochMetrics:
+    def make(**changes: Any) -> EpochMetrics:
         plain = EpochMetrics(1, 0.1, 1.0, 0.5, 1.0, 0.1, 1.0, 2.0, 0.5, 0.4, "healthy", 100.0, 1.0)
         return replace(plain, **changes)
 

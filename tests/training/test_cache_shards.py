@@ -170,7 +170,7 @@ def test_a_killed_decoding_goes_on_with_the_shard_it_stood_at(
     make_tub: MakeTub, tmp_path: Path, calls: Calls, short_shards: None
 ) -> None:
     tub = make_tub(70)
-    command = [sys.executable, "-c", KILLED, tmp_path / "cache", tub]
+    command: list[str | Path] = [sys.executable, "-c", KILLED, tmp_path / "cache", tub]
     killed = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     cache = build(tmp_path / "cache", calls, tub)

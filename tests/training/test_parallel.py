@@ -93,7 +93,8 @@ def test_epochs_with_noise_and_a_short_batch_end_in_the_same_weights(runs: Runs)
 
 
 def test_the_command_under_torchrun(make_tub: Callable[..., Path], tmp_path: Path) -> None:
-    command = [Path(sys.executable).with_name("mle-uvad"), "train", make_tub(70), "--out", tmp_path / "run"]
+    program = Path(sys.executable).with_name("mle-uvad")
+    command: list[str | Path] = [program, "train", make_tub(70), "--out", tmp_path / "run"]
     options = ["--width", "narrow", "--epochs", "2", "--batch-size", "32", "--windows", "0"]
     told = python(*TORCHRUN, "--no-python", *command, *options)
     assert told.count("epoch   2/2") == 1, "one of them tells how it goes"

@@ -17,7 +17,7 @@ from .masks import Draw
 
 Floats = NDArray[np.float32]
 
-# Shares of the windows.
+# That a window has each disturbance.
 MOTION_BLUR_PROBABILITY, GLARE_PROBABILITY, REFLECTIONS_PROBABILITY = 0.25, 0.2, 0.2
 SURFACES_PROBABILITY, EXPOSURE_STEP_PROBABILITY = 0.75, 0.2
 MOTION_BLUR_X, MOTION_BLUR_Y = 3.0, 1.0  # pixels, the largest

@@ -43,13 +43,13 @@ class FitCallback(Protocol):
     """Receives the progress of a fit."""
 
     def rendered(self, done: int, total: int) -> None:
-        """Called with the number of cars after the references of each car are made."""
+        """Receive the number of cars whose references are made, after each car."""
 
     def fitted(self, done: int, total: int) -> None:
-        """Called with the number of windows shown after each step."""
+        """Receive the number of windows shown, after each step."""
 
     def passed(self, metrics: PassMetrics) -> None:
-        """Called after each tenth of the training."""
+        """Receive the metrics after each tenth of the training."""
 
 
 class Fit:

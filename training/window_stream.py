@@ -20,8 +20,8 @@ from .windows import WindowSampler
 
 BATCH_SIZE = 32  # windows
 BUFFER_SIZE = 2048  # windows from which a batch is drawn
-FIXTURE_PROBABILITY = 0.08  # of a window with a fixture that its reference includes too
-NO_REFERENCE_PROBABILITY = 0.3  # of a window without its deviation from a reference
+FIXTURE_PROBABILITY = 0.08  # that a window and its reference have a fixture
+NO_REFERENCE_PROBABILITY = 0.3  # that a window without a fixture is shown without its deviation from a reference
 FEATURE_LEVELS = 200.0  # feature maps are stored as bytes, a unit as this many levels
 NO_FIXTURE = -1
 

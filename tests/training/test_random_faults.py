@@ -66,10 +66,8 @@ def test_a_fault_is_affine_in_the_scene(kind: str) -> None:
         together = rendered(fault, 0.3 * one + np.float32(1.4) * other) - nothing
         apart = 0.3 * (rendered(fault, one) - nothing) + 1.4 * (rendered(fault, other) - nothing)
         assert abs(together - apart).max() < 1e-4
-        assert (
-            abs(rendered(fault, one - other, add_light=False) - (rendered(fault, one) - rendered(fault, other))).max()
-            < 1e-4
-        )
+        difference = rendered(fault, one) - rendered(fault, other)
+        assert abs(rendered(fault, one - other, add_light=False) - difference).max() < 1e-4
 
 
 def test_each_frame_has_its_own_strength() -> None:

@@ -11,23 +11,23 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Bar:
-    """A progress bar over frames, or another unit. Call it with (done, total)."""
+    """A progress bar over frames, or another unit. Call it with (done, total); name and unit may change in between."""
 
     def __init__(self, name: str, unit: str = "frames") -> None:
-        self.name, self._unit = name, unit
+        self.name, self.unit = name, unit
         self._started_s = time.monotonic()
         self._done = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            _Rate(unit),
+            _Rate(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task(name, total=None)
+        self._task = self._progress.add_task(name, total=None, unit=unit)
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -35,7 +35,7 @@ class Bar:
 
     def __call__(self, done: int, total: int) -> None:
         self._done = done
-        self._progress.update(self._task, completed=done, total=total, description=self.name)
+        self._progress.update(self._task, completed=done, total=total, description=self.name, unit=self.unit)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -44,13 +44,9 @@ class Bar:
         seconds = time.monotonic() - self._started_s
         if kind is None and self._done:
             rate = self._done / max(seconds, 1e-9)
-            console.print(f"{self.name}: {self._done} {self._unit} in {seconds:.1f} s, {rate:.1f} {self._unit}/s")
+            console.print(f"{self.name}: {self._done} {self.unit} in {seconds:.1f} s, {rate:.1f} {self.unit}/s")
 
 
 class _Rate(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self._unit = unit
-
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} {self._unit}/s" if task.speed else "")
+        return Text(f"{task.speed:.1f} {task.fields['unit']}/s" if task.speed else "")

@@ -140,11 +140,11 @@ class TrainingDisplay:
         self._bar((epoch - 1) * frames_total + frames_done, self._epochs * frames_total)
 
     def rendered(self, done: int, total: int) -> None:
-        self._bar.name = "rendering faults"
+        self._bar.name, self._bar.unit = "preparing references", "cars"
         self._bar(done, total)
 
     def fitted(self, done: int, total: int) -> None:
-        self._bar.name = "obscuration network"
+        self._bar.name, self._bar.unit = "obscuration network", "windows"
         self._bar(done, total)
 
     def passed(self, metrics: PassMetrics) -> None:

@@ -1,4 +1,4 @@
-"""Blurs and smooth noise for the rendering of training windows, by OpenCV: of one picture each, at any width."""
+"""Gaussian blur and smooth noise for the rendering of training windows, with OpenCV, one image at a time."""
 
 import math
 
@@ -8,36 +8,42 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-cv2.setNumThreads(1)  # pictures of 80×80: threads cost more than they bring
+cv2.setNumThreads(1)  # on images of 80×80, threads cost more than they gain
 
-FINE_MAX = 2.0  # pixels; what is blurred more is blurred on half the size, at a quarter of the cost
-HALVING_VARIANCE = 0.75  # pixels², of averaging four pixels and of the interpolation back
-GRAINS_A_WIDTH = 0.6  # of smooth noise: random numbers to each width of a bump along one side
-
-
-def blurred(picture: Floats, width_y: float, width_x: float | None = None) -> Floats:
-    """A float32 picture [H, W] after a Gaussian blur of this deviation in pixels, or another along x."""
-    width_x = width_y if width_x is None else width_x
-    least = min(width_y, width_x)
-    if max(width_y, width_x) < 0.15:
-        return picture
-    if least < FINE_MAX or min(picture.shape) < 16:
-        return cv2.GaussianBlur(picture, (0, 0), max(width_x, 0.05), sigmaY=max(width_y, 0.05))
-    height, length = picture.shape
-    half = cv2.resize(picture, (length // 2, height // 2), interpolation=cv2.INTER_AREA)
-    rest_y, rest_x = (math.sqrt(width * width - HALVING_VARIANCE) / 2 for width in (width_y, width_x))
-    return cv2.resize(blurred(half, rest_y, rest_x), (length, height), interpolation=cv2.INTER_LINEAR)
+FULL_SIZE_SIGMA_MAX = 2.0  # pixels; a wider blur is computed at half the size, at a quarter of the cost
+HALVING_VARIANCE = 0.75  # pixels², the blur of averaging 2×2 pixels and of interpolating back
+SIGMA_MIN = 0.05  # pixels, along one axis: OpenCV does not accept 0
+NEGLIGIBLE_SIGMA = 0.15  # pixels, along both axes: less changes nothing visible
+SAMPLES_PER_BUMP = 0.6  # random numbers per bump of smooth noise, along one side
 
 
-def smooth_noise(rng: np.random.Generator, side: int, width: float) -> Floats:
-    """Noise [side, side] of deviation 1 whose bumps are about `width` pixels wide."""
-    count = math.ceil(side * GRAINS_A_WIDTH / width) + 3
+def blurred(image: Floats, sigma_y: float, sigma_x: float | None = None) -> Floats:
+    """Blur an image [H, W] with a Gaussian, `sigma_y` and `sigma_x` (default: `sigma_y`) in pixels.
+
+    Returns the image itself where the blur is negligible.
+    """
+    sigma_x = sigma_y if sigma_x is None else sigma_x
+    if max(sigma_y, sigma_x) < NEGLIGIBLE_SIGMA:
+        return image
+    if min(sigma_y, sigma_x) < FULL_SIZE_SIGMA_MAX or min(image.shape) < 16:
+        full = cv2.GaussianBlur(image, (0, 0), max(sigma_x, SIGMA_MIN), sigmaY=max(sigma_y, SIGMA_MIN))
+        return np.asarray(full, np.float32)
+    height, width = image.shape
+    half = np.asarray(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
+    half_sigma_y, half_sigma_x = (math.sqrt(sigma * sigma - HALVING_VARIANCE) / 2 for sigma in (sigma_y, sigma_x))
+    half = blurred(half, half_sigma_y, half_sigma_x)
+    return np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def smooth_noise(rng: np.random.Generator, side: int, bump_width: float) -> Floats:
+    """Draw noise [side, side] of standard deviation 1 whose bumps are about `bump_width` pixels wide."""
+    count = math.ceil(side * SAMPLES_PER_BUMP / bump_width) + 3
     if count >= side:
-        field = blurred(rng.standard_normal((side, side), dtype=np.float32), width)
+        field = blurred(rng.standard_normal((side, side), dtype=np.float32), bump_width)
     else:
-        grains = rng.standard_normal((count, count), dtype=np.float32)
-        whole = math.ceil(count * width / GRAINS_A_WIDTH)
-        wide = cv2.resize(grains, (whole, whole), interpolation=cv2.INTER_CUBIC)
-        top, left = rng.integers(0, whole - side + 1, 2).tolist()
-        field = np.asarray(wide[top : top + side, left : left + side], np.float32)
+        samples = rng.standard_normal((count, count), dtype=np.float32)
+        enlarged_side = math.ceil(count * bump_width / SAMPLES_PER_BUMP)
+        enlarged = cv2.resize(samples, (enlarged_side, enlarged_side), interpolation=cv2.INTER_CUBIC)
+        top, left = rng.integers(0, enlarged_side - side + 1, 2).tolist()
+        field = np.asarray(enlarged[top : top + side, left : left + side], np.float32)
     return field / max(float(field.std()), 1e-9)

@@ -1,12 +1,11 @@
-"""Windows of a drive to train the obscuration network on: the last seconds before a moment, disturbed and rendered.
+"""Training windows for the obscuration network: the last seconds before a frame, disturbed and rendered.
 
-A window holds a few frames of the recent past, weighted so that their means estimate the averages that the car keeps.
-Means of few frames leave traces of what moved: so the mean picture is that of all frames. What all have beyond the few,
-the rest, is linear, and goes through the same optics as the frames.
-What a lens fault is not happens to them first: motion blur, lights and shadows that move, bare walls, exposure steps,
-noise (`disturbances`). Two thirds then get a fault, which may have fallen or been wiped off within the window.
+A window is a sample of the recent frames, weighted so that their means estimate the car's running means. The mean of
+so few frames shows traces of everything that moved, so the mean of all frames replaces it. The difference of the two,
+the residual, is linear in the frames and goes through the same optics as they do.
 
-One window is rendered at a time, so that all that is done to it stays in the processor's cache.
+The window is first disturbed by effects that are not lens faults (`disturbances`). Two thirds of the windows then get a
+fault, which may appear or be wiped off within the window. Windows are rendered one at a time to fit the CPU's cache.
 """
 
 from dataclasses import dataclass
@@ -18,42 +17,43 @@ from numpy.typing import NDArray
 from ..edge.frame import SIZE
 from ..edge.graph import GRID_SIDE, TIME_CONSTANTS_S
 from .cache import FrameCache
-from .disturbances import ALL_SQUARES, Exposure, Scene, light_up, pass_surfaces, smear
+from .disturbances import EMA_SQUARED_WEIGHTS, Exposure, Scene, add_lights, add_motion_blur, add_surfaces
 from .faults import Fault, random_fault
 from .masks import Draw
-from .measured import window_feature_maps
+from .window_features import window_feature_maps
 
-FRAMES = 10  # of a window
-QUICK_FRAMES = 3  # of these, drawn for the short span
-REACH = 0.98  # share of the exponential weight that is drawn from; what lies further back is forgotten
-FAULT_SHARE = 2 / 3
-STOOD_SHARE = 0.05  # of the windows: the car stood before
-FELL_SHARE, WIPED_SHARE = 0.25, 0.1  # of the faults: within the window
-FELL_WITHIN_S = 0.15
+FRAMES = 10  # in a window
+FAST_FRAMES = 3  # of these, sampled for the fast time constant
+AGE_QUANTILE_MAX = 0.98  # of the exponential distribution of ages; older frames are not sampled
+FAULT_PROBABILITY = 2 / 3
+DRIVE_OFF_PROBABILITY = 0.05  # the car was stationary until some moment in the last second
+APPEARED_PROBABILITY, WIPED_PROBABILITY = 0.25, 0.1  # of a fault, within the window
+APPEARING_S = 0.15
 
 Floats = NDArray[np.float32]
 
-# All the frames that the car averages, closely where they weigh most.
+# Ages and weights that stand for all frames the car averages, denser where these weigh most.
 ALL_AGES_S = np.concatenate([np.arange(0, 1, 0.05), np.arange(1, 3, 0.1), np.arange(3, 8, 0.25)])
 ALL_WEIGHTS = np.stack(
     [np.exp(-ALL_AGES_S / time_constant_s) * np.gradient(ALL_AGES_S) for time_constant_s in TIME_CONSTANTS_S]
 )
 ALL_WEIGHTS = (ALL_WEIGHTS / ALL_WEIGHTS.sum(1, keepdims=True)).astype(np.float32)
-VARIANCE_SHARES = 1 - np.array(ALL_SQUARES, np.float32)  # what the averages find of the whole variance over time
-ALWAYS = np.ones(FRAMES, np.float32)  # strength of what is there in every frame
+# A weighted mean of squares minus the squared mean finds this share of the variance over time.
+VARIANCE_SHARES = 1 - np.array(EMA_SQUARED_WEIGHTS, np.float32)
+FULL_STRENGTH = np.ones(FRAMES, np.float32)  # of a fault, in every frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Window:
-    """What the network is shown, and what it should say."""
+    """Input and target of the network."""
 
     feature_maps: Floats  # [20, 40, 40]
-    target: Floats  # [20, 20], 0…1, where the lens is obscured
+    target: Floats  # [20, 20], 0…1, the part of each cell where the lens is obscured
     newest: int  # number of its newest frame in the cache
 
 
 class WindowSampler:
-    """Draws windows from the frames of one car. The same seed and number draw the same window."""
+    """Samples windows from the frames of one car. The same seed and number give the same window."""
 
     def __init__(self, cache: FrameCache, kinds: tuple[str, ...], seed: int) -> None:
         self._cache = cache
@@ -61,74 +61,84 @@ class WindowSampler:
         self._seed = seed
         self._exposure = Exposure(np.random.default_rng((seed, 0)))
 
-    def rendered(self, number: int, fixture: Fault | None = None) -> Window:
-        """A disturbed window, in two of three cases with a fault. A fixture is in view all the time and is none."""
+    def render(self, number: int, fixture: Fault | None = None) -> Window:
+        """Render a disturbed window, in two of three cases with a fault.
+
+        A fixture is in view in all frames and is not part of the target.
+        """
         rng = np.random.default_rng((self._seed, 1, number))
         draw = Draw(rng)
         newest = int(rng.integers(len(self._cache)))
-        scene = self._scene(rng, newest, rng.random() if draw.chance(STOOD_SHARE) else np.inf)
-        smear(draw, scene)
-        light_up(draw, scene)
-        pass_surfaces(draw, scene)
+        scene = self._scene(rng, newest, rng.random() if draw.chance(DRIVE_OFF_PROBABILITY) else np.inf)
+        add_motion_blur(draw, scene)
+        add_lights(draw, scene)
+        add_surfaces(draw, scene)
         if fixture is not None:
-            _cover(scene, fixture, ALWAYS)
+            _render_fault(scene, fixture, FULL_STRENGTH)
         target = np.zeros((GRID_SIDE, GRID_SIDE), np.float32)
-        if draw.chance(FAULT_SHARE):
+        if draw.chance(FAULT_PROBABILITY):
             fault = random_fault(rng, self._kinds[rng.integers(len(self._kinds))])
-            strength = _strength(draw, scene.ages_s)
-            _cover(scene, fault, strength)
-            cells = cv2.resize(fault.mask, (GRID_SIDE, GRID_SIDE), interpolation=cv2.INTER_AREA)
-            target = cells * strength[0]  # what the newest frame shows
+            strength = _draw_strength(draw, scene.ages_s)
+            _render_fault(scene, fault, strength)
+            cells = np.asarray(cv2.resize(fault.mask, (GRID_SIDE, GRID_SIDE), interpolation=cv2.INTER_AREA), np.float32)
+            target = cells * strength[0]  # as in the newest frame
         exposed = self._exposure.expose(draw, scene)
-        return Window(window_feature_maps(exposed, scene.weights, scene.rest, VARIANCE_SHARES), target, newest)
+        return Window(window_feature_maps(exposed, scene.weights, scene.residual, VARIANCE_SHARES), target, newest)
 
-    def plain(self, newest: int, fault: Fault | None = None) -> Floats:
-        """Pictures [20, 40, 40] of the window that ends with this frame, as it was recorded or with a fault on it."""
+    def recorded(self, newest: int, fault: Fault | None = None) -> Floats:
+        """Compute the feature maps [20, 40, 40] of the window up to frame `newest` without disturbances.
+
+        A `fault` is rendered on it at full strength.
+        """
         scene = self._scene(np.random.default_rng((self._seed, 2, newest)), newest)
         if fault is not None:
-            _cover(scene, fault, ALWAYS)
+            _render_fault(scene, fault, FULL_STRENGTH)
         frames = np.rint(scene.grey * 255).clip(0, 255).astype(np.uint8)
-        return window_feature_maps(frames, scene.weights, scene.rest, VARIANCE_SHARES)
+        return window_feature_maps(frames, scene.weights, scene.residual, VARIANCE_SHARES)
 
-    def _scene(self, rng: np.random.Generator, newest: int, stood_s: float = np.inf) -> Scene:
-        """The frames of the window that ends with `newest`, after a stand of so many seconds if finite."""
-        ages = np.concatenate(
-            [_ages(rng, TIME_CONSTANTS_S[0], QUICK_FRAMES), _ages(rng, TIME_CONSTANTS_S[1], FRAMES - QUICK_FRAMES)]
-        )
-        ages[0] = 0  # the newest frame is always among them
+    def _scene(self, rng: np.random.Generator, newest: int, drive_off_s: float = np.inf) -> Scene:
+        """Sample the frames up to `newest`, as of a car that was stationary until `drive_off_s` before it."""
+        fast_s, slow_s = TIME_CONSTANTS_S
+        ages = np.concatenate([_draw_ages(rng, fast_s, FAST_FRAMES), _draw_ages(rng, slow_s, FRAMES - FAST_FRAMES)])
+        ages[0] = 0  # the newest frame is always sampled
         ages.sort()
-        shares = (QUICK_FRAMES / FRAMES, 1 - QUICK_FRAMES / FRAMES)
-        densities = np.stack(
-            [np.exp(-ages / time_constant_s) / time_constant_s for time_constant_s in TIME_CONSTANTS_S]
-        )
-        weights = densities / (shares @ densities)
-        weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+        weights = _importance_weights(ages)
         all_ages = np.concatenate([ages, ALL_AGES_S])
-        numbers = np.searchsorted(self._cache.clock_s, self._cache.clock_s[newest] - np.minimum(all_ages, stood_s))
+        numbers = np.searchsorted(self._cache.clock_s, self._cache.clock_s[newest] - np.minimum(all_ages, drive_off_s))
         taken = self._cache.take(numbers.clip(self._cache.starts[newest], newest)) * np.float32(1 / 255)
         grey, flat = taken[:FRAMES], taken.reshape(len(taken), -1)
-        # A vector at a time: see `measured`.
-        rest = [every @ flat[FRAMES:] - few @ flat[:FRAMES] for every, few in zip(ALL_WEIGHTS, weights, strict=True)]
-        return Scene(grey, np.stack(rest).reshape(-1, SIZE, SIZE), ages.astype(np.float32), weights)
+        # One vector product at a time is faster than matrix products, as in `window_features`.
+        residual = [
+            every @ flat[FRAMES:] - few @ flat[:FRAMES] for every, few in zip(ALL_WEIGHTS, weights, strict=True)
+        ]
+        return Scene(grey, np.stack(residual).reshape(-1, SIZE, SIZE), ages.astype(np.float32), weights)
 
 
-def _cover(scene: Scene, fault: Fault, strength: Floats) -> None:
-    """Put a fault over the frames, and over the rest as strongly as on their average."""
+def _render_fault(scene: Scene, fault: Fault, strength: Floats) -> None:
+    """Render a fault on the frames, and on the residual at its mean strength."""
     fault.render(scene.grey, strength)
-    fault.render(scene.rest, scene.weights @ strength, lit=False)
+    fault.render(scene.residual, scene.weights @ strength, add_light=False)
 
 
-def _ages(rng: np.random.Generator, time_constant_s: float, count: int) -> NDArray[np.float64]:
-    """Ages [count] in s, one from each of `count` equal parts of the exponential distribution."""
-    share = (np.arange(count) + rng.random(count)) / count
-    return -time_constant_s * np.log1p(-REACH * share)
+def _draw_ages(rng: np.random.Generator, time_constant_s: float, count: int) -> NDArray[np.float64]:
+    """Draw ages [count] in s, one from each of `count` equally likely ranges of the exponential distribution."""
+    quantiles = (np.arange(count) + rng.random(count)) / count
+    return -time_constant_s * np.log1p(-AGE_QUANTILE_MAX * quantiles)
 
 
-def _strength(draw: Draw, ages_s: Floats) -> Floats:
-    """How far a fault is there in each frame, [K]: most of them always, some since or until a moment."""
-    moment_s, when = draw.scale(0.15, 3), draw.rng.random()
-    if when < FELL_SHARE:
-        return ((moment_s - ages_s) / FELL_WITHIN_S + 0.5).clip(0, 1).astype(np.float32)
-    if when > 1 - WIPED_SHARE:
+def _importance_weights(ages: NDArray[np.float64]) -> Floats:
+    """Compute the weights [2, K] with which frames of these ages estimate the running means; each row sums to 1."""
+    shares = (FAST_FRAMES / FRAMES, 1 - FAST_FRAMES / FRAMES)
+    densities = np.stack([np.exp(-ages / time_constant_s) / time_constant_s for time_constant_s in TIME_CONSTANTS_S])
+    weights = densities / (shares @ densities)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _draw_strength(draw: Draw, ages_s: Floats) -> Floats:
+    """Draw the strength of a fault in each frame, [K]: mostly 1, but some faults appear or are wiped off."""
+    moment_s, course = draw.log_uniform(0.15, 3), draw.rng.random()
+    if course < APPEARED_PROBABILITY:
+        return ((moment_s - ages_s) / APPEARING_S + 0.5).clip(0, 1).astype(np.float32)
+    if course > 1 - WIPED_PROBABILITY:
         return (ages_s > moment_s / 2).astype(np.float32)
     return np.ones(len(ages_s), np.float32)

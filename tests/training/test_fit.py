@@ -1,4 +1,4 @@
-"""The obscuration network learns rendered faults, the same way every time, and an interrupted run goes on."""
+"""The fit of the obscuration network learns rendered faults, is reproducible, and is resumed after an interruption."""
 
 import json
 import math
@@ -15,13 +15,15 @@ from mle_uvad.edge.graph import FEATURE_MAPS, GRID_SIDE
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training import fit as fit_module
 from mle_uvad.training import references as references_module
+from mle_uvad.training import window_stream as window_stream_module
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.faults import KINDS
-from mle_uvad.training.fit import BATCH, FIXTURE_SHARE, WindowStream, fit_obscuration
+from mle_uvad.training.fit import fit_obscuration
 from mle_uvad.training.references import car_references, drive_reference
 from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
 from mle_uvad.training.train import train_tubs
+from mle_uvad.training.window_stream import BATCH_SIZE, FIXTURE_PROBABILITY, NO_FIXTURE, WindowStream
 from mle_uvad.training.windows import WindowSampler
 
 Small = Callable[..., TrainSettings]
@@ -37,10 +39,10 @@ def drive(make_cache: Callable[..., FrameCache], moving_frames: Callable[..., li
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As few windows as a fit can do with."""
-    monkeypatch.setattr(fit_module, "HELD_BACK", BATCH)
+    """Reduce the windows of a fit to a minimum."""
+    monkeypatch.setattr(fit_module, "HELD_BACK", BATCH_SIZE)
     monkeypatch.setattr(references_module, "WINDOWS_PER_CAR", 40)
-    monkeypatch.setattr(references_module, "PARTS", 3)
+    monkeypatch.setattr(references_module, "EXCERPTS", 3)
     monkeypatch.setattr(references_module, "FIXTURES", 1)
 
 
@@ -48,7 +50,7 @@ def tensors(net: torch.nn.Module) -> list[torch.Tensor]:
     return list(net.state_dict().values())
 
 
-def test_faults_that_were_never_seen_are_told_from_none(small: Small, drive: FrameCache, recorder: Any) -> None:
+def test_held_back_windows_with_faults_score_above_clean_ones(small: Small, drive: FrameCache, recorder: Any) -> None:
     callback = recorder()
     net, passes = fit_obscuration([drive], small(windows=1152, passes=8), "cpu", callback)
     assert passes == callback.passes
@@ -69,7 +71,9 @@ def test_the_same_seed_gives_the_same_network(small: Small, drive: FrameCache, r
 
 
 @pytest.mark.usefixtures("few")
-def test_without_windows_it_says_nothing_and_renders_nothing(small: Small, drive: FrameCache, recorder: Any) -> None:
+def test_without_windows_all_logits_are_0_and_nothing_is_rendered(
+    small: Small, drive: FrameCache, recorder: Any
+) -> None:
     callback = recorder()
     net, passes = fit_obscuration([drive], small(windows=0), "cpu", callback)
     assert (passes, callback.renderings, callback.fittings) == ([], [], [])
@@ -79,31 +83,31 @@ def test_without_windows_it_says_nothing_and_renders_nothing(small: Small, drive
 
 
 @pytest.mark.usefixtures("few")
-@pytest.mark.parametrize("windows", [1, BATCH - 1, BATCH + 1])
+@pytest.mark.parametrize("windows", [1, BATCH_SIZE - 1, BATCH_SIZE + 1])
 def test_any_number_of_windows_trains(windows: int, small: Small, drive: FrameCache, recorder: Any) -> None:
     *_, line = fit_obscuration([drive], small(windows=windows, passes=1), "cpu", recorder())[1]
     assert math.isfinite(line.loss)
 
 
 @pytest.mark.usefixtures("few")
-def test_the_kind_held_out_is_not_rendered(
+def test_the_fault_held_out_is_not_rendered(
     small: Small, drive: FrameCache, recorder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[tuple[str, ...]] = []
 
-    class Sampler(fit_module.WindowSampler):
+    class Sampler(WindowSampler):
         def __init__(self, cache: FrameCache, kinds: tuple[str, ...], seed: int) -> None:
             given.append(kinds)
             super().__init__(cache, kinds, seed)
 
-    monkeypatch.setattr(fit_module, "WindowSampler", Sampler)
+    monkeypatch.setattr(window_stream_module, "WindowSampler", Sampler)
     for held_out in ("", "film"):
         fit_obscuration([drive], small(windows=1, passes=1, held_out=held_out), "cpu", recorder())
-    assert given == [fit_module.KINDS, tuple(kind for kind in fit_module.KINDS if kind != "film")]
+    assert given == [KINDS, tuple(kind for kind in KINDS if kind != "film")]
 
 
 @pytest.mark.usefixtures("few")
-def test_a_loss_that_is_not_finite_is_one_line(
+def test_a_loss_that_is_not_finite_is_one_error_line(
     small: Small, drive: FrameCache, recorder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit_module, "_loss", lambda *_: torch.tensor(math.nan))
@@ -112,7 +116,7 @@ def test_a_loss_that_is_not_finite_is_one_line(
 
 
 @pytest.mark.usefixtures("few")
-def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
+def test_a_run_interrupted_in_the_fit_resumes_there(
     small: Small, make_tub: Any, recorder: Any, power_cut: type[Exception], tmp_path: Path
 ) -> None:
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mle_uvad[export]'")
@@ -142,26 +146,26 @@ def test_a_run_that_was_cut_in_the_second_network_goes_on_there(
 
 
 @pytest.mark.usefixtures("few")
-def test_cars_have_equal_shares_and_their_own_references(make_cache: Callable[..., FrameCache]) -> None:
+def test_cars_have_equally_many_windows_and_their_own_references(make_cache: Callable[..., FrameCache]) -> None:
     dark, bright = (make_cache(np.full((count, 80, 80), level, np.uint8)) for count, level in ((80, 40), (300, 200)))
     stream = WindowStream([dark, bright], KINDS, 0, lambda done, total: None)
     stream.render(60)
     assert np.bincount(stream._car[:60]).tolist() == [30, 30]
-    for place in range(60):
-        level = (40, 200)[stream._car[place]] / 255
-        if stream._fixture[place] == fit_module.NO_FIXTURE:
-            assert np.median(stream._reference(place)[0, 0]) == pytest.approx(level, abs=0.15)
+    for slot in range(60):
+        level = (40, 200)[stream._car[slot]] / 255
+        if stream._fixture[slot] == NO_FIXTURE:
+            assert np.median(stream._reference(slot)[0, 0]) == pytest.approx(level, abs=0.15)
 
 
-def test_a_window_is_shown_beside_parts_it_does_not_belong_to(make_cache: Callable[..., FrameCache]) -> None:
-    levels = np.repeat(np.arange(400, dtype=np.uint8) // 2, 6400).reshape(400, 80, 80)  # ever brighter
+def test_the_reference_of_a_window_is_from_another_excerpt(make_cache: Callable[..., FrameCache]) -> None:
+    levels = np.repeat(np.arange(400, dtype=np.uint8) // 2, 6400).reshape(400, 80, 80)  # ever brighter frames
     cache = make_cache(levels)
     references = car_references(WindowSampler(cache, KINDS, 0), cache, KINDS, 0)
-    assert references.enlarged.shape == (references_module.PARTS, 2, FEATURE_MAPS, 40, 40)
+    assert references.enlarged.shape == (references_module.EXCERPTS, 2, FEATURE_MAPS, 40, 40)
     assert references.with_fixture.shape == (references_module.FIXTURES, 2, FEATURE_MAPS, 40, 40)
     whole = drive_reference(cache, 0)
-    spreads = references.enlarged[:, 1, 0, 0, 0]
-    assert np.median(spreads) < 0.9 * whole[1, 0, 0, 0], "a part is more alike than the whole"
+    scales = references.enlarged[:, 1, 0, 0, 0]
+    assert np.median(scales) < 0.9 * whole[1, 0, 0, 0], "an excerpt varies less than the whole drive"
     rng = np.random.default_rng(0)
     for newest in range(20, 400, 40):
         chosen = references.choose(rng, newest)
@@ -173,4 +177,4 @@ def test_a_window_is_shown_beside_parts_it_does_not_belong_to(make_cache: Callab
 def test_some_windows_show_a_fixture(drive: FrameCache) -> None:
     stream = WindowStream([drive], KINDS, 0, lambda done, total: None)
     stream.render(300)
-    assert (stream._fixture[:300] != fit_module.NO_FIXTURE).mean() == pytest.approx(FIXTURE_SHARE, abs=0.06)
+    assert (stream._fixture[:300] != NO_FIXTURE).mean() == pytest.approx(FIXTURE_PROBABILITY, abs=0.06)

@@ -1,4 +1,4 @@
-"""Windows of a drive: what they estimate, what they never mix, and what their targets say."""
+"""Windows of a drive: their frames and weights, their faults and their targets."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.disturbances import Scene
 from mle_uvad.training.faults import KINDS, Fault
 from mle_uvad.training.masks import Draw
-from mle_uvad.training.windows import FAULT_SHARE, FRAMES, WindowSampler
+from mle_uvad.training.windows import FAULT_PROBABILITY, FRAMES, WindowSampler
 
 HZ = 20
 
 
 @pytest.fixture(scope="module")
 def ramp(make_cache: Callable[..., FrameCache]) -> FrameCache:
-    """Frame n of 250 has the grey level n: a window tells by its levels which frames it holds."""
+    """Frame n of 250 has the grey level n: the levels of a window identify its frames."""
     return make_cache(np.repeat(np.arange(250, dtype=np.uint8), 6400).reshape(250, 80, 80))
 
 
-def scene(cache: FrameCache, newest: int, stood_s: float = np.inf) -> Scene:
-    return WindowSampler(cache, KINDS, 0)._scene(np.random.default_rng(newest), newest, stood_s)
+def scene(cache: FrameCache, newest: int, drive_off_s: float = np.inf) -> Scene:
+    return WindowSampler(cache, KINDS, 0)._scene(np.random.default_rng(newest), newest, drive_off_s)
 
 
 def levels(drawn: Scene) -> np.ndarray:
@@ -43,34 +43,34 @@ def test_a_window_runs_from_its_newest_frame_into_the_past(ramp: FrameCache) -> 
         assert np.allclose(drawn.weights.sum(1), 1, atol=1e-5)
 
 
-def test_with_the_rest_the_mean_is_the_cars_average_over_time(ramp: FrameCache) -> None:
+def test_with_the_residual_the_mean_is_the_cars_running_mean(ramp: FrameCache) -> None:
     for newest in range(200, 250, 10):
         drawn = scene(ramp, newest)
-        means = drawn.weights @ drawn.grey[:, 0, 0] + drawn.rest[:, 0, 0]
+        means = drawn.weights @ drawn.grey[:, 0, 0] + drawn.residual[:, 0, 0]
         for time_constant_s, mean in zip(TIME_CONSTANTS_S, means, strict=True):
             # An exponential average of a ramp lags it by the time constant.
             assert (newest - mean * 255) / HZ == pytest.approx(time_constant_s, rel=0.12)
 
 
 def test_no_window_crosses_a_gap(make_cache: Callable[..., FrameCache]) -> None:
-    stretch = np.repeat(np.arange(10), 20)  # ten stretches of a second, the level says which
-    clock_s = np.arange(200) / HZ + 2.0 * stretch
-    frames = np.repeat((20 * stretch).astype(np.uint8), 6400).reshape(200, 80, 80)
-    cache = make_cache(frames, clock_s, stretch * 20)
+    segment = np.repeat(np.arange(10), 20)  # ten segments of a second, each with its own grey level
+    clock_s = np.arange(200) / HZ + 2.0 * segment
+    frames = np.repeat((20 * segment).astype(np.uint8), 6400).reshape(200, 80, 80)
+    cache = make_cache(frames, clock_s, segment * 20)
     for newest in range(0, 200, 7):
         drawn = scene(cache, newest)
-        assert (levels(drawn) == 20 * stretch[newest]).all()
-        assert abs(drawn.rest).max() < 1e-5
+        assert (levels(drawn) == 20 * segment[newest]).all()
+        assert abs(drawn.residual).max() < 1e-5
 
 
-def test_a_car_that_stood_gives_the_same_frame_again(ramp: FrameCache) -> None:
-    drawn = scene(ramp, 240, stood_s=0.5)
+def test_before_a_stationary_car_drives_off_all_frames_are_the_same(ramp: FrameCache) -> None:
+    drawn = scene(ramp, 240, drive_off_s=0.5)
     assert drawn.ages_s[-1] > 2
     assert levels(drawn).min() == 240 - 0.5 * HZ
 
 
 class Spy:
-    """Keeps the faults that are drawn, and their kinds."""
+    """Records the faults that are drawn, and their names."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.faults: list[Fault] = []
@@ -89,15 +89,15 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
     return Spy(monkeypatch)
 
 
-def test_the_target_is_the_mask_of_what_is_there_and_nothing_else(
+def test_the_target_is_the_mask_of_the_fault_and_nothing_else(
     ramp: FrameCache, spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows_module, "FELL_SHARE", 0.0)
-    monkeypatch.setattr(windows_module, "WIPED_SHARE", 0.0)
+    monkeypatch.setattr(windows_module, "APPEARED_PROBABILITY", 0.0)
+    monkeypatch.setattr(windows_module, "WIPED_PROBABILITY", 0.0)
     sampler, clean = WindowSampler(ramp, KINDS, 1), 0
     for number in range(60):
         before = len(spy.faults)
-        window = sampler.rendered(number)
+        window = sampler.render(number)
         assert window.feature_maps.shape == (FEATURE_MAPS, 40, 40)
         assert window.feature_maps.min() >= -0.01
         assert window.feature_maps.max() < 1.25
@@ -107,57 +107,57 @@ def test_the_target_is_the_mask_of_what_is_there_and_nothing_else(
         else:
             assert (window.target == 0).all()
             clean += 1
-    assert clean / 60 == pytest.approx(1 - FAULT_SHARE, abs=0.2)
+    assert clean / 60 == pytest.approx(1 - FAULT_PROBABILITY, abs=0.2)
 
 
-def test_a_fault_that_was_wiped_off_is_no_target(ramp: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_module, "WIPED_SHARE", 1.0)
-    monkeypatch.setattr(windows_module, "FELL_SHARE", 0.0)
+def test_a_fault_that_was_wiped_off_is_not_in_the_target(ramp: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows_module, "WIPED_PROBABILITY", 1.0)
+    monkeypatch.setattr(windows_module, "APPEARED_PROBABILITY", 0.0)
     sampler = WindowSampler(ramp, KINDS, 0)
-    assert all((sampler.rendered(number).target == 0).all() for number in range(12))
+    assert all((sampler.render(number).target == 0).all() for number in range(12))
 
 
-def test_a_fixture_is_in_view_and_no_target(ramp: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_module, "FAULT_SHARE", 0.0)
+def test_a_fixture_is_in_view_and_not_in_the_target(ramp: FrameCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows_module, "FAULT_PROBABILITY", 0.0)
     sampler, fixture = WindowSampler(ramp, KINDS, 0), windows_module.random_fault(np.random.default_rng(2), "mud")
-    without, with_it = sampler.rendered(3), sampler.rendered(3, fixture)
-    assert (with_it.target == 0).all()
-    assert abs(with_it.feature_maps - without.feature_maps).max() > 0.1
+    without, with_fixture = sampler.render(3), sampler.render(3, fixture)
+    assert (with_fixture.target == 0).all()
+    assert abs(with_fixture.feature_maps - without.feature_maps).max() > 0.1
 
 
-def test_a_fault_that_fell_is_there_by_now_and_was_not_before() -> None:
+def test_some_faults_appear_and_some_are_wiped_off() -> None:
     ages = np.array([0.0, 0.05, 1.0, 4.0], np.float32)
     draw = Draw(np.random.default_rng(0))
-    strength = np.stack([windows_module._strength(draw, ages) for _ in range(400)])
+    strength = np.stack([windows_module._draw_strength(draw, ages) for _ in range(400)])
     always = (strength == 1).all(1).mean()
     wiped = (strength[:, 0] == 0).mean()
-    fell = ((strength[:, 0] == 1) & (strength[:, 3] == 0)).mean()
-    assert wiped == pytest.approx(windows_module.WIPED_SHARE, abs=0.05)
-    assert fell == pytest.approx(windows_module.FELL_SHARE, abs=0.07)
-    assert always + wiped + fell == pytest.approx(1, abs=0.02)
+    appeared = ((strength[:, 0] == 1) & (strength[:, 3] == 0)).mean()
+    assert wiped == pytest.approx(windows_module.WIPED_PROBABILITY, abs=0.05)
+    assert appeared == pytest.approx(windows_module.APPEARED_PROBABILITY, abs=0.07)
+    assert always + wiped + appeared == pytest.approx(1, abs=0.02)
 
 
-def test_kinds_that_are_not_named_are_never_drawn(ramp: FrameCache, spy: Spy) -> None:
+def test_only_the_given_faults_are_drawn(ramp: FrameCache, spy: Spy) -> None:
     sampler = WindowSampler(ramp, tuple(kind for kind in KINDS if kind != "mud"), 0)
     for number in range(60):
-        sampler.rendered(number)
+        sampler.render(number)
     assert spy.kinds == set(KINDS) - {"mud"}
 
 
-def test_the_same_seed_and_number_draw_the_same_window(ramp: FrameCache) -> None:
+def test_the_same_seed_and_number_give_the_same_window(ramp: FrameCache) -> None:
     sampler = WindowSampler(ramp, KINDS, 3)
-    first, second = sampler.rendered(0), sampler.rendered(1)
-    again, other = WindowSampler(ramp, KINDS, 3).rendered(1), WindowSampler(ramp, KINDS, 4).rendered(1)
+    first, second = sampler.render(0), sampler.render(1)
+    again, other = WindowSampler(ramp, KINDS, 3).render(1), WindowSampler(ramp, KINDS, 4).render(1)
     assert np.array_equal(second.feature_maps, again.feature_maps)
     assert np.array_equal(second.target, again.target)
     assert not np.array_equal(second.feature_maps, first.feature_maps)
     assert not np.array_equal(second.feature_maps, other.feature_maps)
 
 
-def test_windows_as_recorded_have_no_fault_and_no_disturbance(ramp: FrameCache, spy: Spy) -> None:
+def test_recorded_windows_have_no_fault_and_no_disturbance(ramp: FrameCache, spy: Spy) -> None:
     sampler = WindowSampler(ramp, KINDS, 0)
-    plain = np.stack([sampler.plain(number) for number in range(100, 220, 10)])
-    assert plain.shape == (12, FEATURE_MAPS, 40, 40)
+    recorded = np.stack([sampler.recorded(number) for number in range(100, 220, 10)])
+    assert recorded.shape == (12, FEATURE_MAPS, 40, 40)
     assert spy.faults == []
-    assert np.ptp(plain, axis=(2, 3)).max() < 1e-3, "frames of one level have no edge anywhere"
-    assert (np.diff(plain[:, 0, 0, 0]) > 0).all(), "each ends with the frame that was asked for"
+    assert np.ptp(recorded, axis=(2, 3)).max() < 1e-3, "frames of one grey level have no edges"
+    assert (np.diff(recorded[:, 0, 0, 0]) > 0).all(), "each ends with the given frame"

@@ -1,4 +1,4 @@
-# make demo    run the whole pipeline on generated drives, in about six minutes
+# make demo    run the whole pipeline on generated drives, in about eight minutes
 # make test    run the tests and the examples in docstrings
 # make check   lint, types, tests, and what runs on the car on the other Pythons of this machine: what CI runs
 # make docs    write the generated pages, and the generated parts of pages

@@ -33,7 +33,7 @@ def evaluate(
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. Default: 70, or 4 with --quick.")] = None,
     windows: Annotated[
         int | None,
-        typer.Option(help="Training windows rendered for each detector. Default: 16384, or 960 with --quick."),
+        typer.Option(help="Training windows rendered for each detector. Default: 32768, or 960 with --quick."),
     ] = None,
     held_out: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""A clean drive, filtered_segments over time as on the car, and its maxima over blocks of two seconds."""
+"""Filters the scores of a clean drive as the car does, and takes their maxima over blocks of two seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

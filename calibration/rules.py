@@ -105,7 +105,7 @@ def baseline_and_maxima(segments: Sequence[Segment]) -> tuple[Array, Array]:
 def _baseline(values: Array) -> Array:
     """Return what a cell and its neighbours exceed in one frame of a hundred, [2, F], from values [n, 2, F].
 
-    Where a bare wall passes once a lap, never quite the same way, a fault has to raise the odds further.
+    Where a bare wall passes once a lap, the baseline is higher, and a fault must raise the log odds further.
     """
     side = math.isqrt(values.shape[-1])
     exceeded = np.quantile(values, BASELINE_QUANTILE, axis=0).reshape(-1, side, side)

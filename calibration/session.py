@@ -226,5 +226,5 @@ class _HalfMeans:
 
 
 def is_drifting(status: str, *, before: bool) -> bool:
-    """Return whether the scene is unlike the calibration's, which a status without a comparison leaves as it was."""
+    """Return whether the scene is unlike that of the calibration; without a comparison, the last answer."""
     return status == "drifting" if STATUSES[status].compared else before

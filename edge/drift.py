@@ -1,7 +1,7 @@
-"""Tells a world that changed from an obscured lens: new light, another track, a camera that was moved.
+"""Distinguishes a changed scene from an obscured lens: new light, another track, a camera that was moved.
 
-A fault covers part of the lens. When nearly all places look lastingly unlike the clean drive, the calibration is at
-fault, not the lens.
+A fault covers part of the lens. If nearly all places stay unlike the clean drive, the calibration is wrong, not the
+lens.
 """
 
 import math
@@ -22,8 +22,8 @@ UPDATE_EVERY_S = 0.25  # often enough for such an average
 class Drift:
     """Follows how far the feature maps have shifted from the reference of the calibration. Holds no clock.
 
-    An alarm is believed where the world fitted before it: meanwhile nothing is averaged, however large the fault.
-    Where the world has not been seen to fit, because the car has just been switched on, a lasting alarm is examined.
+    If the scene matched the reference before an alarm, the alarm is trusted and averaging pauses until it ends, however
+    large the fault. If no match has been seen yet, for example just after power-on, an alarm that lasts is checked.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -40,7 +40,7 @@ class Drift:
         self._fits = self.drifting = False
 
     def update(self, score: FrameScore, t_s: float, *, obscured: bool) -> bool:
-        """Take a score and the alarm's decision before it; return whether the world has changed."""
+        """Take a score and the alarm's decision before it; return whether the scene has changed."""
         if not obscured:
             self._averages[True].restart()  # each alarm is examined by itself
         if 0 <= t_s - self._t_s < UPDATE_EVERY_S:

@@ -1,10 +1,10 @@
-"""What a step from one frame to the next means in time: when it is a gap, and how much of it the car drove."""
+"""Classifies the time between two frames: whether it is a gap, and how much of it counts as driving."""
 
 GAP_S = 2.0  # a longer step is a gap: nothing is known of the time in between
 
 
 def is_gap(step_s: float) -> bool:
-    """Tell whether so many seconds between two frames are a gap, or run backwards."""
+    """Return whether `step_s` seconds between two frames are a gap, or run backwards."""
     return not 0 <= step_s <= GAP_S
 
 

@@ -74,8 +74,8 @@ class RunningMeans:
 class ExponentialAverage:
     """Exponential averages of a value, one for each time constant.
 
-    An average may fall with another time constant than it rises with: what lasts is believed slowly and forgotten
-    quickly. A time constant of 0 takes single frames.
+    An average may have different time constants for rising and falling, so that it rises slowly and falls quickly.
+    A time constant of 0 takes single frames.
     """
 
     def __init__(self, rising_s: tuple[float, ...], falling_s: tuple[float, ...] | None = None) -> None:

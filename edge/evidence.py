@@ -32,7 +32,7 @@ class Thresholds:
 
     @property
     def judges_cells(self) -> bool:
-        """Whether the cells are judged, and so what moves behind the lens."""
+        """Whether the cells have finite thresholds, so that the car must be moving."""
         return math.isfinite(min(self.excess))
 
 
@@ -49,7 +49,7 @@ class EvidenceState:
 def cell_filters(averaging_s: float) -> ExponentialAverage:
     """Make the fast and the slow filter of the cells.
 
-    A fault that stays raises the slow one and a passing bare wall does not: it takes two seconds to believe.
+    The slow filter needs two seconds to rise, so a lasting fault raises it and a passing bare wall does not.
     """
     return ExponentialAverage((averaging_s, SLOW_RISE_S), (averaging_s, SLOW_FALL_S))
 
@@ -115,8 +115,9 @@ class Evidence:
         return max((median - mean) / (median - low), (mean - median) / (high - median))
 
     def _filtered_excess(self, logits: NDArray[np.float32], driving_s: float) -> tuple[NDArray[np.float64], bool]:
-        """Return the filtered excess over the baseline, [A, 400], 1.0 at the threshold, for the filters that have
-        warmed up (the fast one until the slow one has); and whether the fast one has.
+        """Return the filtered excess over the baseline, 1.0 at the threshold, and whether the fast filter is warmed up.
+
+        The excess is [2, 400], of the fast filter and the slow one, or [1, 400] until the slow one has warmed up.
         """
         excess = np.minimum(np.maximum(logits.ravel() - self._baseline, -self._excess_max), self._excess_max)
         filtered = self._cells.update(excess, driving_s) / self._threshold
@@ -135,10 +136,10 @@ class Evidence:
 
 
 def fisher_z(pcc: float) -> float:
-    """Transform a PCC, −1…1, for averaging: the artanh of a correlation spreads the same near 1 as in the middle."""
+    """Transform a PCC, −1…1, for averaging: artanh gives a correlation the same spread near 1 as near 0."""
     return math.atanh(min(max(pcc, -PCC_MAX), PCC_MAX))
 
 
 def mean_of_worst(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average the eight largest along the last axis: local, and yet no single cell can raise an alarm."""
+    """Average the eight largest values of the last axis: few enough to be local, too many for one cell to decide."""
     return np.partition(cells, -WORST_CELLS, axis=-1)[..., -WORST_CELLS:].mean(-1)

@@ -23,7 +23,7 @@ class Reading:
 class Monitor:
     """Judges the frames of one vehicle. Frames and their times come in; nothing else does.
 
-    What it judges by is changed by `set_thresholds` and `set_reference` alone.
+    Only `set_thresholds` and `set_reference` change its thresholds and its reference.
     """
 
     def __init__(self, scorer: Scorer, thresholds: Thresholds | None, next_event_id: int = 1) -> None:

@@ -99,7 +99,7 @@ class Scorer:
 
 
 def _is_finite(outputs: GraphOutputs) -> bool:
-    """Tell whether all that is kept is finite: a sum is so only where all its terms are, and costs less than each."""
+    """Return whether all outputs are finite: one sum tests them together, cheaper than one by one."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
         total = outputs.pcc + outputs.motion + float(outputs.logits.sum()) + float(outputs.running_means.sum())
         return math.isfinite(total)

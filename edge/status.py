@@ -1,4 +1,4 @@
-"""The status words: what each means and what it permits. A word is one of `STATUSES`; this is its only home."""
+"""The status words, and what each means and permits. They are defined here and nowhere else."""
 
 from dataclasses import dataclass
 

@@ -155,7 +155,7 @@ class MLEAnomalyPart:
         return (reading.score.pcc, alarm.obscured, reading.evidence.coverage, alarm.event_id, alarm.status)
 
     def _apply(self, outcome: UseReference | UseThresholds) -> None:
-        """Change what the monitor judges by. Nothing else does."""
+        """Give the monitor another reference or other thresholds. Nothing else does."""
         if isinstance(outcome, UseReference):
             self.monitor.set_reference(outcome.reference)
         else:

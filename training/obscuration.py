@@ -49,7 +49,7 @@ def temporal_std(running_means: Tensor) -> Tensor:
 
 
 def feature_maps(running_means: Tensor) -> Tensor:
-    """Compute the feature maps [B, 20, 40, 40] in 0…1.2 from running means [B, 2, 17600], a row a time constant.
+    """Compute the feature maps [B, 20, 40, 40] in 0…1.2 from running means [B, 2, 17600], one row per time constant.
 
     Ten for each time constant: mean, standard deviation over time, edges on two scales, and the edges of the mean.
     """

@@ -83,7 +83,7 @@ def averaged(scores: Array, times_s: Array, averaging_s: float) -> Array:
 
 
 def bootstrap(drives: Sequence[Array], statistic: Callable[[Array], float]) -> Interval:
-    """Bootstrap a statistic of the episodes of several drives, each [E, F], a row an episode.
+    """Bootstrap a statistic of the episodes of several drives, each [E, F], one row per episode.
 
     Drives are resampled, and episodes within them. The frames of an episode stay together, because they are far from
     independent; the clean frames that they are compared with stay the same.

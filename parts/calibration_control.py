@@ -119,7 +119,7 @@ class CalibrationControl:
             )
 
     def _end(self, outcome: UseThresholds | Rejected, t_s: float) -> UseThresholds | None:
-        """Report the end of the session. Return the thresholds to use where it had set a reference of its own."""
+        """Report the end of the session. Return the thresholds to use, if it had set a reference."""
         session, self._session = self._session, None
         assert session is not None  # it ended
         problem = ""

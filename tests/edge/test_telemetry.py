@@ -30,7 +30,7 @@ def test_scoring_leaves_nothing_in_the_home_folder(bundle: Bundle, tmp_path: Pat
     home = tmp_path / "home"
     home.mkdir()
     ran = subprocess.run(
-        [sys.executable, "-c", SCORE, str(bundle.folder)],
+        [sys.executable, "-c", SCORE, str(bundle.folder.resolve())],
         env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
         cwd=tmp_path,
         capture_output=True,

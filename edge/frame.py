@@ -76,8 +76,8 @@ def to_grey80(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Convert RGB or luma uint8 [H, W(, 3)] to float32 [80, 80] in 0…1. The scale is fixed, not taken from the data.
 
     Example:
-        >>> to_grey80(np.full((120, 160, 3), 255, np.uint8)).mean()
-        np.float32(1.0)
+        >>> float(to_grey80(np.full((120, 160, 3), 255, np.uint8)).mean())
+        1.0
     """
     luma = grey(to_rgb(frame)).astype(np.float32)
     return _average_rows(_average_rows(luma).T).T / np.float32(255)

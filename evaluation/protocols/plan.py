@@ -67,7 +67,7 @@ class Plan:
             if unknown := [each for each in given if each not in known]:
                 raise InputError(f"no {name} is called {unknown[0]!r}; choose from {', '.join(known)}")
         if not (self.time_profiles and self.paper_seeds >= 1 and self.per_band >= 1 and self.paper_s > 0):
-            raise InputError("an evaluation needs at least one time profile, seed and episode, and a positive paper_s")
+            raise InputError("an evaluation needs at least a time profile, a seed, an episode and a second of driving")
         self.settings()
 
     def settings(self, held_out: str | None = None) -> TrainSettings:

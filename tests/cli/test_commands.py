@@ -100,7 +100,8 @@ def test_train_reports_both_networks(run: Any, make_tub: Any, tmp_path: Path, mo
     assert "obscuration network, pass 6: loss" in outcome.out + outcome.err
     settings = json.loads((out / "run.json").read_text())["settings"]
     assert (settings["windows"], settings["held_out"]) == (48, "mud")
-    assert len((out / "obscuration.jsonl").read_text().splitlines()) == settings["passes"]
+    steps = settings["windows"] * settings["passes"] // 32
+    assert len((out / "obscuration.jsonl").read_text().splitlines()) == min(steps, 10)  # a line a tenth of the training
 
 
 def test_the_demo_refuses_a_folder_that_holds_something(run: Any, tmp_path: Path) -> None:

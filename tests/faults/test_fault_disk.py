@@ -102,7 +102,7 @@ def test_a_disk_that_stays_full_loses_events_and_does_not_block_the_shutdown(
     part._log._thread.join()
     assert part._log.lost >= 1
     assert read_events(tmp_path / LOG) == []
-    with pytest.raises(InputError, match="set LENS_EVENT_LOG elsewhere"):
+    with pytest.raises(InputError, match="set LENS_EVENT_LOG to another path"):
         make_part()
     disk.ballast.unlink()
     drive(make_part(), clear_frames)

@@ -2,10 +2,13 @@
 
 import logging
 import math
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ..edge.status import STATUSES
 from .config import LensConfig, require_action, throttle_factor
+from .trial_drive import TRIAL_S, TrialDrive
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +28,8 @@ class LensLimiter:
     Only a status that decides (`edge.status`) starts or ends the limit. During any other, such as `stale` or `error`,
     and without a part, a limit in force remains, because nothing shows that the lens was wiped, and none starts,
     because a failed monitor is no evidence of a wet lens. A person who takes over has the full throttle at once.
-    Only the constructor raises, InputError for a bad setting.
+    A standing car whose lens may have been wiped gets the full throttle for five seconds (`TrialDrive`), because only
+    driving shows whether the lens is clear. Only the constructor raises, InputError for a bad setting.
 
     Example:
         >>> limiter = LensLimiter("slow", slow_throttle=0.5)
@@ -38,11 +42,15 @@ class LensLimiter:
     inputs = ["user/mode", "throttle", "lens/obscured", "lens/status"]  # noqa: RUF012 Vehicle wants a list
     outputs = ["throttle"]  # noqa: RUF012
 
-    def __init__(self, action: str = "warn", *, slow_throttle: float = 0.5) -> None:
+    def __init__(
+        self, action: str = "warn", *, slow_throttle: float = 0.5, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         factors = {"none": 1.0, "warn": 1.0, "slow": throttle_factor(slow_throttle), "stop": 0.0}
         self._action = require_action(action)
         self._factor = factors[action]
         self._obscured = False
+        self._clock = clock
+        self._trial, self._on_trial = TrialDrive(), False
         self._warned_of_throttle = False
 
     @classmethod
@@ -58,7 +66,8 @@ class LensLimiter:
         """
         self._update(obscured, status)
         wanted = self._finite(throttle)
-        if not self._obscured or (isinstance(mode, str) and mode in USERS_THROTTLE):
+        by_person = isinstance(mode, str) and mode in USERS_THROTTLE
+        if not self._obscured or self._may_try(status, by_person) or by_person:
             return wanted
         if self._factor == 0:
             return 0.0
@@ -68,6 +77,8 @@ class LensLimiter:
         if not isinstance(status, str) or status in UNDECIDED or self._obscured == (obscured is True):
             return
         self._obscured = obscured is True
+        self._trial.restart()
+        self._on_trial = False
         if self._action == "none":
             return
         if not self._obscured:
@@ -76,6 +87,14 @@ class LensLimiter:
             logger.warning("the lens is obscured; wipe it")
         else:
             logger.warning("the lens is obscured; the autopilot's throttle is multiplied by %g", self._factor)
+
+    def _may_try(self, status: Any, by_person: bool) -> bool:
+        before = self._on_trial
+        known = status if isinstance(status, str) else ""
+        self._on_trial = self._trial.update(known, self._clock(), by_person=by_person)
+        if self._on_trial and not before and self._factor < 1:
+            logger.warning("the autopilot drives for up to %g s, to find out whether the lens is clear", TRIAL_S)
+        return self._on_trial
 
     def _finite(self, throttle: Any) -> float:
         try:

@@ -14,6 +14,7 @@ QUIET = frozenset(word for word, status in STATUSES.items() if status.is_quiet)
 WHITE, BLACK, RED, YELLOW = (255, 255, 255), (0, 0, 0), (200, 20, 20), (240, 200, 40)
 TEXT_CHARACTERS_MAX = 24  # fit an image 160 pixels wide
 MESSAGE_LINES_MAX = 6
+WHEN_STANDING = "wipe it; then it drives"  # see `trial_drive`
 HEIGHT_OF_SIZE_1 = 120  # pixels of the image; the letters of one twice as high are twice as large
 LABELS_KEPT = 32
 
@@ -36,18 +37,21 @@ class LensOverlay:
 
     outputs = ["ui/image_array"]  # noqa: RUF012 Vehicle wants a list
 
-    def __init__(self, *, shown: bool = True) -> None:
-        self._shown = shown
+    def __init__(self, *, shown: bool = True, limits: bool = False) -> None:
+        self._shown, self._limits = shown, limits
         self._labels: dict[tuple[str, bool, int, int], Pixels] = {}
 
     @classmethod
     def from_config(cls, cfg: Any) -> "LensOverlay":
         """Build the overlay from the LENS_ keys of myconfig.py; LENS_ACTION none shows nothing."""
-        return cls(shown=LensConfig.read(cfg).action != "none")
+        action = LensConfig.read(cfg).action
+        return cls(shown=action != "none", limits=action in ("slow", "stop"))
 
     def run(self, image: Any, obscured: Any, status: Any, calibration: Any = "") -> Any:
         """Return the image, uint8 [H, W, 3], [H, W, 1] or [H, W], or a copy with a label at its top left."""
         text = _text(obscured, status, calibration) if self._shown else ""
+        if self._limits and obscured is True and status == "still":
+            text += f"\n{WHEN_STANDING}"
         if not text or not _is_image(image):
             return image
         shown = image.copy()

@@ -138,3 +138,11 @@ def test_a_clear_picture_costs_next_to_nothing(picture: Any) -> None:
     for _ in range(100):
         overlay.run(picture, False, "ok")
     assert (time.perf_counter() - started_s) * 1e3 / 100 < CLEAR_MS_MAX
+
+
+def test_the_page_says_how_a_car_that_stands_obscured_gets_going() -> None:
+    image = np.full((120, 160, 3), 90, np.uint8)
+    quiet, stops = (LensOverlay.from_config(SimpleNamespace(LENS_ACTION=action)) for action in ("warn", "stop"))
+    assert (stops.run(image, True, "still") != quiet.run(image, True, "still")).any()
+    for said in ((True, "obscured"), (False, "still"), (False, "ok")):
+        assert (stops.run(image, *said) == quiet.run(image, *said)).all()

@@ -20,6 +20,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise InputError(f"{path} is no file and cannot be replaced; give the path of a file")
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        draft.unlink(missing_ok=True)  # of a killed process of this number; or a link, which writing would follow
         yield draft
         with draft.open("rb") as file:
             os.fsync(file.fileno())

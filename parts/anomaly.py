@@ -85,6 +85,7 @@ class MLEAnomalyPart:
         # Values and their time, replaced as one: the loop reads them while the worker writes.
         self._published: tuple[Recorded, float | None] = (STARTING, None)
         self._warned_s: dict[str, float] = {}  # by line
+        self._shut_down = False
 
     @classmethod
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
@@ -119,7 +120,13 @@ class MLEAnomalyPart:
         self._worker_stopped.set()
 
     def shutdown(self) -> None:
-        """Close the log, and with it an event that is open. May be called again."""
+        """Close the log, and with it an event that is open. May be called again.
+
+        A part that is run afterwards answers `stale` and writes nothing.
+        """
+        if self._shut_down:
+            return
+        self._shut_down = True
         self._slot.close()
         self._worker_stopped.wait(WORKER_STOPS_WITHIN_S)
         for change in self._events.finish(self._clock()):
@@ -139,6 +146,8 @@ class MLEAnomalyPart:
         return outputs
 
     def _score(self, frame: Any, t_s: float) -> Recorded:
+        if self._shut_down:
+            return (None, False, 0.0, 0, "stale")
         try:
             if dropped := self._calibration.check_camera(frame):
                 self._apply(dropped)

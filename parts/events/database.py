@@ -2,33 +2,57 @@
 
 import fcntl
 import logging
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
 
-from .event import prepare, readable
+from .event import ID_MAX, prepare, readable
 
 logger = logging.getLogger(__name__)
 
 HEADER = b"SQLite format 3\0"
 
 
-def lock(path: Path) -> BinaryIO:
-    """Lock the log until this process ends, however it ends. Raises BlockingIOError if another process has it."""
-    file = path.with_name(f"{path.name}.lock").open("wb")
+def lock(path: Path) -> int:
+    """Lock the log until this process ends, however it ends, and return the descriptor to close.
+
+    Raises BlockingIOError if another process has it, OSError if the lock file cannot be opened or is a link.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(_lock_file(path), flags, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open the log for writing, and create it if there is none. Raises sqlite3.Error."""
-    database = sqlite3.connect(path, timeout=5)
+def is_locked(path: Path, descriptor: int) -> bool:
+    """Return whether the lock is still that of the lock file; not so once the file was deleted or replaced."""
+    try:
+        return os.path.samestat(os.lstat(_lock_file(path)), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def open_database(path: Path, *, busy_s: float = 0.5) -> sqlite3.Connection:
+    """Open the log for writing, and create it, readable by its owner alone, if there is none.
+
+    Raises sqlite3.OperationalError or OSError where the disk, or another program, prevents it, and
+    sqlite3.DatabaseError for a file that is damaged or no log.
+    """
+    _check_file(path)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    database = sqlite3.connect(path, timeout=busy_s)
     database.text_factory = readable
     try:
         database.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns, in WAL mode too
@@ -46,25 +70,29 @@ def recover(path: Path) -> int:
     Raises OSError or sqlite3.Error when the disk cannot be written.
     """
     try:
-        _check_file(path)
         return _close_open_events(path)
     except sqlite3.OperationalError:  # the fault is the disk's, not the file's
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter for a message that quotes the damage
-        aside = _move_aside(path)
-        reason = " ".join(str(error).split())
-        logger.warning("the event log %s is damaged (%s); moved to %s and started a new one", path, reason, aside)
-        return max(_last_event_of_damaged(aside), _close_open_events(path))
+        return max(move_aside(path, error), _close_open_events(path))
+
+
+def move_aside(path: Path, error: Exception) -> int:
+    """Move a damaged log aside, say so, and return the last event that can be read from it, 0 if none."""
+    aside = _rename_aside(path)
+    reason = " ".join(str(error).split())
+    logger.warning("the event log %s is damaged (%s); moved to %s and started a new one", path, reason, aside)
+    return _last_event_of_damaged(aside)
 
 
 def _check_file(path: Path) -> None:
     """Raise sqlite3.DatabaseError for a file that is not a database, or only part of one.
 
     SQLite would open such a file: it discards the write-ahead log beside it, and reads the missing part of the last
-    page as zeros.
+    page as zeros. It would also wait for a pipe, and follow a link.
     """
-    wal = path.with_name(f"{path.name}-wal")
-    size, waiting = (file.stat().st_size if file.exists() else 0 for file in (path, wal))
+    wal, shm = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm"))
+    size, waiting, _ = (_regular_size(file) for file in (path, wal, shm))
     if size == waiting == 0:
         return
     header = b""
@@ -81,34 +109,51 @@ def _check_file(path: Path) -> None:
         raise sqlite3.DatabaseError("its end is missing")
 
 
+def _regular_size(path: Path) -> int:
+    """Return the size, 0 if there is no such file. Raises sqlite3.DatabaseError for a folder, link, pipe or device."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISREG(found.st_mode):
+        raise sqlite3.DatabaseError(f"{path.name} is no regular file")
+    return found.st_size
+
+
 def _close_open_events(path: Path) -> int:
-    with closing(open_database(path)) as database, database:
+    with closing(open_database(path, busy_s=5.0)) as database, database:
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise sqlite3.DatabaseError(found)
         database.execute("UPDATE events SET state = 'interrupted' WHERE state = 'open'")
-        (last,) = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
-    return int(last)
+        return _last_event(database)
 
 
-def _move_aside(path: Path) -> Path:
+def _last_event(database: sqlite3.Connection) -> int:
+    # A number beyond can only be an accident: counting on from it would leave no number for the next event.
+    (last,) = database.execute("SELECT max(id) FROM events WHERE id BETWEEN 1 AND ?", (ID_MAX,)).fetchone()
+    return int(last or 0)
+
+
+def _rename_aside(path: Path) -> Path:
     """Rename the log and SQLite's files beside it; the log last, so that a power cut leaves it to be moved again."""
     endings = ("-wal", "-shm", "")
     for number in count(1):
         aside = path.with_name(f"{path.name}.damaged-{number}")
-        if not any(aside.with_name(aside.name + ending).exists() for ending in endings):
+        if not any(os.path.lexists(aside.with_name(aside.name + ending)) for ending in endings):
             break
     for ending in endings:
         file = path.with_name(path.name + ending)
-        if file.exists():
+        if os.path.lexists(file):
             file.rename(aside.with_name(aside.name + ending))
     return aside
 
 
 def _last_event_of_damaged(aside: Path) -> int:
     try:
+        _regular_size(aside)
         # Immutable, because SQLite might otherwise delete the files beside it.
         with closing(sqlite3.connect(f"{aside.absolute().as_uri()}?immutable=1", uri=True)) as database:
-            return int(database.execute("SELECT max(id) FROM events").fetchone()[0] or 0)
+            return _last_event(database)
     except (sqlite3.Error, TypeError, ValueError):
         return 0

@@ -16,6 +16,7 @@ from ...edge.errors import InputError
 OK, WARN, ERROR = "OK", "WARN", "ERROR"  # as ROS names them; its fourth, STALE, is the part's status `stale`
 STATES = ("open", "ended", "interrupted")
 SCHEMA = 2
+ID_MAX = 2**53  # SQLite's own limit is 2**63 − 1
 CREATE = """
 CREATE TABLE events (
     id             INTEGER PRIMARY KEY,
@@ -42,19 +43,16 @@ CREATE TABLE events (
     versions       TEXT NOT NULL   -- of the software, JSON
 )
 """
-FROM_SCHEMA_1 = """
-ALTER TABLE events RENAME COLUMN version TO versions;
-UPDATE events SET versions = '{"mle_uvad": "' || versions || '"}';
-ALTER TABLE events ADD COLUMN level TEXT NOT NULL DEFAULT 'WARN';
-ALTER TABLE events ADD COLUMN worst_level TEXT NOT NULL DEFAULT 'WARN';
-ALTER TABLE events ADD COLUMN coverage REAL NOT NULL DEFAULT 0;
-UPDATE events SET coverage = peak_coverage;
-ALTER TABLE events ADD COLUMN cause TEXT NOT NULL DEFAULT '';
-ALTER TABLE events ADD COLUMN advice TEXT NOT NULL DEFAULT '';
-ALTER TABLE events ADD COLUMN worst_picture TEXT NOT NULL DEFAULT '';
-ALTER TABLE events ADD COLUMN worst_heat_map TEXT NOT NULL DEFAULT '';
-ALTER TABLE events ADD COLUMN cleared_by TEXT NOT NULL DEFAULT ''
-"""
+# A new table, not an altered one: SQLite keeps the text that made it, by which damage to it is found.
+FROM_SCHEMA_1 = (
+    "ALTER TABLE events RENAME TO events_1;\n"
+    + CREATE
+    + """;
+INSERT INTO events SELECT id, state, 'WARN', 'WARN', began_at, duration_s, pcc, peak_evidence, peak_coverage,
+    peak_coverage, frames, '', '', picture, heat_map, '', '', '', drive, model_sha256, calibrated_at,
+    '{"mle_uvad": "' || version || '"}' FROM events_1;
+DROP TABLE events_1"""
+)
 MIGRATIONS = {0: CREATE, 1: FROM_SCHEMA_1, SCHEMA: ""}  # by the schema found
 
 
@@ -99,7 +97,8 @@ def software_versions() -> str:
 def prepare(database: sqlite3.Connection) -> None:
     """Create the table in an empty database, or migrate it from schema 1, in one transaction.
 
-    Raises sqlite3.DatabaseError for a database that is not an event log, or that a later version wrote.
+    Raises sqlite3.DatabaseError for a database that is not an event log, or that a later version wrote, and for one
+    whose schema is not to the letter that of this version: a lost key or a planted trigger would lose events.
     """
     (schema,) = database.execute("PRAGMA user_version").fetchone()
     if schema not in MIGRATIONS:
@@ -112,9 +111,9 @@ def prepare(database: sqlite3.Connection) -> None:
             for statement in MIGRATIONS[schema].split(";\n"):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {SCHEMA}")
-    found = {name for _, name, *_ in database.execute("PRAGMA table_info(events)")}
-    if not found.issuperset(COLUMNS):
-        raise sqlite3.DatabaseError("its table lacks columns of this version")
+    found = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    if found != [("table", "events", "events", CREATE.strip())]:
+        raise sqlite3.DatabaseError("its schema is not that of this version")
 
 
 def readable(text: bytes) -> str:

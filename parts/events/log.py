@@ -2,16 +2,17 @@
 
 import logging
 import math
+import os
 import queue
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import astuple
 from pathlib import Path
 
 from ...edge.errors import InputError
-from .database import lock, open_database, recover
+from .database import is_locked, lock, move_aside, open_database, recover
 from .event import COLUMNS, Event
 from .snapshots import Snapshot, SnapshotFolder
 
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 QUEUE_EVENTS = 256  # held in memory while the disk cannot be written
 QUEUE_WITH_SNAPSHOTS = 16  # beyond this only rows are queued, because snapshots are large
 RETRY_AFTER_S = 1.0
+CHECK_LOCK_EVERY_S = 1.0
+FOLDER_GONE_S = 60.0  # after which a folder that was removed is made again
 CLOSE_WITHIN_S = 5.0
 PICTURES_MB = 200.0
 
@@ -29,14 +32,15 @@ class EventLog:
 
     The constructor raises InputError when the log cannot be opened or another process writes it; `write` neither
     raises nor blocks. Events that a power cut or a kill left open become `interrupted`. A file that is damaged, or not
-    a log of this version, is moved aside and a new log started; the numbering of events continues.
+    a log of this version, is moved aside and a new log started, also while driving; the numbering of events continues.
     """
 
     def __init__(self, path: Path, *, pictures_mb: float = PICTURES_MB) -> None:
         self._path = path
         self._queue: queue.Queue[tuple[Event, Snapshot | None] | None] = queue.Queue(QUEUE_EVENTS)
         self._give_up_at_s = math.inf  # on the monotonic clock; set by `close`
-        self._warned_of_purging = False
+        self._warned_of_purging = self._warned_of_lock = False
+        self._accepted = self._handled = 0  # changes: counted by `write`, and by the thread
         self.lost = 0  # changes that never reached the disk
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,37 +60,71 @@ class EventLog:
         """Queue a new or changed event, with the snapshot of its onset or worst moment. Returns at once."""
         if self._queue.qsize() >= QUEUE_WITH_SNAPSHOTS:
             snapshot = None
+        if self._give_up_at_s < math.inf:
+            return  # closed
         try:
             self._queue.put_nowait((event, snapshot))
+            self._accepted += 1
         except queue.Full:
             self._lose("the queue is full")
 
     def close(self) -> None:
-        """Write the queue and stop, within five seconds. Further calls do nothing."""
+        """Write the queue and stop, within five seconds; say how many changes are lost. Further calls do nothing."""
         if self._give_up_at_s < math.inf:
             return
         self._give_up_at_s = time.monotonic() + CLOSE_WITHIN_S
-        try:
+        with suppress(queue.Full):  # then the thread stops by the time
             self._queue.put(None, timeout=CLOSE_WITHIN_S)
-            self._thread.join(CLOSE_WITHIN_S)
-        except queue.Full:
-            logger.error("the event log cannot be written: %d changes are lost", self._queue.qsize())
-        self._lock.close()
+        self._thread.join(max(self._give_up_at_s - time.monotonic(), 0.0))
+        if left := self._accepted - self._handled:
+            self.lost += left
+            logger.error("the event log %s cannot be written: %d changes are lost", self._path, left)
+        os.close(self._lock)
 
     def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             event, snapshot = item
             try:
                 self._write_row(event)
             except Exception as error:  # noqa: BLE001 a row that cannot be written must not block the next
+                if self._is_closing_late():
+                    return  # `close` counts what is left
                 self._lose(f"{type(error).__name__}: {error}")
+                self._handled += 1
                 continue
+            self._handled += 1
             if snapshot is not None:
                 try:
                     self._snapshots.save(snapshot)
                     self._purge_old_snapshots()
                 except Exception as error:  # noqa: BLE001 the row matters more; a full disk has no room for snapshots
                     logger.warning("no snapshot of lens event %d: %s", event.id, error)
+
+    def _next(self) -> tuple[Event, Snapshot | None] | None:
+        while True:
+            try:
+                return self._queue.get(timeout=CHECK_LOCK_EVERY_S)
+            except queue.Empty:
+                self._keep_lock()
+
+    def _keep_lock(self) -> None:
+        """Lock again if the lock file was deleted, before a second process starts on the same log."""
+        try:
+            if is_locked(self._path, self._lock):
+                return
+            fresh = lock(self._path)
+        except BlockingIOError:
+            if not self._warned_of_lock:
+                self._warned_of_lock = True
+                logger.error("another process has begun to write the event log %s; stop one of the two", self._path)
+        except OSError:
+            return  # the folder is gone, or the disk fails: tried again
+        else:
+            os.close(self._lock)
+            self._lock = fresh
+
+    def _is_closing_late(self) -> bool:
+        return time.monotonic() + RETRY_AFTER_S > self._give_up_at_s
 
     def _purge_old_snapshots(self) -> None:
         """Delete the oldest snapshots when the budget is exceeded, after clearing their paths in the rows."""
@@ -106,21 +144,44 @@ class EventLog:
             )
 
     def _write_row(self, event: Event) -> None:
-        """Write one row; retry while the disk or another process prevents it."""
-        columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
-        warned = False
+        """Write one row; retry while the disk or another process prevents it, and begin a new log if it is damaged."""
+        failing_since_s: float | None = None
+        moved = False
         while True:
             try:
-                with closing(open_database(self._path)) as database, database:
-                    database.execute(f"INSERT OR REPLACE INTO events ({columns}) VALUES ({marks})", astuple(event))
+                self._insert(event)
                 return
+            except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+                raise  # the fault is the row's
             except (OSError, sqlite3.OperationalError) as error:
-                if time.monotonic() + RETRY_AFTER_S > self._give_up_at_s:
-                    raise
-                if not warned:
+                if failing_since_s is None:
+                    failing_since_s = time.monotonic()
                     logger.warning("the event log %s cannot be written (%s); retrying", self._path, error)
-                warned = True
+                late = self._is_closing_late()
+                # Not at once: a card that was pulled out comes back in its place.
+                if (late or time.monotonic() - failing_since_s > FOLDER_GONE_S) and self._make_folder():
+                    continue
+                if late:
+                    raise
                 time.sleep(RETRY_AFTER_S)
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                if moved:
+                    raise
+                moved = True
+                move_aside(self._path, error)
+
+    def _make_folder(self) -> bool:
+        """Make the folder of the log again; return whether it was gone and now is there."""
+        try:
+            self._path.parent.mkdir(parents=True)
+        except OSError:
+            return False
+        return True
+
+    def _insert(self, event: Event) -> None:
+        columns, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+        with closing(open_database(self._path)) as database, database:
+            database.execute(f"INSERT OR REPLACE INTO events ({columns}) VALUES ({marks})", astuple(event))
 
     def _lose(self, reason: str) -> None:
         self.lost += 1

@@ -1,6 +1,7 @@
 """The snapshots of the events: image files beside the log, kept below a budget by deleting the oldest."""
 
 import re
+import stat
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...edge.atomic_write import atomic_write, is_draft
+from .event import ID_MAX
 
 FOLDER = "lens_events"  # beside the log
 NAME = re.compile(r"(\d{6,})(?:_worst)?(?:\.jpg|_map\.png)")
@@ -55,10 +57,13 @@ class SnapshotFolder:
         self._budget = budget_mb * 1e6
         self._bytes: defaultdict[int, int] = defaultdict(int)  # by event
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                continue  # a folder or a link by the name of a snapshot is none of ours
             if is_draft(path):  # left by a power cut
                 path.unlink()
             elif number := event_id(path):
-                self._bytes[number] += path.stat().st_size
+                self._bytes[number] += found.st_size
 
     @property
     def last_event_id(self) -> int:
@@ -68,15 +73,18 @@ class SnapshotFolder:
     def save(self, snapshot: Snapshot) -> None:
         """Write the frame as JPEG and the evidence map, scaled to its size, as PNG. Raises InputError too."""
         # Without parents: if the card with the log is gone, its folder must not be created in its place.
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         frame = Image.fromarray(snapshot.frame.squeeze())
         heat = Image.fromarray((snapshot.heat_map * 255).astype(np.uint8))
         heat = heat.resize(frame.size, Image.Resampling.BILINEAR)
         # Atomic, because a new worst moment overwrites the one before.
         for image, name, format in ((frame, snapshot.paths.frame, "JPEG"), (heat, snapshot.paths.heat_map, "PNG")):
             path = self._folder.parent / name
+            if path.is_symlink():
+                path.unlink()  # else what it points to would be overwritten
             before = path.stat().st_size if path.exists() else 0
             with atomic_write(path) as draft:
+                draft.touch(mode=0o600)
                 image.save(draft, format, quality=95)
             self._bytes[event_id(path)] += path.stat().st_size - before
 
@@ -95,12 +103,13 @@ class SnapshotFolder:
     def purge(self, last: int) -> None:
         """Delete the snapshots of all events up to and including `last`."""
         for path in self._folder.iterdir():
-            if 0 < (number := event_id(path)) <= last:
+            if 0 < (number := event_id(path)) <= last and not path.is_dir():
                 path.unlink()
                 self._bytes.pop(number, None)
 
 
 def event_id(path: Path) -> int:
-    """Return the event that an image belongs to, 0 for a file of any other name."""
+    """Return the event that an image belongs to, 0 for a file of any other name or an impossible number."""
     match = NAME.fullmatch(path.name)
-    return int(match[1]) if match else 0
+    number = int(match[1]) if match else 0
+    return number if number <= ID_MAX else 0

@@ -45,8 +45,12 @@ class EventLog:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = lock(path)
-            self._snapshots = SnapshotFolder(path.parent, pictures_mb)
-            self.next_event_id = max(recover(path), self._snapshots.last_event_id) + 1
+            try:
+                self._snapshots = SnapshotFolder(path.parent, pictures_mb)
+                self.next_event_id = max(recover(path), self._snapshots.last_event_id) + 1
+            except BaseException:
+                os.close(self._lock)
+                raise
         except BlockingIOError:
             raise InputError(f"another process writes {path}; stop it, or set LENS_EVENT_LOG to another path") from None
         except (OSError, sqlite3.Error) as error:
@@ -105,7 +109,8 @@ class EventLog:
             try:
                 return self._queue.get(timeout=CHECK_LOCK_EVERY_S)
             except queue.Empty:
-                self._keep_lock()
+                if self._give_up_at_s == math.inf:  # else `close` has the lock
+                    self._keep_lock()
 
     def _keep_lock(self) -> None:
         """Lock again if the lock file was deleted, before a second process starts on the same log."""

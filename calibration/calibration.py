@@ -17,6 +17,7 @@ from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
 from ..edge.frame import CAMERAS
 from ..edge.graph import GRID_SIDE
+from ..edge.read_file import read_file
 from ..edge.reference import read_reference, write_reference
 from ..edge.scorer import Scorer
 from .blocks import BLOCKS_MIN
@@ -180,7 +181,7 @@ class Calibration:
         try:
             if path.stat().st_size > BYTES_MAX:
                 raise ValueError(f"more than {BYTES_MAX} bytes")
-            facts: dict[str, Any] = strict_json.parse(path.read_bytes())
+            facts: dict[str, Any] = strict_json.parse(read_file(path, BYTES_MAX, follow=True))
             if facts["schema"] != SCHEMA:
                 raise ValueError(f"schema {facts['schema']!r}, this version reads {SCHEMA}")
             if facts["camera"] not in CAMERAS:

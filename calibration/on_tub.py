@@ -1,7 +1,9 @@
 """Calibration on a recorded drive."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -18,6 +20,7 @@ from .rules import block_probability, paper_thresholds, pcc_thresholds, require_
 
 RULES = ("clean", "pcc", "paper")
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
+STRETCHES, STRETCH_FRAMES = 8, 1000  # what the rule clean uses of a longer drive, to bound its memory
 STILL_SHARE_MAX = 0.5  # of the frames with warmed-up running means
 
 
@@ -33,17 +36,22 @@ def calibrate_on_tub(
     """Make thresholds from a recorded drive, by one of `RULES`.
 
     The rules clean and pcc take a drive with a wiped lens, the rule paper takes the drive as it is. The rule clean
-    plays the drive once for each phase of the calibration. `progress` gets the records scored so far and their total
-    over all phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short,
+    plays the drive once for each phase of the calibration; of a drive longer than 8000 records it plays eight stretches
+    that hold so many, seven minutes at 20 Hz. `progress` gets the records scored so far and their total over all
+    phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short,
     mostly dark or flat, still or frozen, and for frames of another size.
     """
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; choose one of {', '.join(RULES)}")
     if rule != "paper":
         block_probability(false_alarms_per_hour)  # refuses a wrong rate before the drive is scored
+    if rule == "clean":
+        tub = _stretches(tub)
     records, phases = len(tub.records), 2 if rule == "clean" else 1
     scorer.reference = scorer.bundle.reference
-    scored = _score_drive(scorer, tub, lambda done: progress(done, phases * records))
+    scored = _score_drive(
+        scorer, tub, lambda done: progress(done, phases * records), logits=False, maps=rule == "clean"
+    )
     times_s, pccs = np.array([t_s for t_s, _ in scored]), np.array([score.pcc for _, score in scored], np.float64)
     maxima = np.empty((2, 0))
     if rule == "paper":
@@ -54,7 +62,7 @@ def calibrate_on_tub(
         require_usable(pccs)
         _require_motion([score for _, score in scored])
         scorer.reference = reference_from_drive(score for _, score in scored)
-        scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records))
+        scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records), maps=False)
         thresholds, maxima = thresholds_from_drive(scored, scorer.reference, false_alarms_per_hour)
     return Calibration.of(
         scorer,
@@ -68,10 +76,24 @@ def calibrate_on_tub(
     )
 
 
-def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> list[tuple[float, FrameScore]]:
+def _stretches(tub: Tub) -> Tub:
+    """Return the tub with the records of stretches from all over the drive, or all of them if it is not longer."""
+    spare = len(tub.records) - STRETCHES * STRETCH_FRAMES
+    if spare <= 0:
+        return tub
+    shorter = copy.copy(tub)  # it counts what it skips in the same list
+    starts = [stretch * spare // (STRETCHES - 1) + stretch * STRETCH_FRAMES for stretch in range(STRETCHES)]
+    shorter.records = [record for start in starts for record in tub.records[start : start + STRETCH_FRAMES]]
+    return shorter
+
+
+def _score_drive(
+    scorer: Scorer, tub: Tub, progress: Callable[[int], None], *, maps: bool = True, logits: bool = True
+) -> list[tuple[float, FrameScore]]:
     """Return the times in seconds and scores of the frames that can be scored.
 
-    Raises InputError when there are none, or too many others.
+    Without `maps` or `logits` the scores come without feature maps or logits, which take kilobytes a frame. Raises
+    InputError when there are none, or too many others.
     """
     scored: list[tuple[float, FrameScore]] = []
     unusable: list[FrameScore] = []
@@ -84,7 +106,10 @@ def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> l
         if score.pcc is None:
             unusable.append(score)
         else:
-            scored.append((t_s, score))
+            kept = replace(
+                score, feature_maps=score.feature_maps if maps else None, logits=score.logits if logits else None
+            )
+            scored.append((t_s, kept))
     total = len(scored) + len(unusable)
     if len(unusable) > UNUSABLE_SHARE_MAX * total:
         counts = Counter(score.status for score in unusable)

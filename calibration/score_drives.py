@@ -2,24 +2,25 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from ..edge import strict_json
-from ..edge.atomic_write import atomic_write
+from ..edge.atomic_write import atomic_write, sweep_drafts
 from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.monitor import Monitor
+from ..edge.read_file import read_file
 from ..edge.scorer import Scorer
 from ..edge.tubs.replay import write_scores
 from ..edge.tubs.tub import Tub
 from .calibration import Calibration
+from .drive_workers import run_in_workers
+from .score_fingerprint import fingerprint_of_file, fingerprint_of_inputs
 
+KEPT_BYTES_MAX = 262_144
 Progress = Callable[[int, int], None]
 
 
@@ -33,35 +34,29 @@ def score_drive(
     no frame can be scored.
     """
     scorer, made = _open(bundle, calibration)
-    last = drive.records[-1]
-    inputs = {
-        "tub": str(drive.folder.resolve()),
-        "last": [len(drive.records), last.index, last.timestamp_ms, last.session_id],
-        "model_sha256": scorer.bundle.sha256,
-        "calibrated_at": None if made is None else made.created_at,
-        "false_alarms_per_hour": None if made is None else made.false_alarms_per_hour,
-    }
-    if kept is not None and out.is_file() and (figures := _read_figures(kept, inputs)):
+    if calibration is None and made is not None:
+        calibration = bundle / CALIBRATION_FILE
+    inputs = fingerprint_of_inputs(drive, bundle, calibration)
+    if kept is not None and (figures := _read_figures(kept, inputs, out)):
         return figures
-    readings = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
-    pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
-    details = [reading.score.detail for reading in readings if reading.score.detail]
-    if not pccs and details:
-        raise InputError(f"no frame of {drive.folder} can be scored: {details[0]}; give a drive of this camera")
+    tally = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
+    if not tally.scored and tally.detail:
+        raise InputError(f"no frame of {drive.folder} can be scored: {tally.detail}; give a drive of this camera")
     figures = {
         "scores": str(out),
-        "records": len(readings),
-        "scored": len(pccs),
-        "mean_pcc": sum(pccs) / len(pccs) if pccs else None,
-        "events": max((reading.alarm.event_id for reading in readings), default=0),
-        "status": dict(Counter(reading.alarm.status for reading in readings)),
+        "records": tally.records,
+        "scored": tally.scored,
+        "mean_pcc": tally.pcc_sum / tally.scored if tally.scored else None,
+        "events": tally.events,
+        "status": dict(tally.status),
         "deleted": drive.deleted,
         "images_without_record": drive.uncatalogued,
         "skipped": drive.skipped_counts(),
     }
     if kept is not None:  # last: its presence says that the scores are complete
         with atomic_write(kept) as draft:
-            draft.write_text(json.dumps({"rests_on": inputs, "figures": figures}, indent=2))
+            about = {"rests_on": inputs, "scores_sha256": fingerprint_of_file(out), "figures": figures}
+            draft.write_text(json.dumps(about, indent=2))
     return figures
 
 
@@ -81,35 +76,33 @@ def score_drives(
         out = folder / f"{'-'.join(tub.resolve().parts[-2:]).strip('/')}.csv"
         if out in outs:
             raise InputError(f"{tub} and {outs[out]} would both be {out.name}; score them into two folders")
-        outs[require_new(out, tub, bundle)] = tub
+        outs[require_new(out, tub, bundle, calibration or bundle / CALIBRATION_FILE)] = tub
     _open(bundle, calibration)
     folder.mkdir(parents=True, exist_ok=True)
+    for out in outs:
+        sweep_drafts(out)
     figures: dict[Path, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    # Spawned, not forked: the runtime may have started threads, which a fork would lose.
-    workers = min(jobs or os.cpu_count() or 1, len(outs))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        tasks = {pool.submit(_score_one, tub, bundle, calibration, out): out for out, tub in outs.items()}
-        try:
-            for done, task in enumerate(as_completed(tasks), start=1):
-                out = tasks[task]
-                try:
-                    figures[out] = task.result()
-                except InputError as error:
-                    failed[str(outs[out])] = str(error)
-                progress(done, len(tasks))
-        except BaseException:  # an interrupt: let the drives under way finish and start no other
-            pool.shutdown(cancel_futures=True)
-            raise
+    calls = [(tub, bundle, calibration, out) for out, tub in outs.items()]
+    workers = min(jobs or os.cpu_count() or 1, len(calls))
+    for done, (number, result) in enumerate(run_in_workers(_score_one, calls, workers), start=1):
+        tub, *_, out = calls[number]
+        if isinstance(result, InputError):
+            failed[str(tub)] = str(result)
+        else:
+            figures[out] = result
+        progress(done, len(calls))
     return [figures[out] for out in outs if out in figures], failed
 
 
-def require_new(out: Path, tub: Path | None, bundle: Path) -> Path:
+def require_new(out: Path, tub: Path | None, bundle: Path, calibration: Path | None = None) -> Path:
     """Return `out`. Raises InputError, before any work is done, if writing it would overwrite an input."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --out")
     target = out.resolve()
     bundle_files = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
+    if calibration is not None:
+        bundle_files.append(calibration.resolve())
     if target in bundle_files or (tub is not None and target.is_relative_to(tub.resolve())):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
@@ -126,10 +119,12 @@ def _score_one(tub: Path, bundle: Path, calibration: Path | None, out: Path) -> 
     return score_drive(Tub(tub), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json"))
 
 
-def _read_figures(path: Path, inputs: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the figures kept in a file if they were made from these inputs, else None."""
+def _read_figures(path: Path, inputs: dict[str, Any], out: Path) -> dict[str, Any] | None:
+    """Return the figures kept in a file if they rest on these inputs and the scores are still those, else None."""
     try:
-        kept = strict_json.parse(path.read_bytes())
-        return dict(kept["figures"]) if kept["rests_on"] == inputs else None
+        kept = strict_json.parse(read_file(path, KEPT_BYTES_MAX))
+        if kept["rests_on"] != inputs or kept["scores_sha256"] != fingerprint_of_file(out):
+            return None
+        return dict(kept["figures"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

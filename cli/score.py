@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..calibration.score_drives import require_new, score_drive, score_drives
+from ..edge.bundle import CALIBRATION_FILE
 from ..edge.tubs.tub import Tub
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar, console
@@ -33,7 +34,7 @@ def score(
         _score_many(tubs, bundle, calibration, out, jobs, as_json)
         return
     drive = Tub(tubs[0])
-    require_new(out, tubs[0], bundle)
+    require_new(out, tubs[0], bundle, calibration or bundle / CALIBRATION_FILE)
     with Bar("scoring") as bar:
         figures = score_drive(drive, bundle, calibration, out, bar)
     print_figures(

@@ -1,5 +1,6 @@
 """Writes files that are either complete or absent."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise InputError(f"{path} cannot be written ({error.strerror}); free some space or give another path") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def sweep_drafts(path: Path) -> None:
+    """Delete the drafts of `path` that killed processes left."""
+    if os.name != "posix":
+        return  # elsewhere a signal of 0 is no question but an end
+    for draft in path.parent.glob(f"{glob.escape(f'.{path.name}')}.*.tmp"):
+        number = draft.name.split(".")[-2]
+        if not number.isdecimal() or draft.is_dir():
+            continue
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            draft.unlink(missing_ok=True)
+        except (OSError, OverflowError):
+            pass  # another user's, which lives
 
 
 def is_draft(path: Path) -> bool:

@@ -1,9 +1,10 @@
 """Runs the monitor over a recorded drive, as the car would have, and writes its readings."""
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,21 +48,43 @@ def _read_ahead(tub: Tub) -> Iterator[tuple[Record, NDArray[np.uint8] | None]]:
             yield record, frame.result()
 
 
-def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> list[Reading]:
-    """Replay a tub into scores.csv, written completely or not at all, and return the readings.
+@dataclass
+class Tally:
+    """What is counted of the readings of a drive, which take too much memory to be kept."""
+
+    records: int = 0
+    scored: int = 0
+    pcc_sum: float = 0.0  # of those scored
+    events: int = 0
+    status: Counter[str] = field(default_factory=Counter)
+    detail: str = ""  # of the first reading that has one
+
+    def add(self, reading: Reading) -> None:
+        """Count one reading."""
+        self.records += 1
+        if reading.score.pcc is not None:
+            self.scored += 1
+            self.pcc_sum += reading.score.pcc
+        self.events = max(self.events, reading.alarm.event_id)
+        self.status[reading.alarm.status] += 1
+        self.detail = self.detail or reading.score.detail
+
+
+def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> Tally:
+    """Replay a tub into scores.csv, written completely or not at all, and return what was counted.
 
     One row a record, empty where undefined. The PCC has the nine digits that keep a float32 exactly.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    readings = []
+    tally = Tally()
     with atomic_write(path) as draft, draft.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for done, (record, reading) in enumerate(replay(tub, monitor), start=1):
             writer.writerow(_row(record, reading))
-            readings.append(reading)
+            tally.add(reading)
             progress(done, len(tub.records))
-    return readings
+    return tally
 
 
 def _row(record: Record, reading: Reading) -> tuple[object, ...]:

@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -104,3 +108,129 @@ def test_thresholds_for_luma_do_not_hold_for_a_tub(
     (bundle_folder / "calibration.json").write_text(json.dumps(facts | {"camera": "luma"}))
     line = run("score", two_cars[0], "--bundle", bundle_folder, "--out", tmp_path / "s.csv").error_line
     assert "the calibration is for camera frames luma, the car has rgb" in line
+
+
+def delete_a_record(tub: Path, out: Path) -> None:
+    *lines, last = (tub / "manifest.json").read_text().splitlines()
+    (tub / "manifest.json").write_text("\n".join([*lines, json.dumps(json.loads(last) | {"deleted_indexes": [3]})]))
+
+
+def delete_one_and_restore_another(tub: Path, out: Path) -> None:
+    *lines, last = (tub / "manifest.json").read_text().splitlines()
+    (tub / "manifest.json").write_text("\n".join([*lines, json.dumps(json.loads(last) | {"deleted_indexes": [4]})]))
+
+
+def replace_an_image(tub: Path, out: Path) -> None:
+    (tub / "images" / "5_cam_image_array_.jpg").write_bytes((tub / "images" / "9_cam_image_array_.jpg").read_bytes())
+
+
+def cut_the_scores(tub: Path, out: Path) -> None:
+    scores = out / f"{tub.parent.name}-data.csv"
+    scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:10]))
+
+
+def change_a_number_of_the_scores(tub: Path, out: Path) -> None:
+    scores = out / f"{tub.parent.name}-data.csv"
+    scores.write_text(scores.read_text().replace("ok", "OK").replace("warmup", "WARMUP"))
+
+
+def touch_the_bundle(tub: Path, out: Path) -> None:
+    facts = out.parent / "lens" / "bundle.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"note": "exported again"}))
+
+
+CHANGES: list[Callable[[Path, Path], Any]] = [
+    *(delete_a_record, replace_an_image, cut_the_scores, change_a_number_of_the_scores, touch_the_bundle),
+    lambda tub, out: (tub / "images" / "7_cam_image_array_.jpg").unlink(),
+    lambda tub, out: [delete_a_record(tub, out), delete_one_and_restore_another(tub, out)],
+]
+
+
+@pytest.mark.parametrize("number", range(len(CHANGES)))
+def test_scores_are_made_again_whatever_they_rest_on_has_changed(
+    number: int, run: Any, bundle_folder: Path, two_cars: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "scores"
+    given = ("score", *two_cars, "--bundle", bundle_folder, "--out", out, "--jobs", 1)
+    run(*given)
+    CHANGES[number](two_cars[0], out)
+    before = written(out)
+    run(*given)
+    assert written(out)["car1-data.csv"] != before["car1-data.csv"]
+    before = written(out)
+    run(*given)
+    assert written(out) == before, "nothing changed and it was scored again"
+
+
+def workers_of(parent: int) -> list[int]:
+    """The Python processes that score, children of a command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(fields[1]) == parent and b"spawn_main" in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found
+
+
+def start(bundle: Path, tubs: list[Path], out: Path) -> "subprocess.Popen[str]":
+    command = ["score", *map(str, tubs), "--bundle", str(bundle), "--out", str(out), "--jobs", "2"]
+    program = "import sys; from mle_uvad.cli.main import main; sys.exit(main())"
+    return subprocess.Popen([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_drafts(out: Path, count: int) -> None:
+    until = time.monotonic() + 60
+    while len(list(out.glob(".*.tmp"))) < count:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent_and_their_drafts_are_swept(
+    kill: signal.Signals, run: Any, bundle_folder: Path, make_tub: Callable[..., Path], tmp_path: Path
+) -> None:
+    tubs, out = [make_tub(2000, name=f"car{number}/data") for number in (1, 2)], tmp_path / "scores"
+    command = start(bundle_folder, tubs, out)
+    wait_for_drafts(out, 2)
+    workers = workers_of(command.pid)
+    assert len(workers) == 2
+    command.send_signal(kill)
+    command.wait(20)
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < until, "a worker goes on"
+        time.sleep(0.02)
+    for tub in tubs:
+        (tub / "catalog_0.catalog").write_text("".join((tub / "catalog_0.catalog").open().readlines()[:20]))
+    assert run("score", *tubs, "--bundle", bundle_folder, "--out", out, "--jobs", 1).code == 0
+    assert sorted(path.suffix for path in out.iterdir()) == [".csv", ".csv", ".json", ".json"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+def test_a_worker_that_is_killed_costs_its_drive_alone(
+    bundle_folder: Path, make_tub: Callable[..., Path], tmp_path: Path
+) -> None:
+    tubs = [make_tub(count, name=f"car{number}/data") for number, count in enumerate((1500, 1500, 12), start=1)]
+    out = tmp_path / "scores"
+    command = start(bundle_folder, tubs, out)
+    wait_for_drafts(out, 2)
+    os.kill(workers_of(command.pid)[0], signal.SIGKILL)
+    _, err = command.communicate(timeout=120)
+    assert command.returncode == 3
+    assert "Traceback" not in err
+    assert err.count("not scored") == err.count("was killed") == 1
+    assert len(list(out.glob("*.csv"))) == len(list(out.glob("*.json"))) == 2
+
+
+def test_scores_are_not_written_over_the_calibration_they_are_made_with(
+    run: Any, bundle_folder: Path, calibration: Calibration, two_cars: list[Path]
+) -> None:
+    calibration.save(bundle_folder / "calibration.json")
+    before = (bundle_folder / "calibration.json").read_bytes()
+    given = ("score", two_cars[0], "--bundle", bundle_folder, "--out", bundle_folder / "calibration.json")
+    assert "belongs to what is read" in run(*given).error_line
+    assert (bundle_folder / "calibration.json").read_bytes() == before

@@ -11,6 +11,7 @@ from . import strict_json
 from .errors import InputError
 from .graph import TIME_CONSTANTS_S
 from .graph_check import check_graph
+from .read_file import read_file
 from .reference import Reference, read_reference
 
 SCHEMA = 3
@@ -62,7 +63,7 @@ class Bundle:
             raise InputError(
                 f"{model_file} has more than {MODEL_BYTES_MAX >> 20} MB; mle_uvad does not export such a model"
             )
-        model = model_file.read_bytes()
+        model = read_file(model_file, MODEL_BYTES_MAX, follow=True)
         try:
             declared, size = facts["model"], facts["input"]
             seen: dict[str, Any] = {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
@@ -119,7 +120,7 @@ def _read_facts(folder: Path) -> dict[str, Any]:
     if facts_file.stat().st_size > FACTS_BYTES_MAX:
         raise InputError(f"{facts_file} has more than {FACTS_BYTES_MAX} bytes; export the bundle again")
     try:
-        facts = strict_json.parse(facts_file.read_bytes())
+        facts = strict_json.parse(read_file(facts_file, FACTS_BYTES_MAX, follow=True))
         schema = facts["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{facts_file} is damaged ({error!r}); export the bundle again") from None

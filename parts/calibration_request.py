@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..edge import strict_json
 from ..edge.errors import InputError
+from ..edge.read_file import read_file
 
 REQUEST_FILE, REPLY_FILE = "calibrate.request", "calibrate.answer"
 CHECK_EVERY_S = 1.0  # the part, for a request
@@ -43,8 +44,7 @@ class CalibrationRequests:
     def received(self) -> bool:
         """Take the request that has come since the last call; return whether there is one."""
         try:
-            with self._request.open("rb") as file:
-                token = file.read(BYTES_MAX).decode("ascii", "replace")
+            token = read_file(self._request, BYTES_MAX).decode("ascii", "replace")
             self._request.unlink()
         except OSError:
             return False
@@ -57,6 +57,7 @@ class CalibrationRequests:
             return
         draft = self._reply.with_name(f".{REPLY_FILE}.tmp")
         with contextlib.suppress(OSError):  # no fsync: nobody reads it after a power cut
+            draft.unlink(missing_ok=True)  # a link would be followed
             draft.write_text(json.dumps(asdict(Reply(self._token, state, progress, detail, t_s))))
             draft.replace(self._reply)
 
@@ -68,6 +69,7 @@ def request_calibration(folder: Path, clock: Callable[[], float], sleep: Callabl
     """
     token, request, reply_file = uuid.uuid4().hex, folder / REQUEST_FILE, folder / REPLY_FILE
     try:
+        request.unlink(missing_ok=True)  # a link would be followed, a pipe waited for
         request.write_text(token)
     except OSError as error:
         raise InputError(f"{request} cannot be written ({error.strerror}); give the folder of the car") from None
@@ -90,8 +92,7 @@ def request_calibration(folder: Path, clock: Callable[[], float], sleep: Callabl
 
 def _read(path: Path, token: str) -> Reply | None:
     try:
-        with path.open("rb") as file:
-            reply = Reply(**strict_json.parse(file.read(BYTES_MAX)))
+        reply = Reply(**strict_json.parse(read_file(path, BYTES_MAX)))
     except (OSError, ValueError, TypeError):
         return None  # none yet, or another version's
     return reply if reply.token == token else None

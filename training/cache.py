@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,8 @@ from ..edge.atomic_write import atomic_write
 from ..edge.driving import GAP_S
 from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80
-from ..edge.tubs.tub import BadImageError, Record, Skipped, Tub, read_image
+from ..edge.read_file import read_file
+from ..edge.tubs.tub import IMAGE_BYTES_MAX, BadImageError, Record, Skipped, Tub, read_image
 
 FRAME_BYTES = SIZE * SIZE
 FRAMES_MIN = 64  # fewer cannot train anything
@@ -32,6 +32,7 @@ SHARD_RECORDS = 10_240  # of one tub, 66 MB: a car appends all its drives to one
 CHUNK_FRAMES = 1024  # decoded between two writes; bounds what waits in memory
 SAMPLE_FRAMES = 32  # whole camera frames kept with the run: the export is checked on them
 DISK_MARGIN_BYTES = 16 * 1024**2
+SIDECAR_BYTES_MAX = 8 * 2**20
 
 Progress = Callable[[int, int], None]  # (done, total)
 
@@ -120,15 +121,33 @@ def _sidecar(shard: Path) -> Path:
     return shard.with_suffix(".json")
 
 
+def _digest_file(shard: Path) -> Path:
+    return shard.with_suffix(".blake2b")
+
+
+def _digest(shard: Path) -> str:
+    with shard.open("rb") as file:
+        hashed = hashlib.blake2b(digest_size=16)
+        while chunk := file.read(2**20):
+            hashed.update(chunk)
+    return hashed.hexdigest()
+
+
 def _skipped_earlier(shard: Path, records: int) -> dict[int, Skipped] | None:
     """Return what an earlier decoding skipped, by the record's number; None if there is no complete one."""
     try:
-        skipped = {int(number): Skipped(**skip) for number, skip in json.loads(_sidecar(shard).read_text()).items()}
+        skipped = {int(number): Skipped(**skip) for number, skip in json.loads(_read(_sidecar(shard))).items()}
         whole = shard.stat().st_size == (records - len(skipped)) * FRAME_BYTES
         whole &= all(0 <= number < records for number in skipped)
+        # The right size is not enough: a card that fails reads zeros.
+        whole = whole and _read(_digest_file(shard)).decode() == _digest(shard)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return skipped if whole else None
+
+
+def _read(path: Path) -> bytes:
+    return read_file(path, SIDECAR_BYTES_MAX, follow=True)
 
 
 def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
@@ -146,8 +165,7 @@ def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
 
 def _content(record: Record) -> bytes:
     try:
-        # A pipe would make us wait; like a link out of the tub it counts as unreadable.
-        data = record.image.read_bytes() if stat.S_ISREG(record.image.lstat().st_mode) else b""
+        data = read_file(record.image, IMAGE_BYTES_MAX)
     except OSError:
         data = b""
     when = f"{record.timestamp_ms} {record.session_id}".encode()
@@ -180,6 +198,8 @@ def _decode(missing: dict[Path, list[Record]], progress: Progress) -> dict[Path,
                             file.write(outcome)
                     done += len(chunk)
                     progress(done, total)
+            with atomic_write(_digest_file(shard)) as draft:
+                draft.write_text(_digest(shard))
             with atomic_write(_sidecar(shard)) as draft:
                 draft.write_text(json.dumps({number: asdict(skip) for number, skip in skipped[shard].items()}))
     return skipped

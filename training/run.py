@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from ..edge import strict_json
 from ..edge.atomic_write import atomic_write, is_draft
 from ..edge.errors import InputError, first_line
+from ..edge.read_file import read_file
 from .cache import FrameCache
+from .checked_tensors import load_checked, save_checked
 from .fit import PassMetrics
 from .model import Autoencoder
 from .obscuration import ObscurationNet
@@ -21,6 +23,7 @@ from .schedule import EntropySchedule
 from .settings import TrainSettings
 
 SCHEMA = 1
+FACTS_BYTES_MAX = 2**20
 
 
 @dataclass(frozen=True)
@@ -90,22 +93,22 @@ class RunFolder:
         if not self.facts_file.is_file():
             raise InputError(f"no run in {self.folder}: run.json is missing; train one with `mle-uvad train TUB`")
         try:
-            facts = json.loads(self.facts_file.read_text())
+            facts = strict_json.parse(read_file(self.facts_file, FACTS_BYTES_MAX, follow=True))
             if facts["schema"] != SCHEMA:
                 raise InputError(f"{self.facts_file} has schema {facts['schema']}, this version reads {SCHEMA}")
             settings_from(facts)
             _ = facts["data_fingerprint"], facts["frames"], facts["versions"]  # the export reads them
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(self.facts_file, error) from None
         return facts
 
     def samples(self) -> Tensor:
         """Return sampled camera frames uint8 [S, H, W, 3] of the training drives."""
         try:
-            return load_file(self.samples_file)["frames"]
-        except (SafetensorError, OSError, KeyError) as error:
+            return load_checked(self.samples_file)[0]["frames"]
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise _damaged(self.samples_file, error) from None
 
     def save_epoch(
@@ -134,9 +137,8 @@ class RunFolder:
             self.metrics_file.unlink(missing_ok=True)
             return 0
         try:
-            with safe_open(self.state_file, "pt") as file:
-                progress = json.loads(file.metadata()["progress"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a dict
+            tensors, metadata = load_checked(self.state_file)
+            progress = json.loads(metadata["progress"])
             model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
             epochs_done, schedule.ramp = progress["epoch"], progress["ramp"]
             schedule.best_gain, schedule.latent_scale = progress["best_gain"], progress["spread"]
@@ -171,10 +173,10 @@ class RunFolder:
         if not self.obscuration_file.exists():
             raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
         try:
-            tensors = load_file(self.obscuration_file)
+            tensors, _ = load_checked(self.obscuration_file)
             reference = tensors.pop("reference")
             net.load_state_dict({_current_name(name): tensor for name, tensor in tensors.items()})
-        except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        except (SafetensorError, OSError, KeyError, RuntimeError, ValueError) as error:
             raise _damaged(self.obscuration_file, error) from None
         return net.eval(), reference
 
@@ -185,8 +187,8 @@ class RunFolder:
             raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
         model = make_model(settings)
         try:
-            model.load_state_dict(load_file(self.weights_file))
-        except (SafetensorError, OSError, RuntimeError) as error:
+            model.load_state_dict(load_checked(self.weights_file)[0])
+        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise _damaged(self.weights_file, error) from None
         return model.eval()
 
@@ -217,6 +219,6 @@ def _damaged(path: Path, error: Exception) -> InputError:
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     with atomic_write(path) as draft:
         try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft, metadata)
+            save_checked(draft, tensors, metadata)
         except SafetensorError as error:  # a full disk, say
             raise InputError(f"{path} cannot be written ({first_line(error)}); the epochs before it are kept") from None

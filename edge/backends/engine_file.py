@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import strict_json
 from ..atomic_write import atomic_write
 from ..errors import InputError
+from ..read_file import read_file
 
 ENGINE_FILE = "model.engine"
 SIDECAR_FILE = "model.engine.json"
@@ -39,7 +40,7 @@ def read_engine(folder: Path, wanted: EngineFor) -> bytes:
             raise InputError("there is none yet")
         if not sidecar.is_file() or sidecar.stat().st_size > SIDECAR_BYTES_MAX:
             raise InputError(f"{SIDECAR_FILE} is missing or not ours")
-        facts = strict_json.parse(sidecar.read_bytes())
+        facts = strict_json.parse(read_file(sidecar, SIDECAR_BYTES_MAX, follow=True))
         if facts["schema"] != SCHEMA:
             raise InputError(f"{SIDECAR_FILE} has schema {facts['schema']!r}")
         for name, value in asdict(wanted).items():
@@ -47,7 +48,7 @@ def read_engine(folder: Path, wanted: EngineFor) -> bytes:
                 raise InputError(f"the one there is for {name} {str(facts[name])[:40]}, here it is {value[:40]}")
         if not engine.is_file() or engine.stat().st_size > ENGINE_BYTES_MAX:
             raise InputError(f"{ENGINE_FILE} is no engine")
-        plan = engine.read_bytes()
+        plan = read_file(engine, ENGINE_BYTES_MAX, follow=True)
         if hashlib.sha256(plan).hexdigest() != facts["engine_sha256"]:
             raise InputError(f"{ENGINE_FILE} is damaged or of another build")
         return plan

@@ -7,7 +7,6 @@ a power cut can stop the reader: what cannot be read is skipped, with the reason
 import io
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +19,12 @@ from PIL import Image
 
 from .. import strict_json
 from ..errors import InputError
+from ..read_file import read_file
 
 CATALOG_NAME = re.compile(r"catalog_(\d+)\.catalog")
 IMAGE_NAME = re.compile(r"\d+_cam_image_array_\.(jpg|jpeg|png)")
 LINE_BYTES_MAX = 65_536  # a real record has some 300 bytes
+CATALOG_BYTES_MAX, MANIFEST_BYTES_MAX, IMAGE_BYTES_MAX = 128 * 2**20, 16 * 2**20, 32 * 2**20
 IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge image
 IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its others to programs outside
 IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes an image that was cut and filled with zeros
@@ -55,8 +56,7 @@ class BadImageError(Exception):
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read an image as RGB uint8 [H, W, 3]. Raises BadImageError. Never follows a link out of the tub."""
     try:
-        with open(path, "rb", opener=_open_in_place) as file:
-            data = file.read()
+        data = read_file(path, IMAGE_BYTES_MAX)
     except FileNotFoundError:
         raise BadImageError("image is missing") from None
     except OSError:
@@ -76,14 +76,6 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise
     except Exception:  # noqa: BLE001 a damaged file makes a decoder raise AssertionError, TypeError and others
         raise BadImageError("image is torn or no image") from None
-
-
-def _open_in_place(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # do not wait for a pipe
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path} is no file")
-    return descriptor
 
 
 class Tub:
@@ -140,7 +132,7 @@ class Tub:
 
     def _read_deleted_indexes(self) -> set[int]:
         try:
-            last_line = (self.folder / "manifest.json").read_bytes().splitlines()[4]
+            last_line = read_file(self.folder / "manifest.json", MANIFEST_BYTES_MAX).splitlines()[4]
             return {int(index) for index in strict_json.parse(last_line)["deleted_indexes"]}
         except (OSError, IndexError, KeyError, TypeError, ValueError, OverflowError):
             # A manifest that is being rewritten or was cut: which records the owner deleted is not known.
@@ -149,7 +141,7 @@ class Tub:
 
     def _lines(self, catalog: Path) -> list[bytes]:
         try:
-            return catalog.read_bytes().splitlines(keepends=True)
+            return read_file(catalog, CATALOG_BYTES_MAX).splitlines(keepends=True)
         except OSError:
             self.skipped.append(Skipped("catalog is unreadable", catalog.name))
             return []

@@ -11,8 +11,10 @@ from typing import Any
 
 from ...edge import strict_json
 from ...edge.errors import InputError
+from ...edge.read_file import read_file
 
 BYTES_MAX = 1_000_000
+MANIFEST_BYTES_MAX = 16 * 2**20
 COMPUTED = object()  # stands for a value that is known only when the file runs
 CALLS: dict[str, Callable[..., Any]] = {  # those of the stock config.py, and similar ones
     "os.path.join": os.path.join,
@@ -90,9 +92,8 @@ def tub_refuses(config: CarConfig, lens_fields: list[str], *, wanted: bool) -> s
     if config.get("AUTO_CREATE_NEW_TUB") is True or not manifest.is_file():
         return ""
     try:
-        with manifest.open("rb") as file:
-            inputs = strict_json.parse(file.readline(BYTES_MAX))
-    except (OSError, ValueError):
+        inputs = strict_json.parse(read_file(manifest, MANIFEST_BYTES_MAX).splitlines()[0])
+    except (OSError, ValueError, IndexError):
         return ""  # donkeycar cannot append to it either
     if not isinstance(inputs, list) or set(lens_fields).issubset(map(str, inputs)) == wanted:
         return ""
@@ -107,9 +108,7 @@ def _assignments(path: Path) -> Iterator[tuple[str, Any]]:
     if not path.exists():
         return  # myconfig.py is optional
     try:
-        if path.stat().st_size > BYTES_MAX:
-            raise ValueError(f"more than {BYTES_MAX} bytes")
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(read_file(path, BYTES_MAX, follow=True))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{path} cannot be read ({error}); correct it") from None
     known: dict[str, Any] = {"__file__": str(path)}  # per file: myconfig.py does not see the names of config.py

@@ -2,7 +2,8 @@
 
 The sum in `bundle.json` finds damage, but whoever makes up a model makes up the sum too. Such a model could name files
 outside or loop for ever, before the first frame. Protocol buffers are simple enough to be read without onnx, which the
-car does not have. A model that asks for more memory than there is is not found here.
+car does not have. The work of a model is bounded roughly: by its nodes, and by the weights that it multiplies with. A
+model that asks for more memory than there is is not found here.
 """
 
 from collections.abc import Iterator
@@ -22,10 +23,13 @@ OPERATORS = {
 # Fields of onnx.proto3, by number
 GRAPH, FUNCTIONS = 7, 25  # of a model
 NODE, INITIALIZER, SPARSE_INITIALIZER = 1, 5, 15  # of a graph
-OPERATOR, ATTRIBUTE, DOMAIN = 4, 5, 7  # of a node
+INPUT, OUTPUT, OPERATOR, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7  # of a node
 TENSOR, SUBGRAPH, TENSORS, SUBGRAPHS, SPARSE, SPARSES = 5, 6, 10, 11, 22, 23  # of an attribute
-EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
+TENSOR_NAME, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14  # of a tensor
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5  # how a field is written
+PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}  # whose work is the size of their weights, at each position
+NODES_MAX = 1000  # ours have 300
+PRODUCT_BYTES_MAX = 64 * 2**20  # of weights over all products; ours have 1 MB, each used once
 KEY_MAX = 2**32 - 1  # protobuf drops the bits above
 
 
@@ -44,13 +48,43 @@ def check_graph(model: bytes) -> None:
 
 
 def _check(graph: memoryview) -> None:
+    stored: dict[bytes, int] = {}  # bytes of the initializers and constants, by name
+    nodes: list[memoryview] = []
     for field, value in _fields(graph):
         if field == SPARSE_INITIALIZER:
             raise InputError("the model holds sparse tensors")
         if field == INITIALIZER:
             _check_tensor(value)
+            stored |= {bytes(name): len(value) for kind, name in _fields(value) if kind == TENSOR_NAME}
         elif field == NODE:
             _check_node(value)
+            nodes.append(value)
+            if len(nodes) > NODES_MAX:
+                raise InputError(f"the model has more than {NODES_MAX} nodes")
+    _check_work(nodes, stored)
+
+
+def _check_work(nodes: list[memoryview], stored: dict[bytes, int]) -> None:
+    """Raise InputError where products take too many weights, or multiply what is not stored in the model."""
+    products: list[list[bytes]] = []
+    for node in nodes:
+        names: dict[int, list[bytes]] = {INPUT: [], OUTPUT: [], OPERATOR: []}
+        for field, value in _fields(node):
+            if field in names:
+                names[field].append(bytes(value))
+        operator = names[OPERATOR][-1].decode() if names[OPERATOR] else ""  # the last counts, as in protobuf
+        if operator == "Constant":
+            stored |= dict.fromkeys(names[OUTPUT], len(node))
+        elif operator in PRODUCTS:
+            products.append(names[INPUT])
+    taken = 0
+    for inputs in products:
+        weights = [stored[name] for name in inputs if name in stored]
+        if not weights:
+            raise InputError("the model multiplies what is not stored in it")
+        taken += max(weights)
+    if taken > PRODUCT_BYTES_MAX:
+        raise InputError(f"the products of the model take {taken >> 20} MB of weights, ours take 1 MB")
 
 
 def _check_node(node: memoryview) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,20 @@ def looping() -> Any:
     return model([onnx.helper.make_node("Loop", ["n", "c"], ["y"], body=inner)])
 
 
+def chained(products: int, side: int, *, stored: bool = True) -> Any:
+    """Make a chain of products of one square matrix with itself."""
+    node, weights = onnx.helper.make_node, []
+    nodes = []
+    if stored:
+        weights = [onnx.numpy_helper.from_array(np.zeros((side, side), np.float32), "w")]
+    else:
+        weights = [onnx.numpy_helper.from_array(np.array([side, side]), "shape")]
+        nodes = [node("ConstantOfShape", ["shape"], ["w"])]
+    names = ["w", *(f"p{number}" for number in range(products))]
+    nodes += [node("MatMul", [before, "w"], [after]) for before, after in pairwise(names)]
+    return model([*nodes, node("Identity", [names[-1]], ["y"])], weights)
+
+
 def with_function() -> Any:
     made = model([identity()])
     made.functions.append(onnx.helper.make_function("", "Gift", ["a"], ["b"], [identity("a")], made.opset_import))
@@ -70,6 +85,13 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         "graphs in its graph",
     ),
     "functions": (with_function, "functions"),
+    "two thousand products": (lambda: chained(2000, 3000), "more than 1000 nodes"),
+    "nine hundred large products": (lambda: chained(900, 3000), "MB of weights"),
+    "products of a matrix made up": (lambda: chained(9, 30_000, stored=False), "not stored"),
+    "additions": (
+        lambda: model([onnx.helper.make_node("Add", ["w", "w"], [f"y{number}"]) for number in range(5000)]),
+        "more than 1000 nodes",
+    ),
     "another domain": (lambda: model([onnx.helper.make_node("Gemm", ["w"], ["y"], domain="evil")]), "not of ONNX"),
 }
 

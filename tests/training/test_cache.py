@@ -177,7 +177,7 @@ DAMAGED_LISTS = {
 }
 
 
-@pytest.mark.parametrize("damage", ["frames are cut", *DAMAGED_LISTS])
+@pytest.mark.parametrize("damage", ["frames are cut", "frames are zeroed", "one bit", *DAMAGED_LISTS])
 def test_a_damaged_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, damage: str) -> None:
     tub = make_tub(70)
     (tub / "images" / "5_cam_image_array_.jpg").write_bytes(b"")
@@ -185,6 +185,12 @@ def test_a_damaged_cache_is_made_again(make_tub: MakeTub, tmp_path: Path, damage
     (data,), (sidecar,) = ((tmp_path / "cache").glob(name) for name in ("*.u8", "*.json"))
     if damage == "frames are cut":
         data.write_bytes(data.read_bytes()[: -6400 - 17])
+    elif damage == "frames are zeroed":
+        data.write_bytes(bytes(data.stat().st_size))
+    elif damage == "one bit":
+        flipped = bytearray(data.read_bytes())
+        flipped[6400] ^= 1
+        data.write_bytes(flipped)
     else:
         text = sidecar.read_text()
         sidecar.write_text(DAMAGED_LISTS[damage](text))

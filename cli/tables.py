@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..edge.tubs.tub import Skipped
 from ..parts.events.event import Event
@@ -26,17 +27,22 @@ def print_events(events: Sequence[Event]) -> None:
     for event in events:
         table.add_row(
             str(event.id),
-            event.state,
-            event.worst_level,
-            event.began_at[:19].replace("T", " "),
+            plain(event.state),
+            plain(event.worst_level),
+            plain(event.began_at[:19].replace("T", " ")),
             "" if event.duration_s is None else f"{event.duration_s:.1f}",
             f"{event.peak_evidence:.2f}",
             f"{event.peak_coverage:.0%}",
-            event.cleared_by,
-            event.picture or "purged",
-            event.cause,
+            plain(event.cleared_by),
+            plain(event.picture or "purged"),
+            plain(event.cause),
         )
     Console(width=180, highlight=False).print(table)
+
+
+def plain(text: str) -> Text:
+    """Return a text for the terminal: brackets are no markup, and nothing in it moves the cursor or sets a title."""
+    return Text("".join(character if character.isprintable() else "\ufffd" for character in text))
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:
@@ -44,7 +50,7 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
     for reason, count in Counter(skip.reason for skip in skipped).most_common():
         places = [skip.where for skip in skipped if skip.reason == reason]
         more = ", …" if count > LISTED_MAX else ""
-        console.print(f"skipped {count}: {reason} ({', '.join(places[:LISTED_MAX])}{more})", markup=False)
+        console.print(f"skipped {count}: {reason} ({plain(', '.join(places[:LISTED_MAX])).plain}{more})", markup=False)
 
 
 def findings_as_lines(findings: Sequence[Finding]) -> str:

@@ -57,7 +57,10 @@ class LensConfig:
         for key in ("LENS_BUNDLE", "LENS_CALIBRATION", "LENS_EVENT_LOG"):
             if not isinstance(values[key], str | Path):
                 raise InputError(f"{key} is {values[key]!r}; give a path, for example {KEYS['LENS_BUNDLE']!r}")
-        car = Path(getattr(cfg, "CAR_PATH", "."))
+        car = getattr(cfg, "CAR_PATH", ".")
+        if not isinstance(car, str | Path):
+            raise InputError(f"CAR_PATH is {car!r}; give the path of the car's folder, as config.py of donkeycar does")
+        car = Path(car)
         bundle = car / values["LENS_BUNDLE"]
         return cls(
             bundle=bundle,

@@ -168,7 +168,7 @@ def _content(record: Record) -> bytes:
         data = read_file(record.image, IMAGE_BYTES_MAX)
     except OSError:
         data = b""
-    when = f"{record.timestamp_ms} {record.session_id}".encode()
+    when = f"{record.timestamp_ms} {record.session_id}".encode(errors="surrogatepass")
     return len(when).to_bytes(8, "little") + when + len(data).to_bytes(8, "little") + data
 
 

@@ -1,14 +1,17 @@
 """The rows of the event log: their schema, its migration, and reading them."""
 
 import json
+import math
 import platform
 import shutil
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from ... import __version__
 from ...edge.errors import InputError
@@ -155,4 +158,33 @@ def _read(path: Path) -> list[Event]:
             database.backup(copy)
             prepare(copy)
         rows = (copy if schema == 1 else database).execute(f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY id")
-        return [Event(*row) for row in rows]
+        return [_event_of(row) for row in rows]
+
+
+def _event_of(row: tuple[Any, ...]) -> Event:
+    """Return the event of a row. A value of another type than the column's is converted, or taken as 0 or unknown."""
+    return Event(*(_CONVERT[str(field.type)](value) for field, value in zip(fields(Event), row, strict=True)))
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else int(_number(value))
+
+
+def _text(value: Any) -> str:
+    return readable(value) if isinstance(value, bytes) else "" if value is None else str(value)
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "<class 'int'>": _whole,
+    "<class 'str'>": _text,
+    "<class 'float'>": _number,
+    "float | None": lambda value: None if value is None else _number(value),
+}

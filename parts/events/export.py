@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from ...edge.atomic_write import atomic_write
 from ...edge.errors import InputError
 from ...edge.tubs.tub import Skipped
 from .event import COLUMNS, ERROR, STATES, WARN, Event
 from .snapshots import FOLDER, NAME
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def select(
@@ -39,7 +42,10 @@ def _as_written(since: str) -> str:
             f"--since is {since}; give a date in UTC, for example 2026-05-31 or 2026-05-31T14:30"
         ) from None
     aware = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    return aware.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    try:
+        return aware.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    except OverflowError:  # in UTC it is before year 1 or after 9999
+        raise InputError(f"--since is {since}; give a date in UTC, for example 2026-05-31") from None
 
 
 def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
@@ -53,7 +59,12 @@ def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
     with atomic_write(out) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(astuple(event) for event in events)
+        writer.writerows([_no_formula(cell) for cell in astuple(event)] for event in events)
+
+
+def _no_formula(cell: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: the log may come from anyone."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def copy_snapshots(events: Sequence[Event], log: Path, folder: Path) -> tuple[int, list[Skipped]]:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +133,41 @@ def test_a_log_from_elsewhere_takes_no_file_of_this_machine(run: Any, tmp_path: 
     out = tmp_path / "out"
     assert run("events", path, "--pictures", out).code == 3
     assert list(out.iterdir()) == []
+
+
+HOSTILE = ("=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\x1b]0;title\x07", "[red]x[/blue]", "a\x1b[2Jb", "\x9b2J")
+
+
+def test_nothing_in_a_log_steers_a_terminal_or_a_spreadsheet(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    for number, text in enumerate(HOSTILE, start=1):
+        log.write(replace(EVENT, id=number, cause=text, picture=text, cleared_by=text, level=text, worst_level=text))
+    log.close()
+    outcome = run("events", path, "--csv", tmp_path / "events.csv", "--pictures", tmp_path / "pictures")
+    assert outcome.code == 3
+    assert "[red]x[/blue]" in outcome.out
+    for character in "\x1b\x07\x9b":
+        assert character not in outcome.out + outcome.err
+    with (tmp_path / "events.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    assert "'=HYPERLINK(1)" in cells
+
+
+def test_columns_of_other_types_than_they_claim_are_listed(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    log.write(EVENT)
+    log.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE events SET peak_evidence = 'much', duration_s = x'00ff', cause = x'1b5b'")
+    assert run("events", path).code == 0
+    assert run("events", path, "--json").code == 0
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_a_time_beyond_the_calendar_is_refused_in_one_line(since: str, run: Any, tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "lens.db")
+    log.close()
+    assert f"--since is {since}" in run("events", tmp_path / "lens.db", "--since", since).error_line

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,9 @@ def test_the_button_and_the_rate_of_a_calibration_while_driving() -> None:
     for rate in ("1", None, True, 0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="give "):
             LensConfig.read(SimpleNamespace(LENS_FALSE_ALARMS_PER_HOUR=rate))
+
+
+@pytest.mark.parametrize("car", [5, None, b"mycar", ["mycar"]])
+def test_a_car_path_that_is_no_path_is_refused_in_one_line(car: Any) -> None:
+    with pytest.raises(InputError, match="CAR_PATH is"):
+        LensConfig.read(SimpleNamespace(CAR_PATH=car))

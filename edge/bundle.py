@@ -16,6 +16,8 @@ from .reference import Reference, read_reference
 
 SCHEMA = 3
 MODEL_FILE = "model.onnx"
+# An export puts the model here, then replaces bundle.json, then model.onnx: killed anywhere, it leaves a whole bundle.
+NEXT_MODEL_FILE = "model.next.onnx"
 FACTS_FILE = "bundle.json"
 TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; TensorRT runs a jetson bundle if it is installed
 CALIBRATION_FILE = "calibration.json"
@@ -56,7 +58,7 @@ class Bundle:
     @classmethod
     def _load(cls, folder: Path) -> "Bundle":
         facts = _read_facts(folder)
-        model_file = folder / MODEL_FILE
+        model_file = _model_file(folder, facts)
         if not model_file.is_file():
             raise InputError(f"bundle {folder} has no {MODEL_FILE}; export it again with `export-model RUN`")
         if model_file.stat().st_size > MODEL_BYTES_MAX:
@@ -101,6 +103,19 @@ class Bundle:
             raise
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
+
+
+def _model_file(folder: Path, facts: dict[str, Any]) -> Path:
+    """Return model.onnx; or the model that an export was killed before it had put there, if bundle.json is for it."""
+    following = folder / NEXT_MODEL_FILE
+    try:
+        wanted = facts["model"]["sha256"]
+        for path in (folder / MODEL_FILE, following):
+            if path.is_file() and hashlib.sha256(read_file(path, MODEL_BYTES_MAX, follow=True)).hexdigest() == wanted:
+                return path
+    except (OSError, KeyError, TypeError):
+        pass  # said of model.onnx, with its reason
+    return folder / MODEL_FILE
 
 
 def _read_golden_values(rows: Any) -> list[list[float]]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..edge.backends.ort import OrtBackend
 from ..edge.backends.parity import golden_values
-from ..edge.bundle import FACTS_FILE, MODEL_FILE, SCHEMA, TARGETS, Bundle
+from ..edge.bundle import FACTS_FILE, MODEL_FILE, NEXT_MODEL_FILE, SCHEMA, TARGETS, Bundle
 from ..edge.ema import RunningMeans
 from ..edge.errors import InputError
 from ..edge.frame import to_grey80
@@ -77,10 +77,22 @@ def export_bundle(run_folder: Path, out: Path, target: str) -> Bundle:
         parity = check_parity(model, net, scorer, samples)
         checked = {"target": target, "parity": asdict(parity), "answers": golden_values(scorer)}
         _write_facts(draft, samples.shape[1:3], facts, reference, checked)
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (MODEL_FILE, FACTS_FILE):
-            (draft / name).replace(out / name)
+        _put_in_place(draft, out)
     return Bundle.load(out)
+
+
+def _put_in_place(draft: Path, out: Path) -> None:
+    """Move the files of a new bundle to `out`; killed at any step, `out` is a whole bundle, old or new, or not there.
+
+    What else lies in `out`, a calibration for example, stays.
+    """
+    if not out.exists() or not any(out.iterdir()):
+        draft.chmod(0o755)  # a temporary folder is for its owner alone
+        draft.replace(out)
+        return
+    (draft / MODEL_FILE).replace(out / NEXT_MODEL_FILE)
+    (draft / FACTS_FILE).replace(out / FACTS_FILE)
+    (out / NEXT_MODEL_FILE).replace(out / MODEL_FILE)
 
 
 def check_parity(model: Autoencoder, net: ObscurationNet, scorer: Scorer, frames: NDArray[np.uint8]) -> ExportParity:
@@ -177,4 +189,5 @@ def _folder_beside(out: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        if folder.exists():  # else it became `out`
+            shutil.rmtree(folder)

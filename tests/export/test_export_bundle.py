@@ -1,7 +1,9 @@
 """A bundle is written whole, checked and readable on the car, or not at all."""
 
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,44 @@ def test_a_new_bundle_replaces_the_old_one_and_keeps_its_calibration(make_run: M
     assert new.sha256 != old.sha256
     assert Bundle.load(tmp_path / "lens").sha256 == new.sha256
     assert (tmp_path / "lens" / "calibration.json").read_bytes() == b"of the old one"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_an_export_that_is_killed_at_any_rename_leaves_a_whole_bundle_or_none(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    out, seen = tmp_path / "lens", set()
+    old = "" if fresh else export_bundle(make_run(width="medium", name="old").folder, out, "onnx").sha256
+    kept = None if fresh else contents(out)
+    run, replace = make_run(), Path.replace
+    for last in range(5):
+        if out.exists():
+            shutil.rmtree(out)
+        for name, data in (kept or {}).items():
+            out.mkdir(exist_ok=True)
+            (out / name).write_bytes(data)
+        renames = 0
+
+        def dying(path: Path, target: Path, last: int = last) -> Path:
+            nonlocal renames
+            if str(target).startswith(str(out)) and (target == out or target.parent == out):
+                if renames == last:
+                    raise Killed
+                renames += 1
+            return replace(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", dying)
+            with suppress(Killed):
+                export_bundle(run.folder, out, "onnx")
+        seen.add(Bundle.load(out).sha256 if out.exists() else "")
+        assert export_bundle(run.folder, out, "onnx").sha256 not in ("", old)
+        assert sorted(contents(out)) == ["bundle.json", "model.onnx"]
+    assert len(seen) == 2
+    assert old in seen
 
 
 @pytest.mark.parametrize("layer", ["model.from_latent", "net.head.1"])

@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..edge.bundle import FACTS_FILE, MODEL_FILE
 from ..edge.read_file import read_file
 from ..edge.tubs.tub import Tub
@@ -13,7 +12,7 @@ BYTES_MAX = 512 * 2**20  # of the scores of a drive: some 60 bytes a record
 
 
 def fingerprint_of_inputs(drive: Tub, bundle: Path, calibration: Path | None) -> dict[str, Any]:
-    """Describe all that scores depend on: the drive, bundle.json and the model, the calibration file, this version.
+    """Describe all that scores depend on: the drive, bundle.json and the model, the calibration file.
 
     Of the images the sizes and times count, not the bytes: a drive holds gigabytes of them.
     """
@@ -22,7 +21,6 @@ def fingerprint_of_inputs(drive: Tub, bundle: Path, calibration: Path | None) ->
         "drive": _fingerprint_of_drive(drive),
         "bundle": [fingerprint_of_file(bundle / name) for name in (FACTS_FILE, MODEL_FILE)],
         "calibration": None if calibration is None else fingerprint_of_file(calibration),
-        "version": __version__,
     }
 
 

@@ -95,6 +95,9 @@ def train(
         "seed": seed,
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
+    for tub in tubs:
+        if out.resolve().is_relative_to(tub.resolve()):
+            raise InputError(f"{out} lies in the tub {tub}; give another folder to --out")
     drives = [Tub(tub) for tub in tubs]
     with joined(pick_device(device)) as processes:
         console.quiet = not processes.first

@@ -1,6 +1,7 @@
 """Calibration on a recorded drive with a real bundle, and the drives that are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mle_uvad.calibration import Calibration, calibrate_on_tub
+from mle_uvad.calibration import Calibration, calibrate_on_tub, on_tub
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
@@ -184,3 +185,34 @@ def test_the_threshold_phase_is_scored_with_the_reference_of_the_first(
     assert np.median(feature_maps, axis=0) == pytest.approx(calibration.thresholds.reference[0], abs=0.02)
     assert len(calibrate(scorer, folder, rule="pcc").thresholds.reference) == 2
     assert used[-1] is scorer.bundle.reference
+
+
+def test_of_a_long_drive_stretches_from_all_over_it_are_used(
+    scorer: Scorer, make_tub: MakeTub, moving_frames: Callable[..., list[Frame]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_tub(moving_frames(400), hz=HZ)
+    whole = calibrate(scorer, folder)
+    monkeypatch.setattr(on_tub, "STRETCH_FRAMES", 49)
+    tub, seen = Tub(folder), []
+    made = calibrate_on_tub(
+        scorer,
+        tub,
+        rule="clean",
+        false_alarms_per_hour=1.0,
+        now=NOW,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen[-1] == (2 * 8 * 49, 2 * 8 * 49)
+    assert made.frames == 8 * 49 < whole.frames
+    assert made.thresholds.excess == pytest.approx(whole.thresholds.excess, rel=0.5)
+    assert len(tub.records) == 400, "the caller's tub is another"
+
+
+@pytest.mark.parametrize("records", [8000, 8001, 8007, 9000, 100_000])
+def test_the_stretches_are_in_order_and_reach_both_ends(records: int, make_tub: MakeTub) -> None:
+    tub = Tub(make_tub(1))
+    tub.records = [replace(tub.records[0], index=index) for index in range(records)]
+    indexes = [record.index for record in on_tub._stretches(tub).records]
+    assert len(indexes) == 8000
+    assert indexes == sorted(set(indexes))
+    assert (indexes[0], indexes[-1]) == (0, records - 1)

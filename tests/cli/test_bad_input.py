@@ -207,3 +207,11 @@ def test_a_missing_extra_is_named(run: Any, make_tub: Any, tmp_path: Path, monke
     monkeypatch.setattr(app, "find_spec", lambda name: None if name == "torch" else real(name))
     line = run("train", make_tub(3), "--out", tmp_path / "run").error_line
     assert "pip install 'mle_uvad[train]'" in line
+
+
+@pytest.mark.parametrize("inside", [".", "runs/first"])
+def test_a_run_is_not_written_into_a_tub(run: Any, make_tub: Callable[..., Path], inside: str) -> None:
+    tub = make_tub(12)
+    before = sorted(tub.rglob("*"))
+    assert "lies in the tub" in run("train", tub, "--out", tub / inside).error_line
+    assert sorted(tub.rglob("*")) == before

@@ -1,12 +1,16 @@
 """A recorded drive is decoded a few frames ahead, and comes out as if each had been read when it was asked for."""
 
+import tracemalloc
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mle_uvad.edge.tubs.replay import FRAMES_AHEAD, drive_again
+from mle_uvad.edge import Bundle, Monitor
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.tubs.replay import FRAMES_AHEAD, drive_again, write_scores
 from mle_uvad.edge.tubs.tub import Record, Tub
 
 MakeTub = Callable[..., Path]
@@ -57,3 +61,25 @@ def test_what_reading_raises_comes_when_its_frame_is_asked_for(
     assert [next(drive)[0].index for _ in range(2)] == [0, 1]
     with pytest.raises(MemoryError):
         next(drive)
+
+
+def test_the_memory_of_scoring_does_not_grow_with_the_drive(
+    bundle: Bundle, make_tub: Callable[..., Path], tmp_path: Path
+) -> None:
+    tub = Tub(make_tub(30))
+    one_pass = tub.records
+    peaks = []
+    for passes in (5, 5, 30):  # the first warms up
+        tub.records = [
+            replace(record, timestamp_ms=record.timestamp_ms + 1500 * number)
+            for number in range(passes)
+            for record in one_pass
+        ]
+        monitor = Monitor(open_scorer(bundle), None)
+        tracemalloc.start()
+        tally = write_scores(tub, monitor, tmp_path / "scores.csv", lambda done, total: None)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert tally.records == 30 * passes
+        assert sum(tally.status.values()) == tally.records
+    assert peaks[2] - peaks[1] < 750 * 500, "more than a few bytes a frame"

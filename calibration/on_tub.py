@@ -11,10 +11,10 @@ from ..edge.errors import InputError
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.replay import drive_again
-from ..edge.tubs.tub import Tub
+from ..edge.tubs.tub import Tub, commonest_camera
 from .calibration import Calibration
 from .phases import reference_from_drive, thresholds_from_drive
-from .rules import block_probability, paper_thresholds, pcc_thresholds, require_usable
+from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
 
 RULES = ("clean", "pcc", "paper")
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
@@ -35,7 +35,8 @@ def calibrate_on_tub(
     The rules clean and pcc take a drive with a wiped lens, the rule paper takes the drive as it is. The rule clean
     plays the drive once for each phase of the calibration. `progress` gets the records scored so far and their total
     over all phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short,
-    mostly dark or flat, still or frozen, and for frames of another size.
+    mostly dark or flat, still or frozen. Frames of another size than the bundle's, or of another kind of camera than
+    most, are left out and counted by the tub.
     """
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; choose one of {', '.join(RULES)}")
@@ -43,6 +44,7 @@ def calibrate_on_tub(
         block_probability(false_alarms_per_hour)  # refuses a wrong rate before the drive is scored
     records, phases = len(tub.records), 2 if rule == "clean" else 1
     scorer.reference = scorer.bundle.reference
+    tub.leave_out_others(scorer.bundle.height, scorer.bundle.width, commonest_camera(tub))
     scored = _score_drive(scorer, tub, lambda done: progress(done, phases * records))
     times_s, pccs = np.array([t_s for t_s, _ in scored]), np.array([score.pcc for _, score in scored], np.float64)
     maxima = np.empty((2, 0))
@@ -85,6 +87,7 @@ def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> l
             unusable.append(score)
         else:
             scored.append((t_s, score))
+    tub.require_frames(len(scored) + len(unusable))
     total = len(scored) + len(unusable)
     if len(unusable) > UNUSABLE_SHARE_MAX * total:
         counts = Counter(score.status for score in unusable)
@@ -92,8 +95,7 @@ def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> l
         details = [score.detail for score in unusable if score.detail]
         hint = f" ({details[-1]})" if details else ""
         raise InputError(f"{listed} of {total} frames of {tub.folder} cannot be scored{hint}; give another drive")
-    if not scored:
-        raise InputError(f"no frame of {tub.folder} can be read; give another drive")
+    tub.require_frames(len(scored), FRAMES_MIN)
     return scored
 
 

@@ -17,7 +17,8 @@ from ..edge.errors import InputError
 from ..edge.monitor import Monitor
 from ..edge.scorer import Scorer
 from ..edge.tubs.replay import write_scores
-from ..edge.tubs.tub import Tub
+from ..edge.tubs.times import open_drive
+from ..edge.tubs.tub import Tub, commonest_camera
 from .calibration import Calibration
 
 Progress = Callable[[int, int], None]
@@ -32,10 +33,13 @@ def score_drive(
     inputs, the drive is not scored again. Raises InputError for a bundle or calibration that cannot be used, and when
     no frame can be scored.
     """
-    scorer, made = _open(bundle, calibration)
+    kind = commonest_camera(drive)
+    scorer, made = _open(bundle, calibration, kind)
+    drive.leave_out_others(scorer.bundle.height, scorer.bundle.width, kind)
     last = drive.records[-1]
     inputs = {
         "tub": str(drive.folder.resolve()),
+        "camera": drive.camera,
         "last": [len(drive.records), last.index, last.timestamp_ms, last.session_id],
         "model_sha256": scorer.bundle.sha256,
         "calibrated_at": None if made is None else made.created_at,
@@ -45,6 +49,8 @@ def score_drive(
         return figures
     readings = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
     pccs = [reading.score.pcc for reading in readings if reading.score.pcc is not None]
+    if not pccs:
+        drive.require_frames(0)
     details = [reading.score.detail for reading in readings if reading.score.detail]
     if not pccs and details:
         raise InputError(f"no frame of {drive.folder} can be scored: {details[0]}; give a drive of this camera")
@@ -66,9 +72,17 @@ def score_drive(
 
 
 def score_drives(
-    tubs: Sequence[Path], bundle: Path, calibration: Path | None, folder: Path, jobs: int | None, progress: Progress
+    tubs: Sequence[Path],
+    bundle: Path,
+    calibration: Path | None,
+    folder: Path,
+    jobs: int | None,
+    progress: Progress,
+    *,
+    camera: str | None = None,
+    hz: float | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Score drives into a folder, each in its own process.
+    """Score drives into a folder, each in its own process. `camera` and `hz` are those of `open_drive`.
 
     Returns the figures of each drive in the order of the tubs, and for each tub that could not be scored the reason.
     Drives that an earlier call scored from the same records with the same bundle and calibration are not scored again.
@@ -89,7 +103,7 @@ def score_drives(
     # Spawned, not forked: the runtime may have started threads, which a fork would lose.
     workers = min(jobs or os.cpu_count() or 1, len(outs))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        tasks = {pool.submit(_score_one, tub, bundle, calibration, out): out for out, tub in outs.items()}
+        tasks = {pool.submit(_score_one, tub, bundle, calibration, out, camera, hz): out for out, tub in outs.items()}
         try:
             for done, task in enumerate(as_completed(tasks), start=1):
                 out = tasks[task]
@@ -115,15 +129,19 @@ def require_new(out: Path, tub: Path | None, bundle: Path) -> Path:
     return out
 
 
-def _open(bundle: Path, calibration: Path | None) -> tuple[Scorer, Calibration | None]:
+def _open(bundle: Path, calibration: Path | None, kind: str | None = None) -> tuple[Scorer, Calibration | None]:
     scorer, path = open_scorer(Bundle.load(bundle)), calibration or bundle / CALIBRATION_FILE
     if calibration is None and not path.exists():
         return scorer, None
-    return scorer, Calibration.load_for(path, scorer.bundle, scorer.backend.name, "rgb")
+    return scorer, Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
 
 
-def _score_one(tub: Path, bundle: Path, calibration: Path | None, out: Path) -> dict[str, Any]:
-    return score_drive(Tub(tub), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json"))
+def _score_one(
+    tub: Path, bundle: Path, calibration: Path | None, out: Path, camera: str | None, hz: float | None
+) -> dict[str, Any]:
+    return score_drive(
+        open_drive(tub, camera, hz), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json")
+    )
 
 
 def _read_figures(path: Path, inputs: dict[str, Any]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -23,7 +24,9 @@ from numpy.typing import NDArray
 from ..edge.atomic_write import atomic_write
 from ..edge.driving import GAP_S
 from ..edge.errors import InputError
-from ..edge.frame import SIZE, to_grey80
+from ..edge.frame import SIZE, to_grey80, to_rgb
+from ..edge.scorer import unscorable
+from ..edge.tubs.reasons import why_unusable
 from ..edge.tubs.tub import BadImageError, Record, Skipped, Tub, read_image
 
 FRAME_BYTES = SIZE * SIZE
@@ -31,6 +34,7 @@ FRAMES_MIN = 64  # fewer cannot train anything
 SHARD_RECORDS = 10_240  # of one tub, 66 MB: a car appends all its drives to one tub, which would always be new
 CHUNK_FRAMES = 1024  # decoded between two writes; bounds what waits in memory
 SAMPLE_FRAMES = 32  # whole camera frames kept with the run: the export is checked on them
+UNREADABLE = 2**64 - 1  # in place of a length: not the same as an empty file, the reason of a skip depends on it
 DISK_MARGIN_BYTES = 16 * 1024**2
 
 Progress = Callable[[int, int], None]  # (done, total)
@@ -97,12 +101,21 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
         for shard, records in zip(shards, parts, strict=True)
     ]
     *firsts, count = np.cumsum([0, *map(len, kept)])
-    if count < FRAMES_MIN:
-        raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
-    samples = _samples([record for tub in tubs for record in tub.records])
     passed_over = [skip for shard in shards for skip in skipped[shard].values()]
+    if count < FRAMES_MIN:
+        raise InputError(_too_few(tubs, count, [skip.reason for skip in passed_over]))
+    samples = _samples(list(chain.from_iterable(kept)))
     clock_s, starts = _segments(list(chain.from_iterable(kept)))
     return FrameCache(shards, np.array(firsts), samples, fingerprint, passed_over, clock_s, starts)
+
+
+def _too_few(tubs: Sequence[Tub], count: int, decoding: Sequence[str]) -> str:
+    """Return why there are too few frames: the reasons for which records were skipped, or a drive that is short."""
+    reasons = [*decoding, *(skip.reason for tub in tubs for skip in tub.skipped)]
+    if count + len(reasons) < FRAMES_MIN:
+        return f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive"
+    folder = tubs[0].folder if len(tubs) == 1 else f"{len(tubs)} drives"
+    return f"training needs {FRAMES_MIN} frames, {why_unusable(folder, count + len(reasons), count, reasons)}"
 
 
 def _segments(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -145,13 +158,14 @@ def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
 
 
 def _content(record: Record) -> bytes:
-    try:
-        # A pipe would make us wait; like a link out of the tub it counts as unreadable.
-        data = record.image.read_bytes() if stat.S_ISREG(record.image.lstat().st_mode) else b""
-    except OSError:
-        data = b""
+    data, length = b"", UNREADABLE
+    # A pipe would make us wait; like a link out of the tub it counts as unreadable.
+    with suppress(OSError):
+        if stat.S_ISREG(record.image.lstat().st_mode):
+            data = record.image.read_bytes()
+            length = len(data)
     when = f"{record.timestamp_ms} {record.session_id}".encode()
-    return len(when).to_bytes(8, "little") + when + len(data).to_bytes(8, "little") + data
+    return len(when).to_bytes(8, "little") + when + length.to_bytes(8, "little") + data
 
 
 def _require_space(folder: Path, frames: int) -> None:
@@ -190,7 +204,11 @@ def _grey_bytes(record: Record) -> bytes | Skipped:
         frame = read_image(record.image)
     except BadImageError as fault:
         return Skipped(str(fault), f"images/{record.image.name}")
-    return np.rint(to_grey80(frame) * 255).astype(np.uint8).tobytes()
+    grey = to_grey80(frame)
+    # The export needs frames that can be scored, and the car scores no others.
+    if status := unscorable(float(grey.mean()), float(grey.std())):
+        return Skipped(f"image is {status}", f"images/{record.image.name}")
+    return np.rint(grey * 255).astype(np.uint8).tobytes()
 
 
 def _samples(records: Sequence[Record]) -> NDArray[np.uint8]:
@@ -206,6 +224,6 @@ def _spread_out(records: Sequence[Record]) -> Iterator[NDArray[np.uint8]]:
     # Round after round: those between come only where too few of the first round can be read.
     for record in chain.from_iterable(records[start::step] for start in range(step)):
         try:
-            yield read_image(record.image)
+            yield to_rgb(read_image(record.image))
         except BadImageError:
             continue

@@ -16,6 +16,7 @@ from ..edge.frame import SIZE
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
 from .fit import FitCallback, fit_obscuration
+from .image_sizes import leave_out_other_sizes
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 from .parallel import Processes
@@ -59,6 +60,7 @@ def train_tubs(
     run, shards = RunFolder(folder), folder.parent / CACHE_FOLDER
     with processes.rank_zero_first():
         run.require_same(settings)
+        tubs = leave_out_other_sizes(tubs)
         cache = build_cache(tubs, shards, callback.decoded)
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, callback, processes)

@@ -60,16 +60,17 @@ def calibrate(
         return
     if bundle is None:
         raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
+    made = bundle / CALIBRATION_FILE
     if is_car(bundle):
         lens = lens_of(bundle)
-        bundle, out = lens.bundle, out or lens.calibration
+        bundle, made = lens.bundle, lens.calibration
     tub = None if tub is None else one_tub(tub)
-    path = require_new(out or bundle / CALIBRATION_FILE, tub, bundle)
+    path = require_new(out or made, tub, bundle)
     skipped: list[Skipped] = []
     if tub is None:
         if rule != "clean":
             raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
-        calibration = Calibration.load(bundle / CALIBRATION_FILE).at(false_alarms_per_hour)
+        calibration = Calibration.load(made).at(false_alarms_per_hour)
     else:
         scorer, drive = open_scorer(Bundle.load(bundle)), open_drive(tub, camera, hz)
         with Bar("calibrating") as bar:

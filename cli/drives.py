@@ -73,7 +73,8 @@ def print_failed(failed: dict[str, str], what: str) -> None:
 
 
 def _found(folder: Path, every: bool | None) -> list[Path]:
-    tubs, note = find_tubs(read_car_config(folder).tub if is_car(folder) else folder, every)
+    of_car = is_car(folder)
+    tubs, note = find_tubs(read_car_config(folder).tub if of_car else folder, every, of_car=of_car)
     if note:
         console.print(note, markup=False)
     return tubs

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..edge.errors import InputError
 from ..parts.events.event import read_events
 from ..parts.events.export import copy_snapshots, select, write_csv
 from .app import Json, exit_if_skipped
@@ -26,7 +27,9 @@ def events(
 ) -> None:
     """List the obscured-lens events of a log. Exits with 3 when snapshots to be copied are missing."""
     if is_car(log):
-        log = lens_of(log).event_log
+        car, log = log, lens_of(log).event_log
+        if not log.exists():
+            raise InputError(f"{car} has no event log yet, {log}; drive it with the lens part first")
     selected = select(read_events(log), since=since, level=level, state=state)
     if csv is not None:
         write_csv(selected, log, csv)

@@ -111,10 +111,10 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
 
 def _too_few(tubs: Sequence[Tub], count: int, decoding: Sequence[str]) -> str:
     """Return why there are too few frames: the reasons for which records were skipped, or a drive that is short."""
+    folder = tubs[0].folder if len(tubs) == 1 else f"{len(tubs)} drives"
     reasons = [*decoding, *(skip.reason for tub in tubs for skip in tub.skipped)]
     if count + len(reasons) < FRAMES_MIN:
-        return f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive"
-    folder = tubs[0].folder if len(tubs) == 1 else f"{len(tubs)} drives"
+        return f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive than {folder}"
     return f"training needs {FRAMES_MIN} frames, {why_unusable(folder, count + len(reasons), count, reasons)}"
 
 

@@ -62,11 +62,11 @@ def train_tubs(
         run.require_same(settings)
         tubs = leave_out_other_sizes(tubs)
         cache = build_cache(tubs, shards, callback.decoded)
+        # Now, though used last: a car that drove too little is refused before hours of training.
+        cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, callback, processes)
     if processes.first and not run.obscuration_file.exists():
-        # The shards of each tub are there by now.
-        cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
         net, passes = fit_obscuration(cars, settings, device, callback)
         run.finish_obscuration(net, torch.from_numpy(drive_reference(cache, settings.seed)), passes)
     return cache

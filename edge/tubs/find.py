@@ -10,21 +10,22 @@ OLD_RECORD = re.compile(r"record_\d+\.json")
 LISTED_MAX = 6
 
 
-def find_tubs(folder: Path, every: bool | None = None) -> tuple[list[Path], str]:
+def find_tubs(folder: Path, every: bool | None = None, *, of_car: bool = False) -> tuple[list[Path], str]:
     """Return the tubs to read, and one line that says which were chosen or passed over; empty when there is no choice.
 
-    A folder that is a tub stands for itself. One that holds tubs stands for the only one with records, and for all
-    with `every`, which is None where one drive is wanted. Raises InputError, with the names, where several have
-    records, or none.
+    A folder that is a tub stands for itself, unless it was given as the data folder `of_car`. One that holds tubs
+    stands for the only one with records, and for all with `every`, which is None where one drive is wanted. Raises
+    InputError, with the names, where several have records, or none.
     """
     inside = _tubs_inside(folder)
     own = [folder] if _is_tub(folder) else []
     if every and inside:
         return own + inside, ""
-    if not inside or any(map(_has_records, own)):
-        note = f"reading {folder}, and not what it holds: {_listed(inside)}" if inside else ""
-        return [folder], note
-    full = [tub for tub in inside if _has_records(tub)]
+    if not inside:
+        return [folder], ""
+    if any(map(_has_records, own)) and not of_car:
+        return [folder], f"reading {folder}, and not what it holds: {_listed(inside)}"
+    full = [tub for tub in own + inside if _has_records(tub)]
     if len(full) > 1:
         all_of_them = "" if every is None else ", or --all"
         raise InputError(

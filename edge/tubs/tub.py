@@ -271,4 +271,4 @@ def _require_fit(frame: NDArray[np.uint8], height: int, width: int, kind: str | 
     if fault := frame_fault(frame, height, width):
         raise BadImageError(fault.detail)
     if kind is not None and camera_of(frame) != kind:
-        raise BadImageError(f"frame is {camera_of(frame)}, the others and the calibration are {kind}")
+        raise BadImageError(f"frame is {camera_of(frame)}, most are {kind}")

@@ -107,7 +107,8 @@ def _camera_kind(config: CarConfig, lens: LensConfig) -> str | None:
     """Return the kind of frames, `rgb` or `luma`, that the car gives the part; None if its files do not say."""
     if lens.camera_channel == LumaCamera.outputs[1]:
         return "luma"
-    return {1: "luma", 3: "rgb"}.get(config.get("IMAGE_DEPTH", 3))
+    depth = config.get("IMAGE_DEPTH", 3)
+    return "luma" if depth == 1 else "rgb" if depth == 3 else None
 
 
 def _check_calibration(path: Path, scorer: Scorer, kind: str | None) -> Finding:

@@ -102,6 +102,23 @@ def test_dark_frames_and_other_sizes_are_left_out_of_a_training_and_counted(
     assert (bundle.height, bundle.width) == (120, 160)
 
 
+def test_a_car_that_drove_too_little_is_refused_before_the_training(
+    run: Any, make_tub: MakeTub, tmp_path: Path
+) -> None:
+    long, short = make_tub(70, name="long"), make_tub(20, name="short")
+    line = last_error(run("train", long, short, "--many-cars", "--out", tmp_path / "run", *QUICK))
+    assert f"only 20 readable frames, training needs 64; give a longer drive than {short}" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_verify_takes_the_frames_that_fit(run: Any, make_tub: MakeTub, moving_frames: Any, bundle_folder: Path) -> None:
+    small = [np.ascontiguousarray(frame[:60, :80]) for frame in moving_frames(3)]
+    mixed = make_tub([*small, *moving_frames(5)], name="mixed")
+    assert run("verify", bundle_folder, "--backend", "ort", "--tub", mixed).code == 0
+    line = last_error(run("verify", bundle_folder, "--backend", "ort", "--tub", make_tub(small, name="small")))
+    assert "frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3] (3); give a drive of this camera" in line
+
+
 def test_calibrate_and_score_leave_out_frames_of_other_cameras(
     run: Any, make_tub: MakeTub, moving_frames: Any, bundle_folder: Path, tmp_path: Path
 ) -> None:
@@ -112,7 +129,7 @@ def test_calibrate_and_score_leave_out_frames_of_other_cameras(
     outcome = run("calibrate", bundle_folder, "--tub", tub)
     assert outcome.code == 3, outcome
     assert "skipped 1: frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3]" in outcome.err
-    assert "skipped 1: frame is luma" in outcome.err
+    assert "skipped 1: frame is luma, most are rgb" in outcome.err
     assert Calibration.load(bundle_folder / "calibration.json").frames == CLEAN - 2
     outcome = run("score", tub, "--bundle", bundle_folder, "--out", tmp_path / "s.csv")
     assert outcome.code == 3, outcome
@@ -171,6 +188,7 @@ def test_a_car_is_taken_for_its_only_drive(run: Any, mycar: Path, make_tub: Make
     assert (mycar / "models" / "lens" / "calibration.json").is_file()
     outcome = run("score", mycar, "--bundle", mycar / "models" / "lens", "--out", tmp_path / "s.csv")
     assert (outcome.code, f"reading {tub}" in outcome.err) == (0, True)
+    assert f"{mycar} has no event log yet" in run("events", mycar).error_line
     EventLog(mycar / "logs" / "lens_events.db").close()
     assert run("events", mycar).out == "no events\n"
 

@@ -51,6 +51,8 @@ def test_a_tub_that_holds_others_is_read_alone_and_they_are_named(make_tub: Make
     assert tubs == [data]
     assert "and not what it holds: tub_1_26-06-02" in note
     assert find_tubs(data, every=True)[0] == [data, inner]
+    with pytest.raises(InputError, match="holds 2 drives: data, tub_1_26-06-02; give one of them"):
+        find_tubs(data, of_car=True)
     empty(data)  # the car was started once before AUTO_CREATE_NEW_TUB was set
     assert find_tubs(data) == ([inner], f"reading {inner}")
 

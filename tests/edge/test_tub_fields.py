@@ -153,6 +153,6 @@ def test_frames_of_another_size_or_kind_are_left_out_and_counted_once(
     for _ in range(2):
         assert [record.index for record, _ in tub.frames()] == [0, 1, 3, 4, 5, 6, 8, 9, 10, 11]
     assert tub.skipped_counts() == {
-        "frame is luma, the others and the calibration are rgb": 1,
+        "frame is luma, most are rgb": 1,
         "frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3]": 1,
     }

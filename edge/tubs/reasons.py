@@ -15,7 +15,7 @@ ADVICE = {  # by the first words of the reason
     "image belongs": "give another drive",
     "image name": "give the tub as the car wrote it",
     "image is ": "give drives of one camera",
-    "frame is": "give a drive of this camera, or train on drives of it",
+    "frame is": "give a drive of the camera that the bundle was trained on",
     "record has no": "give --camera FIELD, with the field that holds the pictures",
     "catalog is unreadable": "make the files of {folder} readable for you",
     "catalog line": "copy the catalogs of {folder} from the car again",

@@ -116,7 +116,7 @@ def test_verify_takes_the_frames_that_fit(run: Any, make_tub: MakeTub, moving_fr
     mixed = make_tub([*small, *moving_frames(5)], name="mixed")
     assert run("verify", bundle_folder, "--backend", "ort", "--tub", mixed).code == 0
     line = last_error(run("verify", bundle_folder, "--backend", "ort", "--tub", make_tub(small, name="small")))
-    assert "frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3] (3); give a drive of this camera" in line
+    assert "frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3] (3); give a drive of the camera" in line
 
 
 def test_calibrate_and_score_leave_out_frames_of_other_cameras(

@@ -62,6 +62,29 @@ def test_a_large_field_is_passed_over(make_tub: MakeTub, value: object, field: s
     assert tub.skipped == []
 
 
+def test_donkeycar_itself_writes_large_fields_a_grey_camera_and_another_name(
+    tmp_path: Path, moving_frames: Callable[..., list[Any]]
+) -> None:
+    tub_v2 = pytest.importorskip("donkeycar.parts.tub_v2")
+    columns = {
+        "lidar/points": "nparray",
+        "front": "image_array",
+        "imu": "vector",
+        "seen": "list",
+        "cam/depth": "nparray",
+    }
+    writer = tub_v2.Tub(str(tmp_path / "data"), list(columns), list(columns.values()))
+    frames = [frame[..., 0] for frame in moving_frames(5)]
+    for frame in frames:
+        given = {"lidar/points": np.ones((1100, 2)), "imu": [0.1] * 6, "seen": ["cup"] * 9, "cam/depth": frame}
+        writer.write_record({"front": frame, **given})
+    writer.close()
+    tub = Tub(tmp_path / "data")
+    assert tub.camera == "front"
+    assert [frame.shape for _, frame in tub.frames()] == [(120, 160)] * 5
+    assert (tub.skipped, tub.uncatalogued, commonest_camera(tub)) == ([], 0, "luma")
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -10,8 +10,9 @@ from ..edge.driving import continuous_s
 from ..edge.errors import InputError
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
+from ..edge.tubs.reasons import advice_for
 from ..edge.tubs.replay import drive_again
-from ..edge.tubs.tub import Tub, commonest_camera
+from ..edge.tubs.tub import Record, Tub, commonest_camera
 from .calibration import Calibration
 from .phases import reference_from_drive, thresholds_from_drive
 from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
@@ -76,7 +77,7 @@ def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> l
     Raises InputError when there are none, or too many others.
     """
     scored: list[tuple[float, FrameScore]] = []
-    unusable: list[FrameScore] = []
+    unusable: list[tuple[Record, FrameScore]] = []
     for done, (record, frame) in enumerate(drive_again(tub, scorer.restart), start=1):
         progress(done)
         if frame is None:
@@ -84,17 +85,20 @@ def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> l
         t_s = record.timestamp_ms / 1000
         score = scorer.score(frame, t_s)
         if score.pcc is None:
-            unusable.append(score)
+            unusable.append((record, score))
         else:
             scored.append((t_s, score))
     tub.require_frames(len(scored) + len(unusable))
     total = len(scored) + len(unusable)
     if len(unusable) > UNUSABLE_SHARE_MAX * total:
-        counts = Counter(score.status for score in unusable)
-        listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-        details = [score.detail for score in unusable if score.detail]
+        counts = Counter(score.status for _, score in unusable).most_common()
+        listed = ", ".join(f"{count} {status}" for status, count in counts)
+        details = [score.detail for _, score in unusable if score.detail]
         hint = f" ({details[-1]})" if details else ""
-        raise InputError(f"{listed} of {total} frames of {tub.folder} cannot be scored{hint}; give another drive")
+        advice = advice_for(f"frame is {counts[0][0]}", tub.folder)
+        raise InputError(f"{listed} of {total} frames of {tub.folder} cannot be scored{hint}; {advice}")
+    for record, score in unusable:
+        tub.leave_out(record, f"frame is {score.status}")
     tub.require_frames(len(scored), FRAMES_MIN)
     return scored
 

@@ -10,6 +10,8 @@ ADVICE = {  # by the first words of the reason
     "image is unreadable": "make {folder}/images readable for you",
     "image is torn": "copy {folder}/images from the car again",
     "image is too large": "record smaller images, for example of 160x120",
+    "frame is dark": "record with the lens uncovered and in more light",
+    "frame is flat": "record where the camera sees more than one plain surface",
     "image is dark": "record with the lens uncovered and in more light",
     "image is flat": "record where the camera sees more than one plain surface",
     "image belongs": "give another drive",
@@ -31,6 +33,11 @@ def why_unusable(folder: Path | str, records: int, usable: int, reasons: Iterabl
     """
     counts = Counter(reasons).most_common()
     listed = ", ".join(f"{reason} ({count})" for reason, count in counts)
-    advice = next((text for words, text in ADVICE.items() if counts[0][0].startswith(words)), "give another drive")
     share = "none" if not usable else f"only {usable}"
-    return f"{share} of {records} records of {folder} can be used: {listed}; {advice.format(folder=folder)}"
+    return f"{share} of {records} records of {folder} can be used: {listed}; {advice_for(counts[0][0], folder)}"
+
+
+def advice_for(reason: str, folder: Path | str) -> str:
+    """Return what to do about records of a tub that were skipped for this reason."""
+    text = next((text for words, text in ADVICE.items() if reason.startswith(words)), "give another drive")
+    return text.format(folder=folder)

@@ -161,11 +161,15 @@ class Tub:
                 _require_fit(frame, *self._fits)
             return frame
         except BadImageError as fault:
-            skip = Skipped(str(fault), f"images/{record.image.name}")
-            if skip not in self._left_out:  # however often the drive is played
-                self._left_out.add(skip)
-                self.skipped.append(skip)
+            self.leave_out(record, str(fault))
             return None
+
+    def leave_out(self, record: Record, reason: str) -> None:
+        """Count the frame of a record as skipped, once for each reason, however often the drive is played."""
+        skip = Skipped(reason, f"images/{record.image.name}")
+        if skip not in self._left_out:
+            self._left_out.add(skip)
+            self.skipped.append(skip)
 
     def frames(self) -> Iterator[tuple[Record, NDArray[np.uint8]]]:
         """Yield each record whose frame can be read, with the frame."""

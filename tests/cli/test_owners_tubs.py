@@ -125,17 +125,20 @@ def test_calibrate_and_score_leave_out_frames_of_other_cameras(
     frames = moving_frames(CLEAN)
     frames[5] = np.ascontiguousarray(frames[5][:60, :80])
     frames[9] = frames[9][..., 0]
+    frames[20] = np.zeros_like(frames[20])
     tub = make_tub(frames)
     outcome = run("calibrate", bundle_folder, "--tub", tub)
     assert outcome.code == 3, outcome
     assert "skipped 1: frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3]" in outcome.err
     assert "skipped 1: frame is luma, most are rgb" in outcome.err
-    assert Calibration.load(bundle_folder / "calibration.json").frames == CLEAN - 2
+    assert Calibration.load(bundle_folder / "calibration.json").frames == CLEAN - 3
+    assert "skipped 1: frame is dark (images/20_cam_image_array_.jpg)" in outcome.err
     outcome = run("score", tub, "--bundle", bundle_folder, "--out", tmp_path / "s.csv")
     assert outcome.code == 3, outcome
     rows = list(csv.DictReader((tmp_path / "s.csv").open()))
     assert [rows[number]["status"] for number in (5, 9)] == ["no_frame"] * 2
-    assert sum(row["pcc"] == "" for row in rows) == 2
+    assert rows[20]["status"] == "dark"
+    assert sum(row["pcc"] == "" for row in rows) == 3
 
 
 def test_a_grey_camera_from_tub_to_car(

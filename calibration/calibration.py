@@ -81,7 +81,7 @@ class Calibration:
         )
         for name, made_for, found in pairs:
             if made_for != found:
-                # A tub holds RGB: thresholds for luma can only be made on the car.
+                # A car may give luma and record RGB: thresholds for luma are always right when made on the car.
                 remedy = "--car MYCAR" if (camera or self.camera) == "luma" else f"{bundle.folder} --tub TUB"
                 holder = "car" if name == "camera frames" else "bundle"
                 return (

@@ -12,11 +12,12 @@ from ..edge.driving import continuous_s
 from ..edge.errors import InputError
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
+from ..edge.tubs.reasons import advice_for
 from ..edge.tubs.replay import drive_again
-from ..edge.tubs.tub import Tub
+from ..edge.tubs.tub import Record, Tub, commonest_camera
 from .calibration import Calibration
 from .phases import reference_from_drive, thresholds_from_drive
-from .rules import block_probability, paper_thresholds, pcc_thresholds, require_usable
+from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
 
 RULES = ("clean", "pcc", "paper")
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
@@ -38,8 +39,9 @@ def calibrate_on_tub(
     The rules clean and pcc take a drive with a wiped lens, the rule paper takes the drive as it is. The rule clean
     plays the drive once for each phase of the calibration; of a drive longer than 8000 records it plays eight stretches
     that hold so many, seven minutes at 20 Hz. `progress` gets the records scored so far and their total over all
-    phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short,
-    mostly dark or flat, still or frozen, and for frames of another size.
+    phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short, mostly
+    dark or flat, still or frozen. Frames of another size than the bundle's, or of another kind of camera than most, are
+    left out and counted by the tub.
     """
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; choose one of {', '.join(RULES)}")
@@ -49,6 +51,7 @@ def calibrate_on_tub(
         tub = _stretches(tub)
     records, phases = len(tub.records), 2 if rule == "clean" else 1
     scorer.reference = scorer.bundle.reference
+    tub.leave_out_others(scorer.bundle.height, scorer.bundle.width, commonest_camera(tub))
     scored = _score_drive(
         scorer, tub, lambda done: progress(done, phases * records), logits=False, maps=rule == "clean"
     )
@@ -96,7 +99,7 @@ def _score_drive(
     InputError when there are none, or too many others.
     """
     scored: list[tuple[float, FrameScore]] = []
-    unusable: list[FrameScore] = []
+    unusable: list[tuple[Record, FrameScore]] = []
     for done, (record, frame) in enumerate(drive_again(tub, scorer.restart), start=1):
         progress(done)
         if frame is None:
@@ -104,21 +107,24 @@ def _score_drive(
         t_s = record.timestamp_ms / 1000
         score = scorer.score(frame, t_s)
         if score.pcc is None:
-            unusable.append(score)
+            unusable.append((record, score))
         else:
             kept = replace(
                 score, feature_maps=score.feature_maps if maps else None, logits=score.logits if logits else None
             )
             scored.append((t_s, kept))
+    tub.require_frames(len(scored) + len(unusable))
     total = len(scored) + len(unusable)
     if len(unusable) > UNUSABLE_SHARE_MAX * total:
-        counts = Counter(score.status for score in unusable)
-        listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-        details = [score.detail for score in unusable if score.detail]
+        counts = Counter(score.status for _, score in unusable).most_common()
+        listed = ", ".join(f"{count} {status}" for status, count in counts)
+        details = [score.detail for _, score in unusable if score.detail]
         hint = f" ({details[-1]})" if details else ""
-        raise InputError(f"{listed} of {total} frames of {tub.folder} cannot be scored{hint}; give another drive")
-    if not scored:
-        raise InputError(f"no frame of {tub.folder} can be read; give another drive")
+        advice = advice_for(f"frame is {counts[0][0]}", tub.folder)
+        raise InputError(f"{listed} of {total} frames of {tub.folder} cannot be scored{hint}; {advice}")
+    for record, score in unusable:
+        tub.leave_out(record, f"frame is {score.status}")
+    tub.require_frames(len(scored), FRAMES_MIN)
     return scored
 
 

@@ -15,7 +15,8 @@ from ..edge.monitor import Monitor
 from ..edge.read_file import read_file
 from ..edge.scorer import Scorer
 from ..edge.tubs.replay import write_scores
-from ..edge.tubs.tub import Tub
+from ..edge.tubs.times import open_drive
+from ..edge.tubs.tub import Tub, commonest_camera
 from .calibration import Calibration
 from .drive_workers import run_in_workers
 from .score_fingerprint import fingerprint_of_file, fingerprint_of_inputs
@@ -33,13 +34,17 @@ def score_drive(
     inputs, the drive is not scored again. Raises InputError for a bundle or calibration that cannot be used, and when
     no frame can be scored.
     """
-    scorer, made = _open(bundle, calibration)
+    kind = commonest_camera(drive)
+    scorer, made = _open(bundle, calibration, kind)
+    drive.leave_out_others(scorer.bundle.height, scorer.bundle.width, kind)
     if calibration is None and made is not None:
         calibration = bundle / CALIBRATION_FILE
-    inputs = fingerprint_of_inputs(drive, bundle, calibration)
+    inputs = {"camera": drive.camera, **fingerprint_of_inputs(drive, bundle, calibration)}
     if kept is not None and (figures := _read_figures(kept, inputs, out)):
         return figures
     tally = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
+    if not tally.scored:
+        drive.require_frames(0)
     if not tally.scored and tally.detail:
         raise InputError(f"no frame of {drive.folder} can be scored: {tally.detail}; give a drive of this camera")
     figures = {
@@ -61,9 +66,17 @@ def score_drive(
 
 
 def score_drives(
-    tubs: Sequence[Path], bundle: Path, calibration: Path | None, folder: Path, jobs: int | None, progress: Progress
+    tubs: Sequence[Path],
+    bundle: Path,
+    calibration: Path | None,
+    folder: Path,
+    jobs: int | None,
+    progress: Progress,
+    *,
+    camera: str | None = None,
+    hz: float | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Score drives into a folder, each in its own process.
+    """Score drives into a folder, each in its own process. `camera` and `hz` are those of `open_drive`.
 
     Returns the figures of each drive in the order of the tubs, and for each tub that could not be scored the reason.
     Drives that an earlier call scored from the same records with the same bundle and calibration are not scored again.
@@ -83,10 +96,10 @@ def score_drives(
         sweep_drafts(out)
     figures: dict[Path, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    calls = [(tub, bundle, calibration, out) for out, tub in outs.items()]
+    calls = [(tub, bundle, calibration, out, camera, hz) for out, tub in outs.items()]
     workers = min(jobs or os.cpu_count() or 1, len(calls))
     for done, (number, result) in enumerate(run_in_workers(_score_one, calls, workers), start=1):
-        tub, *_, out = calls[number]
+        tub, _, _, out, *_ = calls[number]
         if isinstance(result, InputError):
             failed[str(tub)] = str(result)
         else:
@@ -108,15 +121,19 @@ def require_new(out: Path, tub: Path | None, bundle: Path, calibration: Path | N
     return out
 
 
-def _open(bundle: Path, calibration: Path | None) -> tuple[Scorer, Calibration | None]:
+def _open(bundle: Path, calibration: Path | None, kind: str | None = None) -> tuple[Scorer, Calibration | None]:
     scorer, path = open_scorer(Bundle.load(bundle)), calibration or bundle / CALIBRATION_FILE
     if calibration is None and not path.exists():
         return scorer, None
-    return scorer, Calibration.load_for(path, scorer.bundle, scorer.backend.name, "rgb")
+    return scorer, Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
 
 
-def _score_one(tub: Path, bundle: Path, calibration: Path | None, out: Path) -> dict[str, Any]:
-    return score_drive(Tub(tub), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json"))
+def _score_one(
+    tub: Path, bundle: Path, calibration: Path | None, out: Path, camera: str | None, hz: float | None
+) -> dict[str, Any]:
+    return score_drive(
+        open_drive(tub, camera, hz), bundle, calibration, out, lambda done, total: None, out.with_suffix(".json")
+    )
 
 
 def _read_figures(path: Path, inputs: dict[str, Any], out: Path) -> dict[str, Any] | None:

@@ -16,16 +16,19 @@ from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
-from ..edge.tubs.tub import Skipped, Tub
+from ..edge.tubs.times import open_drive
+from ..edge.tubs.tub import Skipped
 from ..parts.calibration_request import Reply, request_calibration
-from ..parts.config import LensConfig
-from ..parts.install.car_config import read_car_config
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar, console
+from .drives import CameraField, Hz, is_car, lens_of, one_tub
 
 
 def calibrate(
-    bundle: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="Folder written by `export-model`.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="Folder written by `export-model`, or the car that holds it."),
+    ] = None,
     tub: Annotated[
         Path | None, typer.Option(help="Drive with a clean lens, of this car and in the light it will drive in.")
     ] = None,
@@ -42,6 +45,8 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="File for the calibration. Default: calibration.json in the bundle.")
     ] = None,
+    camera: CameraField = None,
+    hz: Hz = None,
     as_json: Json = False,
 ) -> None:
     """Make the thresholds of this vehicle, from a recorded drive or on the car while it is being driven.
@@ -55,14 +60,19 @@ def calibrate(
         return
     if bundle is None:
         raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
-    path = require_new(out or bundle / CALIBRATION_FILE, tub, bundle)
+    made = bundle / CALIBRATION_FILE
+    if is_car(bundle):
+        lens = lens_of(bundle)
+        bundle, made = lens.bundle, lens.calibration
+    tub = None if tub is None else one_tub(tub)
+    path = require_new(out or made, tub, bundle)
     skipped: list[Skipped] = []
     if tub is None:
         if rule != "clean":
             raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
-        calibration = Calibration.load(bundle / CALIBRATION_FILE).at(false_alarms_per_hour)
+        calibration = Calibration.load(made).at(false_alarms_per_hour)
     else:
-        scorer, drive = open_scorer(Bundle.load(bundle)), Tub(tub)
+        scorer, drive = open_scorer(Bundle.load(bundle)), open_drive(tub, camera, hz)
         with Bar("calibrating") as bar:
             calibration = calibrate_on_tub(
                 scorer,
@@ -122,7 +132,7 @@ def _alarm_rule(thresholds: Thresholds) -> str:
 
 def _calibrate_running_car(car: Path, as_json: bool) -> None:
     """Start a calibration on the car and wait for its end. Raises InputError when no car replies or it is refused."""
-    path = LensConfig.read(read_car_config(car).as_cfg()).calibration
+    path = lens_of(car).calibration
     reply = _wait_for_end(path.parent)
     if reply.state != "calibrated":
         raise InputError(f"not calibrated: {reply.detail}")

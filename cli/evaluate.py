@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..edge.errors import InputError
+from ..edge.tubs.times import open_drive
 from .app import Json, print_figures, require_extra
 from .demo import DemoDisplay
+from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
 
 BOTH = "both"
 
@@ -55,6 +58,9 @@ def evaluate(
     paper_seconds: Annotated[
         float | None, typer.Option(help="Longest part of a drive to use in the paper protocol, in seconds.")
     ] = None,
+    every: EveryTub = False,
+    camera: CameraField = None,
+    hz: Hz = None,
     seed: Annotated[int, typer.Option(min=0, help="Each number gives other faults and other weights.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -78,10 +84,23 @@ def evaluate(
     }
     plan = replace(QUICK if quick else Plan(), **{name: value for name, value in given.items() if value is not None})
     protocols = PROTOCOLS if protocol == BOTH else (protocol,)
-    page, drives = run_evaluation(tubs or [], generated, protocols, plan, out, docs or out / "page", DemoDisplay())
+    recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
+    page, drives = run_evaluation(
+        [tub.folder for tub in recorded],
+        generated,
+        protocols,
+        plan,
+        out,
+        docs or out / "page",
+        DemoDisplay(),
+        partial(open_drive, camera=camera, hz=hz),
+    )
     found = {drive.name: headline(drive) for drive in drives}
     lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
     print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
+    if failed:
+        print_failed(failed, "not evaluated")
+        raise typer.Exit(3)
 
 
 def _line(figures: Mapping[str, float | int | None]) -> str:

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from ..edge.errors import InputError
 from ..parts.events.event import read_events
 from ..parts.events.export import copy_snapshots, select, write_csv
 from .app import Json, exit_if_skipped
 from .console import console
+from .drives import is_car, lens_of
 from .tables import print_events
 
 
 def events(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="The car's logs/lens_events.db.")],
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The car's logs/lens_events.db, or the car.")],
     since: Annotated[str | None, typer.Option(help="Only events from this date or time (UTC) on.")] = None,
     level: Annotated[str | None, typer.Option(help="Only events whose worst level is WARN, or ERROR.")] = None,
     state: Annotated[str | None, typer.Option(help="Only events that are open, ended or interrupted.")] = None,
@@ -24,6 +26,10 @@ def events(
     as_json: Json = False,
 ) -> None:
     """List the obscured-lens events of a log. Exits with 3 when snapshots to be copied are missing."""
+    if is_car(log):
+        car, log = log, lens_of(log).event_log
+        if not log.exists():
+            raise InputError(f"{car} has no event log yet, {log}; drive it with the lens part first")
     selected = select(read_events(log), since=since, level=level, state=state)
     if csv is not None:
         write_csv(selected, log, csv)

@@ -7,15 +7,14 @@ import typer
 
 from ..calibration.score_drives import require_new, score_drive, score_drives
 from ..edge.bundle import CALIBRATION_FILE
-from ..edge.tubs.tub import Tub
+from ..edge.tubs.times import open_drive
 from .app import Json, exit_if_skipped, print_figures
-from .console import Bar, console
+from .console import Bar
+from .drives import CameraField, EveryTub, Hz, print_failed, tubs_of
 
 
 def score(
-    tubs: Annotated[
-        list[Path], typer.Argument(metavar="TUB...", help="Folders of recorded drives, with manifest.json.")
-    ],
+    tubs: Annotated[list[Path], typer.Argument(metavar="TUB...", help="Recorded drives: tubs, or a car with one.")],
     bundle: Annotated[Path, typer.Option(help="Folder written by `export-model`.")],
     out: Annotated[
         Path, typer.Option(help="CSV file for the scores, one row per record; a folder when there are several drives.")
@@ -24,16 +23,20 @@ def score(
         Path | None, typer.Option(help="Calibration file. Default: that of the bundle, if it has one.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Drives scored in parallel. Default: one per core.")] = None,
+    every: EveryTub = False,
+    camera: CameraField = None,
+    hz: Hz = None,
     as_json: Json = False,
 ) -> None:
     """Score recorded drives exactly as the car would have scored them.
 
     With several drives, those that were scored before are not scored again.
     """
+    tubs = tubs_of(tubs, every=every)
     if len(tubs) > 1:
-        _score_many(tubs, bundle, calibration, out, jobs, as_json)
+        _score_many(tubs, bundle, calibration, out, jobs, camera, hz, as_json)
         return
-    drive = Tub(tubs[0])
+    drive = open_drive(tubs[0], camera, hz)
     require_new(out, tubs[0], bundle, calibration or bundle / CALIBRATION_FILE)
     with Bar("scoring") as bar:
         figures = score_drive(drive, bundle, calibration, out, bar)
@@ -47,14 +50,20 @@ def score(
 
 
 def _score_many(
-    tubs: list[Path], bundle: Path, calibration: Path | None, out: Path, jobs: int | None, as_json: bool
+    tubs: list[Path],
+    bundle: Path,
+    calibration: Path | None,
+    out: Path,
+    jobs: int | None,
+    camera: str | None,
+    hz: float | None,
+    as_json: bool,
 ) -> None:
     with Bar("scoring", unit="drives") as bar:
-        drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar)
+        drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar, camera=camera, hz=hz)
     lines = [_summary(figures) for figures in drives]
     print_figures({"drives": drives, "failed": failed}, "\n".join(lines), as_json)
-    for tub, reason in failed.items():
-        console.print(f"not scored: {tub}: {reason}", markup=False)
+    print_failed(failed, "not scored")
     if failed or any(figures["skipped"] for figures in drives):
         raise typer.Exit(3)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..edge.errors import InputError
-from ..edge.tubs.tub import Tub
-from .app import exit_if_skipped, require_extra
+from .app import require_extra
 from .console import Bar, console
+from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
 from .tables import print_skipped
 
 if TYPE_CHECKING:  # they need torch, which the car does not have
@@ -60,6 +60,9 @@ def train(
     many_cars: Annotated[
         bool, typer.Option("--many-cars", help="Each TUB is a car of its own: for a bundle that works on other cars.")
     ] = False,
+    every: EveryTub = False,
+    camera: CameraField = None,
+    hz: Hz = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -95,10 +98,11 @@ def train(
         "seed": seed,
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
+    tubs = tubs_of(tubs, every=every)
     for tub in tubs:
         if out.resolve().is_relative_to(tub.resolve()):
             raise InputError(f"{out} lies in the tub {tub}; give another folder to --out")
-    drives = [Tub(tub) for tub in tubs]
+    drives, failed = open_drives(tubs, camera, hz)
     with joined(pick_device(device)) as processes:
         console.quiet = not processes.first
         with TrainingDisplay(settings.epochs) as display:
@@ -107,10 +111,10 @@ def train(
         return
     console.print(f"trained {out}; next: export-model {out} --out BUNDLE", markup=False)
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
-    if processes.count > 1 and skipped:  # torchrun takes any exit code but 0 for a failure
-        print_skipped(skipped)
-    else:
-        exit_if_skipped(skipped)
+    print_failed(failed, "not trained on")
+    print_skipped(skipped)
+    if (skipped or failed) and processes.count == 1:  # torchrun takes any exit code but 0 for a failure
+        raise typer.Exit(3)
 
 
 class TrainingDisplay:

@@ -10,10 +10,11 @@ import typer
 from ..edge.bundle import Bundle
 from ..edge.device.verify import Verification
 from ..edge.device.verify import verify as verify_bundle
-from ..edge.errors import InputError
+from ..edge.frame import to_rgb
 from ..edge.tubs.tub import Tub
 from .app import BundleFolder, Json, print_figures
 from .console import console
+from .drives import CameraField, one_tub
 
 FRAMES_MAX = 400  # of a tub; twenty seconds
 
@@ -24,6 +25,7 @@ def verify(
     tub: Annotated[
         Path | None, typer.Option(help="Drive recorded with this camera. Default: synthetic frames.")
     ] = None,
+    camera: CameraField = None,
     as_json: Json = False,
 ) -> None:
     """Compare the scores of a bundle on this device with those of the desktop that exported it, and time it.
@@ -33,9 +35,10 @@ def verify(
     loaded = Bundle.load(bundle)
     frames = []
     if tub is not None:
-        frames = [frame for _, frame in islice(Tub(tub).frames(), FRAMES_MAX)]
-        if not frames or frames[0].shape[:2] != (loaded.height, loaded.width):
-            raise InputError(f"{tub} has no frame of {loaded.width}x{loaded.height}; give a drive of this camera")
+        drive = Tub(one_tub(tub), camera)
+        drive.leave_out_others(loaded.height, loaded.width)
+        frames = [to_rgb(frame) for _, frame in islice(drive.frames(), FRAMES_MAX)]
+        drive.require_frames(len(frames))
     console.print(f"verifying {bundle}; this takes about 15 seconds", markup=False)
     verification = verify_bundle(loaded, backend, frames)
     figures = {**asdict(verification), "problem": verification.problem}

@@ -80,13 +80,7 @@ class Scorer:
         except Exception as error:  # noqa: BLE001 whatever a runtime throws must not stop the car
             self.restart()
             return FrameScore("error", detail=f"{type(error).__name__}: {error}")
-        status = "ok"
-        if outputs.brightness < DARK_BRIGHTNESS:
-            status = "dark"
-        elif outputs.contrast < FLAT_CONTRAST:
-            status = "flat"
-        elif not _is_finite(outputs):
-            status = "error"
+        status = unscorable(outputs.brightness, outputs.contrast) or ("ok" if _is_finite(outputs) else "error")
         if status != "ok":
             self.restart()  # such a frame would stay in the running means for seconds
             return FrameScore(
@@ -96,6 +90,11 @@ class Scorer:
         return FrameScore(
             "ok", outputs.pcc, outputs.logits, outputs.feature_maps, outputs.motion, self._state.warmed_up
         )
+
+
+def unscorable(brightness: float, contrast: float) -> str:
+    """Return `dark` or `flat` for a frame that shows nothing, from mean and standard deviation of its grey, 0…1."""
+    return "dark" if brightness < DARK_BRIGHTNESS else "flat" if contrast < FLAT_CONTRAST else ""
 
 
 def _is_finite(outputs: GraphOutputs) -> bool:

@@ -5,7 +5,7 @@ All artifacts stay in the work folder and are reused: the same command resumes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from .. import __version__
 from ..edge.errors import InputError
+from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from ..training.cache import Progress
+from ..training.image_sizes import leave_out_other_sizes
 from .protocols.artifact_cache import ArtifactCache, read_json, write_json
 from .protocols.display import Display
 from .protocols.figures import EpisodeFigures, ScoredDrive
@@ -37,7 +39,14 @@ PROTOCOLS = ("product", "paper")
 
 
 def run_evaluation(
-    tubs: Sequence[Path], generated: int, protocols: Sequence[str], plan: Plan, out: Path, docs: Path, display: Display
+    tubs: Sequence[Path],
+    generated: int,
+    protocols: Sequence[str],
+    plan: Plan,
+    out: Path,
+    docs: Path,
+    display: Display,
+    open_tub: Callable[[Path], Tub] = open_drive,
 ) -> tuple[Path, list[Evaluated]]:
     """Evaluate recorded drives and `generated` synthetic ones; return the page in `docs` and the results.
 
@@ -49,13 +58,14 @@ def run_evaluation(
     if not given:
         raise InputError("nothing to evaluate; give tubs, or a number to --generated")
     for folder in tubs:
-        Tub(folder)  # report a bad one before hours of work
+        open_tub(folder)  # report a bad one before hours of work
     _require_same(plan, out)
     drives = []
     for name, recorded in given.items():
         display.step(f"drive {name}")
         artifacts = _artifacts(out, name, display)
-        tub = Tub(recorded) if recorded else _generate(artifacts, plan)
+        tub = open_tub(recorded) if recorded else _generate(artifacts, plan)
+        leave_out_other_sizes([tub])
         drives.append(
             Evaluated(
                 name,

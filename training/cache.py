@@ -12,6 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -22,8 +23,10 @@ from numpy.typing import NDArray
 from ..edge.atomic_write import atomic_write
 from ..edge.driving import GAP_S
 from ..edge.errors import InputError
-from ..edge.frame import SIZE, to_grey80
+from ..edge.frame import SIZE, to_grey80, to_rgb
 from ..edge.read_file import read_file
+from ..edge.scorer import unscorable
+from ..edge.tubs.reasons import why_unusable
 from ..edge.tubs.tub import IMAGE_BYTES_MAX, BadImageError, Record, Skipped, Tub, read_image
 
 FRAME_BYTES = SIZE * SIZE
@@ -31,6 +34,7 @@ FRAMES_MIN = 64  # fewer cannot train anything
 SHARD_RECORDS = 10_240  # of one tub, 66 MB: a car appends all its drives to one tub, which would always be new
 CHUNK_FRAMES = 1024  # decoded between two writes; bounds what waits in memory
 SAMPLE_FRAMES = 32  # whole camera frames kept with the run: the export is checked on them
+UNREADABLE = 2**64 - 1  # in place of a length: not the same as an empty file, the reason of a skip depends on it
 DISK_MARGIN_BYTES = 16 * 1024**2
 SIDECAR_BYTES_MAX = 8 * 2**20
 
@@ -98,12 +102,21 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
         for shard, records in zip(shards, parts, strict=True)
     ]
     *firsts, count = np.cumsum([0, *map(len, kept)])
-    if count < FRAMES_MIN:
-        raise InputError(f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive")
-    samples = _samples([record for tub in tubs for record in tub.records])
     passed_over = [skip for shard in shards for skip in skipped[shard].values()]
+    if count < FRAMES_MIN:
+        raise InputError(_too_few(tubs, count, [skip.reason for skip in passed_over]))
+    samples = _samples(list(chain.from_iterable(kept)))
     clock_s, starts = _segments(list(chain.from_iterable(kept)))
     return FrameCache(shards, np.array(firsts), samples, fingerprint, passed_over, clock_s, starts)
+
+
+def _too_few(tubs: Sequence[Tub], count: int, decoding: Sequence[str]) -> str:
+    """Return why there are too few frames: the reasons for which records were skipped, or a drive that is short."""
+    folder = tubs[0].folder if len(tubs) == 1 else f"{len(tubs)} drives"
+    reasons = [*decoding, *(skip.reason for tub in tubs for skip in tub.skipped)]
+    if count + len(reasons) < FRAMES_MIN:
+        return f"only {count} readable frames, training needs {FRAMES_MIN}; give a longer drive than {folder}"
+    return f"training needs {FRAMES_MIN} frames, {why_unusable(folder, count + len(reasons), count, reasons)}"
 
 
 def _segments(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -164,12 +177,12 @@ def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
 
 
 def _content(record: Record) -> bytes:
-    try:
+    data, length = b"", UNREADABLE
+    with suppress(OSError):
         data = read_file(record.image, IMAGE_BYTES_MAX)
-    except OSError:
-        data = b""
+        length = len(data)
     when = f"{record.timestamp_ms} {record.session_id}".encode(errors="surrogatepass")
-    return len(when).to_bytes(8, "little") + when + len(data).to_bytes(8, "little") + data
+    return len(when).to_bytes(8, "little") + when + length.to_bytes(8, "little") + data
 
 
 def _require_space(folder: Path, frames: int) -> None:
@@ -210,7 +223,11 @@ def _grey_bytes(record: Record) -> bytes | Skipped:
         frame = read_image(record.image)
     except BadImageError as fault:
         return Skipped(str(fault), f"images/{record.image.name}")
-    return np.rint(to_grey80(frame) * 255).astype(np.uint8).tobytes()
+    grey = to_grey80(frame)
+    # The export needs frames that can be scored, and the car scores no others.
+    if status := unscorable(float(grey.mean()), float(grey.std())):
+        return Skipped(f"image is {status}", f"images/{record.image.name}")
+    return np.rint(grey * 255).astype(np.uint8).tobytes()
 
 
 def _samples(records: Sequence[Record]) -> NDArray[np.uint8]:
@@ -226,6 +243,6 @@ def _spread_out(records: Sequence[Record]) -> Iterator[NDArray[np.uint8]]:
     # Round after round: those between come only where too few of the first round can be read.
     for record in chain.from_iterable(records[start::step] for start in range(step)):
         try:
-            yield read_image(record.image)
+            yield to_rgb(read_image(record.image))
         except BadImageError:
             continue

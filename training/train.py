@@ -16,6 +16,7 @@ from ..edge.frame import SIZE
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
 from .fit import FitCallback, fit_obscuration
+from .image_sizes import leave_out_other_sizes
 from .model import Autoencoder
 from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 from .parallel import Processes
@@ -59,12 +60,13 @@ def train_tubs(
     run, shards = RunFolder(folder), folder.parent / CACHE_FOLDER
     with processes.rank_zero_first():
         run.require_same(settings)
+        tubs = leave_out_other_sizes(tubs)
         cache = build_cache(tubs, shards, callback.decoded)
+        # Now, though used last: a car that drove too little is refused before hours of training.
+        cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, callback, processes)
     if processes.first and not run.obscuration_file.exists():
-        # The shards of each tub are there by now.
-        cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
         net, passes = fit_obscuration(cars, settings, device, callback)
         run.finish_obscuration(net, torch.from_numpy(drive_reference(cache, settings.seed)), passes)
     return cache

@@ -9,9 +9,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,21 @@ from PIL import Image
 
 from .. import strict_json
 from ..errors import InputError
+from ..frame import camera_of, frame_fault
 from ..read_file import read_file
+from .camera_field import find_camera_field
+from .catalog_line import read_fields
+from .find import catalogs_of
+from .reasons import why_unusable
 
-CATALOG_NAME = re.compile(r"catalog_(\d+)\.catalog")
-IMAGE_NAME = re.compile(r"\d+_cam_image_array_\.(jpg|jpeg|png)")
-LINE_BYTES_MAX = 65_536  # a real record has some 300 bytes
+LINE_BYTES_MAX = 8 << 20  # a record has some 300 bytes, with an image of 640x480 as numbers 5 MB
+KIND_FRAMES = 100  # looked at to find the kind of camera
 CATALOG_BYTES_MAX, MANIFEST_BYTES_MAX, IMAGE_BYTES_MAX = 128 * 2**20, 16 * 2**20, 32 * 2**20
 IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge image
 IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its others to programs outside
 IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes an image that was cut and filled with zeros
+MANIFEST = "manifest.json"
+OVERWRITTEN = "image belongs to a later record"
 WHOLE_MAX = 2**53  # beyond, a float skips integers
 
 
@@ -54,7 +60,10 @@ class BadImageError(Exception):
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image as RGB uint8 [H, W, 3]. Raises BadImageError. Never follows a link out of the tub."""
+    """Read an image: RGB uint8 [H, W, 3], or luma [H, W] where it has one channel, that is, of a grey camera.
+
+    Raises BadImageError. Never follows a link out of the tub.
+    """
     try:
         data = read_file(path, IMAGE_BYTES_MAX)
     except FileNotFoundError:
@@ -69,7 +78,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
                 raise BadImageError("image is too large")
             if not data.endswith(IMAGE_ENDS):
                 raise BadImageError("image is torn or no image")
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(image if image.mode == "L" else image.convert("RGB"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError("image is too large") from None
     except BadImageError:
@@ -78,46 +87,81 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise BadImageError("image is torn or no image") from None
 
 
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height from the header of an image, without decoding it; None if there is none."""
+    try:
+        with Image.open(io.BytesIO(read_file(path, IMAGE_BYTES_MAX)), formats=IMAGE_FORMATS) as image:
+            return image.size
+    except Exception:  # noqa: BLE001 as in `read_image`, which says why
+        return None
+
+
 class Tub:
     """The records of a tub in numeric order, and a list of everything that was skipped.
 
     `records` holds the records that the owner has not deleted; an image is opened only when its frame is requested.
-    `deleted` counts the owner's deletions, `uncatalogued` the images that no record names. Raises InputError for a
-    folder that is no tub or holds no record.
+    `camera` is the field that holds the pictures. `deleted` counts the owner's deletions, `uncatalogued` the images
+    that no record names. Raises InputError for a folder that is no tub or holds no record, and where the field of the
+    pictures is not clear.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, camera: str | None = None) -> None:
         self.folder = Path(folder)
-        catalogs = _catalogs(self.folder)
+        catalogs = catalogs_of(self.folder)
+        self.camera = find_camera_field(self.folder, camera)
         self.skipped: list[Skipped] = []
         self.deleted = 0
+        self._left_out: set[Skipped] = set()
+        self._fits: tuple[int, int, str | None] | None = None
+        self._image_name = re.compile(rf"\d+_{re.escape(self.camera.replace('/', '_'))}_\.(jpg|jpeg|png)")
         deleted_indexes = self._read_deleted_indexes()
-        by_index: dict[int, Record] = {}
+        by_index: dict[int, tuple[Record, str]] = {}
         named: set[str] = set()
         for catalog in catalogs:
-            for number, line in enumerate(self._lines(catalog), start=1):
-                record = self._parse(line, f"{catalog.name} line {number}")
+            for line, where in self._lines(catalog):
+                record = self._parse(line, where)
                 if record is None:
                     continue
                 named.add(record.image.name)
                 if record.index in deleted_indexes:
                     self.deleted += 1
-                elif record.index in by_index:
-                    self.skipped.append(Skipped("index occurs twice", f"{catalog.name} line {number}"))
                 else:
-                    by_index[record.index] = record
-        self.records = [by_index[index] for index in sorted(by_index)]
-        self.uncatalogued = len(_image_names(self.folder / "images") - named)
+                    self._keep(by_index, record, where)
+        self.records = [by_index[index][0] for index in sorted(by_index)]
+        self.uncatalogued = len(self._image_names() - named)
         if not self.records:
             raise InputError(self._why_empty())
 
+    def leave_out_others(self, height: int, width: int, kind: str | None = None) -> None:
+        """From now on, `frame` takes only frames of this size, and of this kind of camera, `rgb` or `luma`."""
+        self._fits = (height, width, kind)
+
+    def require_frames(self, usable: int, needed: int = 1) -> None:
+        """Raise InputError with the reasons, commonest first, if skipped records are why there are too few frames."""
+        reasons = self._reasons()
+        if reasons and usable < needed <= usable + len(reasons):
+            raise InputError(why_unusable(self.folder, usable + len(reasons), usable, reasons))
+
     def frame(self, record: Record) -> NDArray[np.uint8] | None:
-        """Return the RGB frame uint8 [H, W, 3] of a record; None, with an entry in `skipped`, if it cannot be read."""
+        """Return the frame of a record, uint8 [H, W, 3] or [H, W]; None, with an entry in `skipped`, if it is left out.
+
+        It is left out if it cannot be read or, see `leave_out_others`, does not fit.
+        """
         try:
-            return read_image(record.image)
+            frame = read_image(record.image)
+            if self._fits is not None:
+                _require_fit(frame, *self._fits)
+            return frame
         except BadImageError as fault:
-            self.skipped.append(Skipped(str(fault), f"images/{record.image.name}"))
+            self.leave_out(record, str(fault))
             return None
+
+    def leave_out(self, record: Record, reason: str) -> None:
+        """Count the frame of a record as skipped, once for each reason, however often the drive is played."""
+        skip = Skipped(reason, f"images/{record.image.name}")
+        if skip not in self._left_out:
+            self._left_out.add(skip)
+            self.skipped.append(skip)
 
     def frames(self) -> Iterator[tuple[Record, NDArray[np.uint8]]]:
         """Yield each record whose frame can be read, with the frame."""
@@ -132,19 +176,36 @@ class Tub:
 
     def _read_deleted_indexes(self) -> set[int]:
         try:
-            last_line = read_file(self.folder / "manifest.json", MANIFEST_BYTES_MAX).splitlines()[4]
+            last_line = read_file(self.folder / MANIFEST, MANIFEST_BYTES_MAX).splitlines()[4]
             return {int(index) for index in strict_json.parse(last_line)["deleted_indexes"]}
         except (OSError, IndexError, KeyError, TypeError, ValueError, OverflowError):
             # A manifest that is being rewritten or was cut: which records the owner deleted is not known.
-            self.skipped.append(Skipped("manifest is torn, deletions unknown", "manifest.json"))
+            self.skipped.append(Skipped("manifest is torn, deletions unknown", MANIFEST))
             return set()
 
-    def _lines(self, catalog: Path) -> list[bytes]:
+    def _keep(self, by_index: dict[int, tuple[Record, str]], record: Record, where: str) -> None:
+        """Keep a record. Of two with the same index and image, the later one is believed: it wrote over the image.
+
+        That is what a drive leaves that is recorded over another one: the lines of both, and the images of the last.
+        """
+        other, other_where = by_index.get(record.index, (None, ""))
+        if other is None:
+            by_index[record.index] = record, where
+        elif other.image != record.image:
+            self.skipped.append(Skipped("index occurs twice", where))
+        elif record.timestamp_ms >= other.timestamp_ms:
+            by_index[record.index] = record, where
+            self.skipped.append(Skipped(OVERWRITTEN, other_where))
+        else:
+            self.skipped.append(Skipped(OVERWRITTEN, where))
+
+    def _lines(self, catalog: Path) -> Iterator[tuple[bytes, str]]:
+        """Yield each line with its place. One that is longer than the bound is cut, and so counts as torn."""
         try:
-            return read_file(catalog, CATALOG_BYTES_MAX).splitlines(keepends=True)
+            for number, line in enumerate(read_file(catalog, CATALOG_BYTES_MAX).splitlines(keepends=True), start=1):
+                yield line if len(line) < LINE_BYTES_MAX else line[:1] + b"\n", f"{catalog.name} line {number}"
         except OSError:
             self.skipped.append(Skipped("catalog is unreadable", catalog.name))
-            return []
 
     def _parse(self, line: bytes, where: str) -> Record | None:
         if not line.endswith(b"\n"):
@@ -152,44 +213,52 @@ class Tub:
             self.skipped.append(Skipped("catalog line is unfinished", where))
             return None
         try:
-            if len(line) > LINE_BYTES_MAX:
-                raise ValueError("line is too long")
-            fields: dict[str, Any] = strict_json.parse(line)
-            index, timestamp_ms, name = fields["_index"], fields["_timestamp_ms"], fields["cam/image_array"]
+            fields = read_fields(line, ("_index", "_timestamp_ms", "_session_id", self.camera))
+            index, timestamp_ms, name = fields["_index"], fields["_timestamp_ms"], fields.get(self.camera, "")
             session_id = str(fields.get("_session_id", ""))
             if not (type(index) is int and type(timestamp_ms) is int and isinstance(name, str)):
                 raise TypeError("field of another type")
             if not (0 <= index < WHOLE_MAX and 0 <= timestamp_ms < WHOLE_MAX):
                 raise ValueError("field out of range")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.skipped.append(Skipped("catalog line is torn", where))
             return None
-        if not IMAGE_NAME.fullmatch(name):
+        if self.camera not in fields:
+            self.skipped.append(Skipped(f"record has no {self.camera}", where))
+            return None
+        if not self._image_name.fullmatch(name):
             self.skipped.append(Skipped("image name is not one of a tub", where))
             return None
         return Record(index, timestamp_ms, session_id, self.folder / "images" / name)
 
+    def _image_names(self) -> set[str]:
+        folder = self.folder / "images"
+        return {name for name in os.listdir(folder) if self._image_name.fullmatch(name)} if folder.is_dir() else set()
+
+    def _reasons(self) -> list[str]:
+        """Return why each record was skipped that was."""
+        return [skip.reason for skip in self.skipped if skip.where != MANIFEST]
+
     def _why_empty(self) -> str:
         if self.deleted:
             return f"all {self.deleted} records of tub {self.folder} are deleted; restore some in the tub manager"
-        if self.skipped:
-            return f"tub {self.folder} has no readable record ({len(self.skipped)} skipped); give another tub"
+        if reasons := self._reasons():
+            return why_unusable(self.folder, len(reasons), 0, reasons)
         return f"tub {self.folder} has no record yet; record a drive first"
 
 
-def _catalogs(folder: Path) -> list[Path]:
-    if not folder.exists():
-        raise InputError(f"no folder {folder}; give the path of a tub, for example mycar/data")
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a tub; give the folder that holds manifest.json")
-    numbered = {int(m[1]): path for path in folder.iterdir() if (m := CATALOG_NAME.fullmatch(path.name))}
-    if not numbered:
-        if (folder / "data" / "manifest.json").exists():
-            raise InputError(f"{folder} is a car, not a tub; give {folder / 'data'}")
-        seen = "is empty" if not any(folder.iterdir()) else "holds no catalog_0.catalog"
-        raise InputError(f"no Donkeycar v2 tub: {folder} {seen}; give the folder that holds manifest.json")
-    return [numbered[number] for number in sorted(numbered)]
+def commonest_camera(tub: Tub) -> str | None:
+    """Return which kind of camera, `rgb` or `luma`, took most of a hundred evenly spaced frames; None without any."""
+    kinds: Counter[str] = Counter()
+    for record in tub.records[:: max(1, len(tub.records) // KIND_FRAMES)]:
+        with suppress(BadImageError):
+            kinds[camera_of(read_image(record.image))] += 1
+    return kinds.most_common(1)[0][0] if kinds else None
 
 
-def _image_names(folder: Path) -> set[str]:
-    return {name for name in os.listdir(folder) if IMAGE_NAME.fullmatch(name)} if folder.is_dir() else set()
+def _require_fit(frame: NDArray[np.uint8], height: int, width: int, kind: str | None) -> None:
+    """Raise BadImageError for a frame of another size, or of another kind of camera."""
+    if fault := frame_fault(frame, height, width):
+        raise BadImageError(fault.detail)
+    if kind is not None and camera_of(frame) != kind:
+        raise BadImageError(f"frame is {camera_of(frame)}, most are {kind}")

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from ...edge import strict_json
 from ...edge.driving import GAP_S, continuous_s
 from ...edge.errors import InputError
-from ...edge.tubs.tub import CATALOG_NAME, Record, Tub
+from ...edge.frame import to_rgb
+from ...edge.tubs.find import CATALOG_NAME
+from ...edge.tubs.tub import Record, Tub
 from ...optics import sensor_noise
 from .episodes import Episode, EpisodeRenderer, check_episodes
 from .labels import write_labels
@@ -68,6 +70,7 @@ def write_rerendered_drive(
     for done, (record, t_s) in enumerate(zip(records, times_s.tolist(), strict=True), start=1):
         frame = tub.frame(record)
         if frame is not None:
+            frame = to_rgb(frame)
             lens = lens or EpisodeRenderer(episodes, frame.shape[0], frame.shape[1], seed)
             if frame.shape != (lens.height, lens.width, 3):
                 raise InputError(f"{record.image} is no image of {lens.width}x{lens.height} like the others")

@@ -22,6 +22,7 @@ from ...edge.scorer import FrameScore, Scorer
 from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
 from ..config import LensConfig
 from ..events.event import read_events
+from ..luma_camera import LumaCamera
 from .car_config import CarConfig, read_car_config, tub_refuses
 from .manage_py import ManagePy, advice
 
@@ -61,7 +62,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
     else:
         findings += [
             _check_bundle(scorer.bundle),
-            _run("calibration", _check_calibration, lens.calibration, scorer),
+            _run("calibration", _check_calibration, lens.calibration, scorer, _camera_kind(config, lens)),
             _check_camera(config, scorer.bundle),
             _check_speed(scorer, _hz(config)),
         ]
@@ -89,7 +90,7 @@ def _check_tub(config: CarConfig) -> Finding:
 
 
 def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:
-    keys = ("IMAGE_W", "IMAGE_H", "DATA_PATH", "DRIVE_LOOP_HZ", "AUTO_CREATE_NEW_TUB")
+    keys = ("IMAGE_W", "IMAGE_H", "IMAGE_DEPTH", "DATA_PATH", "DRIVE_LOOP_HZ", "AUTO_CREATE_NEW_TUB")
     computed = sorted(name for name in config.computed if name.startswith("LENS_") or name in keys)
     if computed:
         reason = f"the value of {', '.join(computed)} is known only when the car runs; these checks use the default"
@@ -102,11 +103,19 @@ def _check_bundle(bundle: Bundle) -> Finding:
     return Finding("bundle", PASS, f"{bundle.folder} loads: {megabytes:.2f} MB, model {bundle.sha256[:12]}")
 
 
-def _check_calibration(path: Path, scorer: Scorer) -> Finding:
+def _camera_kind(config: CarConfig, lens: LensConfig) -> str | None:
+    """Return the kind of frames, `rgb` or `luma`, that the car gives the part; None if its files do not say."""
+    if lens.camera_channel == LumaCamera.outputs[1]:
+        return "luma"
+    depth = config.get("IMAGE_DEPTH", 3)
+    return "luma" if depth == 1 else "rgb" if depth == 3 else None
+
+
+def _check_calibration(path: Path, scorer: Scorer, kind: str | None) -> Finding:
     if not path.exists():
         fix = f"mle-uvad calibrate {scorer.bundle.folder} --tub TUB"
         return Finding("calibration", WARN, f"there is no calibration at {path}: no event will be raised", fix)
-    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
+    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
     return Finding(
         "calibration",
         PASS,

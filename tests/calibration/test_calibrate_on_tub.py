@@ -114,6 +114,7 @@ def test_a_mostly_dark_drive_is_refused_with_the_counts(
     folder = make_tub([*clean_frames[:30], *[np.zeros((120, 160, 3), np.uint8)] * 20], hz=HZ)
     line = refused(scorer, folder)
     assert "20 dark of 50" in line
+    assert "record with the lens uncovered" in line
     assert str(folder) in line
 
 

@@ -52,12 +52,6 @@ def test_a_bad_tub(command: str, kind: str, run: Any, bad_tub: Any, bundle_folde
     assert not out.exists()
 
 
-def test_a_car_given_for_its_tub_names_the_tub(run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path) -> None:
-    make_tub(3, name="data")
-    line = run("score", tmp_path, "--bundle", bundle_folder, "--out", tmp_path / "s.csv").error_line
-    assert f"give {tmp_path / 'data'}" in line
-
-
 @pytest.mark.parametrize(
     "kind", ["flipped byte", "schema", "no model", "no facts", "a model file", "model is a folder"]
 )

@@ -21,7 +21,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     calls: list[tuple[Any, ...]] = []
 
     def fake(*arguments: Any) -> tuple[Path, list[Evaluated]]:
-        calls.append(arguments[:-1])
+        calls.append(arguments[:-2])  # the display, and what opens a tub
         return Path("page.md"), [Evaluated("office", False, 700.0, 14_000, None, [])]
 
     monkeypatch.setattr(evaluate, "run_evaluation", fake)
@@ -36,12 +36,13 @@ def test_the_defaults_are_the_full_evaluation(run: Any, asked: list[Any]) -> Non
     assert Plan().held_out == tuple(FAMILIES)
 
 
-def test_options_change_the_plan(run: Any, asked: list[Any]) -> None:
-    outcome = run("evaluate", "office", "lab", "--generated", 0, "--quick", "--protocol", "product", "--docs", "docs",
+def test_options_change_the_plan(run: Any, asked: list[Any], make_tub: Any) -> None:
+    office, lab = make_tub(3, name="office"), make_tub(3, name="lab")
+    outcome = run("evaluate", office, lab, "--generated", 0, "--quick", "--protocol", "product", "--docs", "docs",
                   "--out", "work", "--epochs", 9, "--windows", 7, "--held-out", "mud,film", "--json")  # fmt: skip
     assert json.loads(outcome.out) == {"page": "page.md", "drives": {"office": {}}}
     [(tubs, generated, protocols, plan, out, docs)] = asked
-    assert (tubs, generated, protocols) == ([Path("office"), Path("lab")], 0, ("product",))
+    assert (tubs, generated, protocols) == ([office, lab], 0, ("product",))
     assert (plan.epochs, plan.windows, plan.held_out, plan.width) == (9, 7, ("mud", "film"), QUICK.width)
     assert (out, docs) == (Path("work"), Path("docs"))
     run("evaluate", "--held-out", "none", "--seeds", 5)
@@ -68,3 +69,11 @@ def test_a_bad_tub_is_reported_before_the_work(run: Any, tmp_path: Path) -> None
     out = tmp_path / "out"
     assert "no folder" in run("evaluate", tmp_path / "missing", "--out", out).error_line
     assert not out.exists()
+
+
+def test_a_tub_without_records_stops_no_evaluation(run: Any, asked: list[Any], make_tub: Any) -> None:
+    full, deleted = make_tub(3, name="full"), make_tub(3, name="deleted", deleted=range(3))
+    outcome = run("evaluate", deleted, full)
+    assert outcome.code == 3, outcome
+    assert f"not evaluated: {deleted}: all 3 records" in outcome.err
+    assert asked[0][0] == [full]

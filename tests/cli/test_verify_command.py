@@ -78,7 +78,7 @@ def test_an_unavailable_backend_or_bundle_is_one_line(
         assert expected in outcome.err.splitlines()[-1]
     small = make_tub([np.zeros((60, 80, 3), np.uint8)] * 3)
     line = run("verify", bundle_folder, "--backend", "ort", "--tub", small).error_line
-    assert "has no frame of 160x120" in line
+    assert "frame is uint8 [60, 80, 3], the model takes uint8 [120, 160, 3] (3); give a drive of the camera" in line
 
 
 def test_a_drive_is_scored_without_tensorrt_and_the_reason_is_logged(

@@ -126,6 +126,8 @@ def event_log_is_something_else(car: Path) -> None:
         (lose_the_bundle, "bundle", "FAIL", "copy the bundle to"),
         (lose_the_calibration, "calibration", "WARN", "mle-uvad calibrate"),
         (another_calibration, "calibration", "FAIL", "mle-uvad calibrate"),
+        (set_keys("IMAGE_DEPTH = 1"), "calibration", "FAIL", "mle-uvad calibrate"),
+        (set_keys("LENS_CAMERA_CHANNEL = 'cam/luma'"), "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("IMAGE_W = 320\nIMAGE_H = 240"), "camera", "FAIL", "set IMAGE_W = 160 and IMAGE_H = 120"),
         (set_keys("IMAGE_W, IMAGE_H = 160, 120"), "camera", "WARN", "160x120"),
         (event_log_is_something_else, "event log", "WARN", "lens_events.db.damaged-1"),

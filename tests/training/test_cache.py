@@ -118,7 +118,9 @@ def test_enough_frames_among_many_missing_ones_will_do(make_tub: MakeTub, tmp_pa
 def test_no_picture_at_all_is_refused(make_tub: MakeTub, tmp_path: Path) -> None:
     tub = make_tub(70)
     shutil.rmtree(tub / "images")
-    assert "only 0 readable frames" in refused(tub, tmp_path / "cache")
+    line = refused(tub, tmp_path / "cache")
+    assert "none of 70 records" in line
+    assert f"image is missing (70); copy {tub}/images from the car too" in line
 
 
 def test_a_pipe_among_the_pictures_does_not_make_us_wait(make_tub: MakeTub, tmp_path: Path) -> None:

@@ -76,13 +76,13 @@ def examine(car: Path, now: datetime) -> list[Finding]:
 def _check_manage_py(car: Path) -> Finding:
     manage = ManagePy.read(car)
     reason, _, fix = advice(manage).partition("; ")
-    if manage.state == "installed":
+    if manage.is_complete:
         return Finding("manage.py", PASS, reason)
     return Finding("manage.py", FAIL if manage.state == "absent" else WARN, reason, fix)
 
 
 def _check_tub(config: CarConfig) -> Finding:
-    wanted = ManagePy.read(config.car).state != "absent"
+    wanted = ManagePy.read(config.car).records_lens
     if problem := tub_refuses(config, MLEAnomalyPart.recorded, wanted=wanted):
         raise InputError(problem)
     return Finding("tub", PASS, f"{config.tub} accepts the lens fields")

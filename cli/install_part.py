@@ -8,6 +8,8 @@ import typer
 
 from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
+from ..parts.config import LensConfig
+from ..parts.install.button import shared_button
 from ..parts.install.by_hand import lines_to_add
 from ..parts.install.car_config import read_car_config, tub_refuses
 from ..parts.install.manage_py import ManagePy, advice
@@ -43,6 +45,7 @@ def install_part(
         print(f"{manage.path}: the lens lines are in; the file before: {backup}")
         print(f"next: mle-uvad doctor {shlex.quote(str(car))}")
         _print_tub_note(car, wanted=True)
+        _print_button_note(car)
 
 
 def _print_tub_note(car: Path, *, wanted: bool) -> None:
@@ -51,5 +54,16 @@ def _print_tub_note(car: Path, *, wanted: bool) -> None:
         problem = tub_refuses(read_car_config(car), MLEAnomalyPart.recorded, wanted=wanted)
     except InputError as error:
         problem = str(error)  # no failure: manage.py is edited, and the configuration was unreadable before
+    if problem:
+        print(f"note: {problem}")
+
+
+def _print_button_note(car: Path) -> None:
+    """Say so when the button that starts a calibration already does something else in this car."""
+    try:
+        config = read_car_config(car)
+        problem = shared_button(ManagePy.read(car), config, LensConfig.read(config.as_cfg()))
+    except InputError:
+        return  # the note on the tub, or the doctor, says what is wrong with the configuration
     if problem:
         print(f"note: {problem}")

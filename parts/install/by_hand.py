@@ -10,6 +10,7 @@ from .templates import COMPLETE, TUB_TYPES
 PACKAGE = "mle_uvad"
 WEB_IMAGE = "ui/image_array"
 PART, OVERLAY, LIMITER, FIELDS = "MLEAnomalyPart", "LensOverlay", "LensLimiter", "the tub fields"
+PRINTERS = ("print", "debug", "info", "warning")
 WATCH, SHOW, HOLD, RECORD = (block.lines for block in COMPLETE.blocks)
 
 
@@ -58,6 +59,24 @@ class LinesByHand:
         """Return the four places, as they are described for this file."""
         return [WITHOUT_WEB_IMAGE if place.adds == OVERLAY and not self._makes_web_image else place for place in PLACES]
 
+    def other_use(self, channel: str) -> int:
+        """Return the first line in which anything but our parts reads a channel, 0 if there is none.
+
+        What only prints that a button was pressed, as the stock templates do, is no use of it.
+        """
+        passed: set[ast.AST] = set()
+        for call in _calls(self._tree, "add"):
+            if self._part_of(call) or _only_prints(call):
+                passed |= set(ast.walk(call))
+            for outputs in (*call.args[2:3], *(word.value for word in call.keywords if word.arg == "outputs")):
+                passed |= set(ast.walk(outputs))
+        lines = [
+            node.lineno
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Constant) and node.value == channel and node not in passed
+        ]
+        return min(lines, default=0)
+
     def _count(self, adds: str) -> int:
         if adds == FIELDS:
             return int(self._records_all_fields())
@@ -100,6 +119,15 @@ def _made(node: ast.AST, names: dict[str, str]) -> str:
     if not isinstance(source, ast.Name | ast.Attribute):
         return ""
     return next((names[name] for name in _identifiers(source) if name in names), "")
+
+
+def _only_prints(call: ast.Call) -> bool:
+    """Return whether `V.add(Lambda(lambda …: …), …)` adds nothing but a line on the terminal or in the log."""
+    functions = [node for node in ast.walk(call) if isinstance(node, ast.Lambda)]
+    return bool(functions) and all(
+        isinstance(function.body, ast.Call) and next(_identifiers(function.body.func), "") in PRINTERS
+        for function in functions
+    )
 
 
 def _calls(tree: ast.AST, function: str) -> Iterator[ast.Call]:

@@ -22,6 +22,7 @@ from ...edge.scorer import FrameScore, Scorer
 from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
 from ..config import LensConfig
 from ..events.event import read_events
+from .button import shared_button
 from .car_config import CarConfig, read_car_config, tub_refuses
 from .manage_py import ManagePy, advice
 
@@ -53,7 +54,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
         return [*findings, _failed("settings", error)]
-    findings.append(_check_settings(config, lens))
+    findings += [_check_settings(config, lens), _run("button", _check_button, config, lens)]
     try:
         scorer = open_scorer(Bundle.load(lens.bundle))
     except InputError as error:
@@ -95,6 +96,14 @@ def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:
         reason = f"the value of {', '.join(computed)} is known only when the car runs; these checks use the default"
         return Finding("settings", WARN, reason, "set it to a plain value in myconfig.py")
     return Finding("settings", PASS, f"the LENS_ keys are valid; LENS_ACTION is {lens.action}")
+
+
+def _check_button(config: CarConfig, lens: LensConfig) -> Finding:
+    problem, _, fix = shared_button(ManagePy.read(config.car), config, lens).partition("; ")
+    if problem:
+        return Finding("button", WARN, problem, fix)
+    button = lens.calibrate_button
+    return Finding("button", PASS, f"{button} starts a calibration and nothing else" if button else "none is set")
 
 
 def _check_bundle(bundle: Bundle) -> Finding:

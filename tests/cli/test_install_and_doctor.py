@@ -68,6 +68,15 @@ def test_lines_that_were_added_by_hand_as_told_are_recognised(run: Any, stand_in
     assert "MLEAnomalyPart" not in refused.out
 
 
+def test_a_button_that_does_something_else_is_pointed_out(run: Any, stand_in_car: Path) -> None:
+    manage = stand_in_car / "manage.py"
+    manage.write_text(manage.read_text() + "    V.add(Headlight(), run_condition='web/w1')\n")
+    out = run("install-part", stand_in_car).out
+    line = manage.read_text().splitlines().index("    V.add(Headlight(), run_condition='web/w1')") + 1
+    assert f"note: web/w1 already does something else (line {line} of manage.py)" in out
+    assert "WARN  button       web/w1 already does something else" in run("doctor", stand_in_car).out
+
+
 def test_edited_lines_are_named_and_kept(run: Any, stand_in_car: Path) -> None:
     manage = stand_in_car / "manage.py"
     run("install-part", stand_in_car)

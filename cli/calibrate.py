@@ -125,7 +125,7 @@ def _print_calibration(path: Path, calibration: Calibration, as_json: bool, verb
         observable = 2 / (blocks + 1) * 3600 / BLOCK_S
         lines.append(
             f"Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour in this light and on this"
-            f" track. The drive alone shows only that there are fewer than {observable:.0f}; a longer one is more certain"
+            f" track. The drive alone shows no more than that there are fewer than {observable:.0f}"
         )
     if verbose or not blocks:
         lines.append(f"alarm when {_alarm_rule(calibration.thresholds)}")

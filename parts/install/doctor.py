@@ -24,6 +24,7 @@ from ..config import LensConfig
 from ..events.event import read_events
 from .button import shared_button
 from .car_config import CarConfig, read_car_config, tub_refuses
+from .host import host_folder, missing_imports, static_files_missing
 from .manage_py import ManagePy, advice
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
@@ -49,7 +50,11 @@ def examine(car: Path, now: datetime) -> list[Finding]:
     exist or has no readable config.py.
     """
     config = read_car_config(car)
-    findings = [_run("manage.py", _check_manage_py, car), _run("tub", _check_tub, config)]
+    findings = [
+        _run("manage.py", _check_manage_py, car),
+        _run("donkeycar", _check_donkeycar, car),
+        _run("tub", _check_tub, config),
+    ]
     try:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
@@ -80,6 +85,19 @@ def _check_manage_py(car: Path) -> Finding:
     if manage.is_complete:
         return Finding("manage.py", PASS, reason)
     return Finding("manage.py", FAIL if manage.state == "absent" else WARN, reason, fix)
+
+
+def _check_donkeycar(car: Path) -> Finding:
+    host = host_folder()
+    if host is None:
+        return Finding("donkeycar", PASS, "not installed in this Python, so not checked")
+    if missing := missing_imports(ManagePy.read(car).text, car, host):
+        reason = f"manage.py imports {', '.join(missing)}, which this Python does not have: the car will not start"
+        return Finding("donkeycar", WARN, reason, f"in the environment of the car, pip install {' '.join(missing)}")
+    problem, _, fix = static_files_missing(host).partition("; ")
+    if problem:
+        return Finding("donkeycar", WARN, problem, fix)
+    return Finding("donkeycar", PASS, f"{host} has its web page and all that manage.py imports")
 
 
 def _check_tub(config: CarConfig) -> Finding:

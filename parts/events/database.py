@@ -1,6 +1,5 @@
 """The file of the event log: lock it, open it, recover it after a power cut, and move it aside when damaged."""
 
-import fcntl
 import logging
 import sqlite3
 from contextlib import closing
@@ -9,6 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .event import prepare, readable
+
+try:
+    import fcntl
+except ImportError:
+    raise ImportError("mle_uvad needs Linux or macOS; on Windows, use it inside WSL") from None
 
 logger = logging.getLogger(__name__)
 

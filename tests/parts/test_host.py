@@ -58,7 +58,7 @@ def test_a_web_page_without_its_files_is_told(host: Path, stand_in_car: Path, mo
     found = _check_donkeycar(stand_in_car)
     assert found.verdict == "WARN"
     assert "its buttons do nothing" in found.reason
-    assert "git clone https://github.com/autorope/donkeycar" in found.fix
+    assert "git clone --depth 1 https://github.com/autorope/donkeycar " in found.fix
     (stand_in_car / "manage.py").write_text("from donkeycar.parts.tub import Tub\n")
     found = _check_donkeycar(stand_in_car)
     assert "imports albumentations_absent" in found.reason

@@ -1,11 +1,13 @@
 """`mle-uvad score`: score recorded drives."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..calibration.score_drives import require_new, score_drive, score_drives
+from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.tub import Tub
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar, console
@@ -38,10 +40,16 @@ def score(
         figures = score_drive(drive, bundle, calibration, out, bar)
     print_figures(
         figures,
-        _summary(figures) + f"; the tub has {figures['deleted']} deleted records and"
-        f" {figures['images_without_record']} images without a record",
+        "\n".join(
+            [
+                _summary(figures) + f"; the tub has {figures['deleted']} deleted records and"
+                f" {figures['images_without_record']} images without a record",
+                *_event_lines(out),
+            ]
+        ),
         as_json,
     )
+    _say_if_uncalibrated([figures], bundle)
     exit_if_skipped(drive.skipped)
 
 
@@ -50,8 +58,9 @@ def _score_many(
 ) -> None:
     with Bar("scoring", unit="drives") as bar:
         drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar)
-    lines = [_summary(figures) for figures in drives]
+    lines = [line for figures in drives for line in (_summary(figures), *_event_lines(Path(figures["scores"])))]
     print_figures({"drives": drives, "failed": failed}, "\n".join(lines), as_json)
+    _say_if_uncalibrated(drives, bundle)
     for tub, reason in failed.items():
         console.print(f"not scored: {tub}: {reason}", markup=False)
     if failed or any(figures["skipped"] for figures in drives):
@@ -63,5 +72,23 @@ def _summary(figures: dict[str, Any]) -> str:
     status = ", ".join(f"{count} {status}" for status, count in figures["status"].items())
     return (
         f"{figures['scores']}: {figures['records']} records, {figures['scored']} scored, mean PCC {mean},"
-        f" {figures['events']} events; status {status}"
+        f" {figures['events']} event{'' if figures['events'] == 1 else 's'}; status {status}"
     )
+
+
+def _event_lines(scores: Path) -> list[str]:
+    """Return a line for each event: when in the drive, for how long, how large, in which records."""
+    return [
+        f"  at {event.began_s:.1f} s for {event.duration_s:.1f} s: up to {event.coverage:.0%} of the lens obscured,"
+        f" records {event.first_index} to {event.last_index}"
+        for event in read_scored_events(scores)
+    ]
+
+
+def _say_if_uncalibrated(drives: list[dict[str, Any]], bundle: Path) -> None:
+    if any("uncalibrated" in figures["status"] for figures in drives):
+        console.print(
+            "without a calibration no event can be found; next: mle-uvad calibrate"
+            f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean",
+            markup=False,
+        )

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -131,7 +132,7 @@ def _check_bundle(bundle: Bundle) -> Finding:
 
 def _check_calibration(path: Path, scorer: Scorer) -> Finding:
     if not path.exists():
-        fix = f"mle-uvad calibrate {scorer.bundle.folder} --tub TUB"
+        fix = f"mle-uvad calibrate {shlex.quote(str(scorer.bundle.folder))} --tub TUB"
         return Finding("calibration", WARN, f"there is no calibration at {path}: no event will be raised", fix)
     found = Calibration.load_for(path, scorer.bundle, scorer.backend.name)
     return Finding(

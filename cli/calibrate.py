@@ -92,13 +92,13 @@ def calibrate(
 
 
 def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: bool, verbose: bool) -> None:
-    if (bundle is None) == (car is None):
-        raise InputError("nothing to restore; give either BUNDLE or --car MYCAR")
-    if car is not None:
+    if bundle is not None and car is None:
+        path = out or bundle / CALIBRATION_FILE
+    elif car is not None and bundle is None:
         lens = LensConfig.read(read_car_config(car).as_cfg())
         bundle, path = lens.bundle, out or lens.calibration
     else:
-        path = out or bundle / CALIBRATION_FILE
+        raise InputError("--restore needs to know where; give either BUNDLE or --car MYCAR")
     calibration = restore_calibration(path, Bundle.load(bundle))
     console.print(f"restored the calibration of {calibration.created_at}; a running car uses it from its next start on")
     _print_calibration(path, calibration, as_json, verbose)

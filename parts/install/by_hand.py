@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..anomaly import MLEAnomalyPart
+from .source import parse
 from .templates import COMPLETE, TUB_TYPES
 
 PACKAGE = "mle_uvad"
@@ -45,7 +46,7 @@ class LinesByHand:
     """
 
     def __init__(self, text: str) -> None:
-        self._tree = ast.parse(text)
+        self._tree = parse(text)
         self._names = _names_of_parts(self._tree)
         self._makes_web_image = WEB_IMAGE in text
         self.counts = {place.adds: self._count(place.adds) for place in PLACES}

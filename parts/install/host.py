@@ -7,6 +7,8 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
+from .source import parse
+
 HOST = "donkeycar"
 STATIC = Path("parts", "web_controller", "templates", "static")
 PAGE = "main.js"  # of the web page; with it come its style and its placeholder
@@ -66,8 +68,8 @@ def _source(name: str, host: Path) -> Path | None:
 def _imported(source: str, module: str = "", *, is_package: bool = False) -> Iterator[str]:
     """Yield the absolute names that the top level of a file imports, also each `from` name as a possible module."""
     try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError):
+        body = parse(source).body
+    except SyntaxError:
         return
     for statement in body:
         if isinstance(statement, ast.Import):
@@ -75,5 +77,7 @@ def _imported(source: str, module: str = "", *, is_package: bool = False) -> Ite
         elif isinstance(statement, ast.ImportFrom):
             parents = module.split(".")[: len(module.split(".")) - statement.level + is_package]
             base = ".".join([*(parents if statement.level else []), *filter(None, [statement.module])])
+            if not base:
+                continue  # relative to manage.py, which is in no package
             yield base
             yield from (f"{base}.{alias.name}" for alias in statement.names)

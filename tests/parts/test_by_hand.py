@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mle_uvad.edge import InputError
 from mle_uvad.parts.install.by_hand import WITHOUT_WEB_IMAGE, LinesByHand, lines_to_add
 from mle_uvad.parts.install.manage_py import ManagePy, advice
 
@@ -86,6 +87,13 @@ def test_other_ways_to_write_the_lines_are_understood(changes: dict[str, str]) -
 def test_fields_that_come_after_the_tub_writer_are_missing() -> None:
     late = own_car(fields="") + LINES["fields"]
     assert missing(late) == ["the tub fields"]
+
+
+def test_a_file_that_python_cannot_parse_is_bad_input(tmp_path: Path) -> None:
+    for text in ("import mle_uvad\ndef drive(:\n", "import mle_uvad\nx = " + "-" * 100_000 + "1\n"):
+        (tmp_path / "manage.py").write_text(text)
+        with pytest.raises(InputError, match="is not valid Python"):
+            advice(ManagePy.read(tmp_path))
 
 
 def test_a_part_that_is_added_twice_is_told(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ def host(tmp_path: Path) -> Path:
         ("from donkeycar.parts.camera import *\n", []),  # only what certainly runs
         ("from own import Camera\nfrom other_absent.x import y\n", ["other_absent"]),
         ("def drive(:\n", []),
+        ("from . import camera\n", []),
+        ("x = '\\d'\nimport other_absent\n", ["other_absent"]),  # a warning of Python 3.12
     ],
 )
 def test_imports_that_fail_are_found_without_importing(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -82,7 +83,11 @@ class Calibration:
         for name, made_for, found in pairs:
             if made_for != found:
                 # A car may give luma and record RGB: thresholds for luma are always right when made on the car.
-                remedy = "--car MYCAR" if (camera or self.camera) == "luma" else f"{bundle.folder} --tub TUB"
+                remedy = (
+                    "--car MYCAR"
+                    if (camera or self.camera) == "luma"
+                    else f"{shlex.quote(str(bundle.folder))} --tub TUB"
+                )
                 holder = "car" if name == "camera frames" else "bundle"
                 return (
                     f"the calibration is for {name} {made_for}, the {holder} has {found};"

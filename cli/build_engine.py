@@ -1,5 +1,7 @@
 """`mle-uvad build-engine`: build the TensorRT engine of a bundle."""
 
+import shlex
+
 from ..edge.backends import open_backend
 from ..edge.bundle import Bundle
 from .app import BundleFolder
@@ -8,4 +10,4 @@ from .app import BundleFolder
 def build_engine(bundle: BundleFolder) -> None:
     """Build the TensorRT engine of a bundle, on the device that will run it. Takes minutes."""
     backend = open_backend(Bundle.load(bundle), "trt", rebuild=True)
-    print(f"{bundle}: built for {backend.about}; next: mle-uvad verify {bundle} --backend trt")
+    print(f"{bundle}: built for {backend.about}; next: mle-uvad verify {shlex.quote(str(bundle))} --backend trt")

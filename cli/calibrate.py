@@ -11,6 +11,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from ..calibration import Calibration, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
+from ..calibration.kept import restore as restore_calibration
+from ..calibration.kept import save
 from ..calibration.score_drives import require_new
 from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, Bundle
@@ -47,12 +49,23 @@ def calibrate(
     ] = None,
     camera: CameraField = None,
     hz: Hz = None,
+    restore: Annotated[
+        bool,
+        typer.Option("--restore", help="Put back the calibration that the last one replaced; again: the one before."),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also print the thresholds.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make the thresholds of this vehicle, from a recorded drive or on the car while it is being driven.
 
     Without --tub, the thresholds of the existing calibration are made again for another --false-alarms-per-hour.
+    A calibration that is replaced is kept beside the new one, the last five of them.
     """
+    if restore:
+        if tub or (rule, false_alarms_per_hour) != ("clean", 1.0):
+            raise InputError("--restore makes no thresholds; give it BUNDLE or --car MYCAR alone")
+        _restore(bundle, car, out, as_json, verbose)
+        return
     if car is not None:
         if bundle or tub or out or (rule, false_alarms_per_hour) != ("clean", 1.0):
             raise InputError("with --car, all else is read from the car's myconfig.py; give --car alone")
@@ -83,12 +96,25 @@ def calibrate(
                 progress=bar,
             )
         skipped = drive.skipped
-    calibration.save(path)
-    _print_calibration(path, calibration, as_json)
+    save(calibration, path)
+    _print_calibration(path, calibration, as_json, verbose)
     exit_if_skipped(skipped)
 
 
-def _print_calibration(path: Path, calibration: Calibration, as_json: bool) -> None:
+def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: bool, verbose: bool) -> None:
+    if bundle is not None and car is None:
+        path = out or bundle / CALIBRATION_FILE
+    elif car is not None and bundle is None:
+        lens = LensConfig.read(read_car_config(car).as_cfg())
+        bundle, path = lens.bundle, out or lens.calibration
+    else:
+        raise InputError("--restore needs to know where; give either BUNDLE or --car MYCAR")
+    calibration = restore_calibration(path, Bundle.load(bundle))
+    console.print(f"restored the calibration of {calibration.created_at}; a running car uses it from its next start on")
+    _print_calibration(path, calibration, as_json, verbose)
+
+
+def _print_calibration(path: Path, calibration: Calibration, as_json: bool, verbose: bool) -> None:
     low, median, high = calibration.thresholds.pcc
     blocks, minutes = calibration.maxima.shape[1], calibration.duration_s / 60
     figures = {
@@ -103,20 +129,22 @@ def _print_calibration(path: Path, calibration: Calibration, as_json: bool) -> N
         "minutes": minutes,
         "blocks": blocks,
     }
-    text = (
-        f"{path}: from {calibration.frames} frames, {minutes:.1f} minutes of driving;"
-        f" alarm when {_alarm_rule(calibration.thresholds)}"
-    )
+    lines = [f"{path}: calibrated on {calibration.frames} frames, {minutes:.1f} minutes of driving"]
     if blocks:
         # Of K + 1 blocks alike, any one is the largest with a chance of 1/(K + 1); there are two filters.
         observable = 2 / (blocks + 1) * 3600 / BLOCK_S
-        text += (
-            f". Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour, on average over such"
-            " calibrations, in this light and on this track, if the tail of the log odds is bounded as assumed. The"
-            f" drive alone, with its {blocks} blocks of {BLOCK_S:g} s, shows only that there are fewer than"
-            f" {observable:.0f}"
+        lines.append(
+            f"Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour in this light and on this"
+            f" track. The drive alone shows no more than that there are fewer than {observable:.0f}"
         )
-    print_figures(figures, text, as_json)
+    if verbose or not blocks:
+        lines.append(f"alarm when {_alarm_rule(calibration.thresholds)}")
+    if verbose and blocks:
+        lines.append(
+            "the rate holds on average over such calibrations, if the tail of the log odds is bounded as assumed;"
+            f" the drive has {blocks} blocks of {BLOCK_S:g} s"
+        )
+    print_figures(figures, "\n".join(lines), as_json)
 
 
 def _alarm_rule(thresholds: Thresholds) -> str:

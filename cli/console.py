@@ -1,4 +1,4 @@
-"""Progress bars and messages on stderr. Where stderr is no terminal, a bar is replaced by one line at its end."""
+"""Progress bars and messages on stderr. Where it is no terminal, a bar is a line every half minute and at its end."""
 
 import time
 from types import TracebackType
@@ -9,13 +9,15 @@ from rich.text import Text
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
+LINE_EVERY_S = 30.0  # where there is no terminal
+
 
 class Bar:
     """A progress bar over frames, or another unit. Call it with (done, total); name and unit may change in between."""
 
     def __init__(self, name: str, unit: str = "frames") -> None:
         self.name, self.unit = name, unit
-        self._started_s = time.monotonic()
+        self._started_s = self._line_s = time.monotonic()
         self._done = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -33,8 +35,18 @@ class Bar:
         self._progress.start()
         return self
 
+    def begin(self, name: str, unit: str) -> None:
+        """Begin to count something else, from now on; does nothing when this is counted already."""
+        if (name, unit) != (self.name, self.unit):
+            self.name, self.unit, self._done = name, unit, 0
+            self._started_s = self._line_s = time.monotonic()
+            self._progress.reset(self._task)
+
     def __call__(self, done: int, total: int) -> None:
         self._done = done
+        if not console.is_terminal and time.monotonic() - self._line_s >= LINE_EVERY_S:
+            self._line_s = time.monotonic()
+            console.print(f"{self.name}: {done} of {total} {self.unit}")
         self._progress.update(self._task, completed=done, total=total, description=self.name, unit=self.unit)
 
     def __exit__(

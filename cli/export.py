@@ -1,10 +1,12 @@
 """`mle-uvad export`, also installed as `export-model`: turn a trained run into a bundle."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE
 from .app import Json, print_figures, require_extra
 from .console import console
 
@@ -19,11 +21,15 @@ def export(
     require_extra("export", "torch", "onnx")
     from ..export.bundle import export_bundle
 
+    replaced, calibrated = (out / FACTS_FILE).is_file(), (out / CALIBRATION_FILE).is_file()
     bundle = export_bundle(run, out, target)
+    if replaced:
+        stale = f"; its calibration fits no longer: mle-uvad calibrate {shlex.quote(str(out))} --tub TUB"
+        console.print(f"replaced the bundle that was in {out}{stale if calibrated else ''}", markup=False)
     if target == "jetson":
         console.print(
             "TensorRT supports every node of the graph. The engine is built on the Jetson:"
-            f" mle-uvad build-engine {out.name}",
+            f" mle-uvad build-engine {shlex.quote(out.name)}",
             markup=False,
         )
     figures = {

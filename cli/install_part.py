@@ -1,5 +1,6 @@
 """`mle-uvad install-part`: edit a car's manage.py."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,9 +8,11 @@ import typer
 
 from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
+from ..parts.config import LensConfig
+from ..parts.install.button import shared_button
+from ..parts.install.by_hand import lines_to_add
 from ..parts.install.car_config import read_car_config, tub_refuses
 from ..parts.install.manage_py import ManagePy, advice
-from ..parts.install.templates import lines_by_hand
 from .app import CarFolder
 
 
@@ -23,21 +26,26 @@ def install_part(
         raise InputError("--check and --undo exclude each other; give one of them")
     manage = ManagePy.read(car)
     if check:
-        if manage.state != "installed":
+        if not manage.is_complete:
             raise InputError(advice(manage))
         print(advice(manage))
     elif undo:
         kept = manage.undo()
         print(f"{manage.path}: the lens lines are removed" + (f"; the file before: {kept}" if kept else ""))
         _print_tub_note(car, wanted=False)
-    elif manage.state == "installed":
+    elif manage.is_complete:
         print(advice(manage))
     else:
+        if manage.state == "by hand" and manage.by_hand.missing:
+            print(f"Add these lines to {manage.path} by hand:\n\n{lines_to_add(manage.by_hand.missing)}")
+            raise InputError(f"{advice(manage).partition('; ')[0]}; add the lines above by hand")
         if manage.state == "absent" and manage.template is None:
-            print(f"Add these lines to {manage.path} by hand:\n\n{lines_by_hand()}")
+            print(f"Add these lines to {manage.path} by hand:\n\n{lines_to_add(manage.by_hand.places())}")
         backup = manage.install()
-        print(f"{manage.path}: the lens lines are in; the file before: {backup}\nnext: mle-uvad doctor {car}")
+        print(f"{manage.path}: the lens lines are in; the file before: {backup}")
+        print(f"next: mle-uvad doctor {shlex.quote(str(car))}")
         _print_tub_note(car, wanted=True)
+        _print_button_note(car)
 
 
 def _print_tub_note(car: Path, *, wanted: bool) -> None:
@@ -46,5 +54,16 @@ def _print_tub_note(car: Path, *, wanted: bool) -> None:
         problem = tub_refuses(read_car_config(car), MLEAnomalyPart.recorded, wanted=wanted)
     except InputError as error:
         problem = str(error)  # no failure: manage.py is edited, and the configuration was unreadable before
+    if problem:
+        print(f"note: {problem}")
+
+
+def _print_button_note(car: Path) -> None:
+    """Say so when the button that starts a calibration already does something else in this car."""
+    try:
+        config = read_car_config(car)
+        problem = shared_button(ManagePy.read(car), config, LensConfig.read(config.as_cfg()))
+    except InputError:
+        return  # the note on the tub, or the doctor, says what is wrong with the configuration
     if problem:
         print(f"note: {problem}")

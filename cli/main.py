@@ -1,5 +1,6 @@
 """The entry points `mle-uvad` and `export-model`."""
 
+import shlex
 import sys
 from typing import NoReturn
 
@@ -29,21 +30,23 @@ DEVICE_COMMANDS = (build_engine, verify, bench)
 for command in (*DESKTOP_COMMANDS, *CAR_COMMANDS, *DEVICE_COMMANDS):
     app.command()(command)
 
+export_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+export_app.command()(export)
+
 
 def main() -> None:
     """Run `mle-uvad`. Exits with 0 on success, 2 for bad input, 3 when records or files were skipped."""
-    _run()
+    _run(app, "mle-uvad", sys.argv[1:2])
 
 
 def export_model() -> None:
     """Run `export-model RUN …`, which is `mle-uvad export RUN …`."""
-    sys.argv[1:1] = ["export"]
-    _run()
+    _run(export_app, "export-model", [])
 
 
-def _run() -> NoReturn:
+def _run(application: typer.Typer, name: str, command: list[str]) -> NoReturn:
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(application(prog_name=name, standalone_mode=False) or 0)
     except InputError as error:
         _exit_with_error(str(error))
     except OSError as error:
@@ -51,7 +54,7 @@ def _run() -> NoReturn:
     except typer.TyperException as error:  # wrong usage: one line, like any other bad input
         message = " ".join(error.format_message().split())
         if message:  # empty when the help was shown
-            _exit_with_error(f"{message.rstrip('.')}; type: {' '.join(['mle-uvad', *sys.argv[1:2]])} --help")
+            _exit_with_error(f"{message.rstrip('.')}; type: {shlex.join([name, *command])} --help")
         sys.exit(2)
 
 

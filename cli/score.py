@@ -1,5 +1,6 @@
 """`mle-uvad score`: score recorded drives."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import typer
 
 from ..calibration.score_drives import require_new, score_drive, score_drives
 from ..edge.bundle import CALIBRATION_FILE
+from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.times import open_drive
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar
@@ -42,10 +44,16 @@ def score(
         figures = score_drive(drive, bundle, calibration, out, bar)
     print_figures(
         figures,
-        _summary(figures) + f"; the tub has {figures['deleted']} deleted records and"
-        f" {figures['images_without_record']} images without a record",
+        "\n".join(
+            [
+                _summary(figures) + f"; the tub has {figures['deleted']} deleted records and"
+                f" {figures['images_without_record']} images without a record",
+                *_event_lines(out),
+            ]
+        ),
         as_json,
     )
+    _say_if_uncalibrated([figures], bundle)
     exit_if_skipped(drive.skipped)
 
 
@@ -61,8 +69,9 @@ def _score_many(
 ) -> None:
     with Bar("scoring", unit="drives") as bar:
         drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar, camera=camera, hz=hz)
-    lines = [_summary(figures) for figures in drives]
+    lines = [line for figures in drives for line in (_summary(figures), *_event_lines(Path(figures["scores"])))]
     print_figures({"drives": drives, "failed": failed}, "\n".join(lines), as_json)
+    _say_if_uncalibrated(drives, bundle)
     print_failed(failed, "not scored")
     if failed or any(figures["skipped"] for figures in drives):
         raise typer.Exit(3)
@@ -73,5 +82,23 @@ def _summary(figures: dict[str, Any]) -> str:
     status = ", ".join(f"{count} {status}" for status, count in figures["status"].items())
     return (
         f"{figures['scores']}: {figures['records']} records, {figures['scored']} scored, mean PCC {mean},"
-        f" {figures['events']} events; status {status}"
+        f" {figures['events']} event{'' if figures['events'] == 1 else 's'}; status {status}"
     )
+
+
+def _event_lines(scores: Path) -> list[str]:
+    """Return a line for each event: when in the drive, for how long, how large, in which records."""
+    return [
+        f"  at {event.began_s:.1f} s for {event.duration_s:.1f} s: up to {event.coverage:.0%} of the lens obscured,"
+        f" records {event.first_index} to {event.last_index}"
+        for event in read_scored_events(scores)
+    ]
+
+
+def _say_if_uncalibrated(drives: list[dict[str, Any]], bundle: Path) -> None:
+    if any("uncalibrated" in figures["status"] for figures in drives):
+        console.print(
+            "without a calibration no event can be found; next: mle-uvad calibrate"
+            f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean",
+            markup=False,
+        )

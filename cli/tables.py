@@ -12,14 +12,24 @@ from ..parts.events.event import Event
 from ..parts.install.doctor import Finding
 from .console import console
 
+WIDE = 180  # columns of the table where no terminal limits it
 NUMBERS = ("id", "seconds", "evidence", "coverage")
 LISTED_MAX = 10  # places per reason; the counts are of all
 
 
 def print_events(events: Sequence[Event]) -> None:
-    """Print the events of a log as a table, oldest first."""
+    """Print the events of a log, oldest first: as a table, in two lines each on a terminal too narrow for it."""
     if not events:
         print("no events")
+        return
+    terminal = Console()
+    if terminal.is_terminal and terminal.width < WIDE:
+        for event in events:
+            lasted = "" if event.duration_s is None else f", {event.duration_s:.1f} s"
+            cleared = f" ({event.cleared_by})" if event.cleared_by else ""
+            began = event.began_at[:19].replace("T", " ")
+            print(f"{event.id}  {began}{lasted}, {event.worst_level}, {event.state}{cleared} {event.picture}".rstrip())
+            print(f"   {event.cause}")
         return
     table = Table(box=None, header_style="bold")
     for name in ("id", "state", "level", "began", "seconds", "evidence", "coverage", "cleared", "picture", "cause"):
@@ -37,7 +47,7 @@ def print_events(events: Sequence[Event]) -> None:
             plain(event.picture or "purged"),
             plain(event.cause),
         )
-    Console(width=180, highlight=False).print(table)
+    Console(width=WIDE, highlight=False).print(table)
 
 
 def plain(text: str) -> Text:
@@ -46,7 +56,11 @@ def plain(text: str) -> Text:
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:
-    """Print how many records were skipped for each reason, and the first ten of each."""
+    """Print how many records were skipped for each reason, and the first ten of each.
+
+    One that was met each time a drive was read counts once.
+    """
+    skipped = list(dict.fromkeys(skipped))
     for reason, count in Counter(skip.reason for skip in skipped).most_common():
         places = [skip.where for skip in skipped if skip.reason == reason]
         more = ", …" if count > LISTED_MAX else ""

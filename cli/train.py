@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -109,7 +110,7 @@ def train(
             cache = train_tubs(drives, settings, out, pick_device(device), display, processes)
     if not processes.first:
         return
-    console.print(f"trained {out}; next: export-model {out} --out BUNDLE", markup=False)
+    console.print(f"trained {out}; next: export-model {shlex.quote(str(out))} --out BUNDLE", markup=False)
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
     print_failed(failed, "not trained on")
     print_skipped(skipped)
@@ -137,27 +138,31 @@ class TrainingDisplay:
             console.print("interrupted; run the same command again to resume after the last complete epoch")
 
     def decoded(self, done: int, total: int) -> None:
-        self._bar.name = "decoding"
+        self._bar.begin("decoding", "frames")
         self._bar(done, total)
         if done == total:
             console.print(f"decoded {total} frames; later runs on these drives reuse them")
 
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
-        self._bar.name = f"epoch {epoch}/{self._epochs}"
+        self._bar.begin("training the autoencoder", "frames")
         self._bar((epoch - 1) * frames_total + frames_done, self._epochs * frames_total)
 
     def rendered(self, done: int, total: int) -> None:
-        self._bar.name, self._bar.unit = "preparing references", "cars"
+        self._bar.begin("preparing references", "cars")
         self._bar(done, total)
+        if done == total:
+            console.print("training the obscuration network; it takes minutes and prints a line after each tenth")
 
     def fitted(self, done: int, total: int) -> None:
-        self._bar.name, self._bar.unit = "obscuration network", "windows"
+        self._bar.begin("obscuration network", "windows")
         self._bar(done, total)
 
     def passed(self, metrics: PassMetrics) -> None:
+        from ..training.fit import EVALUATIONS
+
         console.print(
-            f"obscuration network, pass {metrics.epoch}: loss {metrics.loss:.4f}, AUC {metrics.auc:.4f} on held-back"
-            f" windows, {metrics.seconds:.0f} s"
+            f"obscuration network, pass {metrics.epoch} of {EVALUATIONS}: loss {metrics.loss:.4f},"
+            f" AUC {metrics.auc:.4f} on held-back windows, {metrics.seconds:.0f} s"
         )
 
     def epoch(self, metrics: EpochMetrics) -> None:
@@ -171,5 +176,6 @@ class TrainingDisplay:
         self._health = metrics.latent
         if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc:
             console.print(
-                "WARNING: the model reconstructs no better than the mean frame; give more --epochs", style="bold red"
+                f"note: after {self._epochs} epochs the autoencoder reconstructs no better than the mean frame, as is"
+                " expected after few; the PCC says little then, and the alarm does not use it. Give more --epochs"
             )

@@ -99,7 +99,7 @@ class MLEAnomalyPart:
             pictures_mb=config.pictures_mb,
             false_alarms_per_hour=config.false_alarms_per_hour,
         )
-        part.inputs = [config.camera_channel, config.calibrate_button]
+        part.inputs = [channel for channel in (config.camera_channel, config.calibrate_button) if channel]
         return part
 
     def run(self, frame: Any, button: Any = None) -> Outputs:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..calibration.calibration import Calibration
+from ..calibration.kept import save
 from ..calibration.session import CalibrationSession, Outcome, Rejected, UseReference, UseThresholds, is_drifting
 from ..edge.errors import InputError
 from ..edge.frame import camera_of, frame_fault
@@ -150,7 +151,7 @@ class CalibrationControl:
         )
         self.thresholds, self.calibrated_at, self._drifting = outcome.thresholds, calibration.created_at, False
         try:
-            calibration.save(self._path)
+            save(calibration, self._path)
         except (InputError, OSError) as error:
             return f"it holds until the program ends: {error}"
         return ""

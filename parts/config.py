@@ -16,7 +16,7 @@ KEYS: dict[str, Any] = {
     "LENS_CALIBRATION": "",  # empty: calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
     "LENS_PICTURES_MB": 200,  # for the snapshots of the events, beside the log; the oldest are deleted first
-    "LENS_CALIBRATE_BUTTON": "web/w1",  # the channel that starts a calibration while driving; web/w1 to web/w5
+    "LENS_CALIBRATE_BUTTON": "web/w1",  # the channel that starts a calibration while driving; web/w1 to web/w5, or ""
     "LENS_FALSE_ALARMS_PER_HOUR": 1.0,  # for a calibration while driving
     "LENS_CAMERA_CHANNEL": "cam/image_array",  # or cam/luma, the grey that a camera makes itself
     "LENS_ACTION": "warn",
@@ -39,7 +39,7 @@ class LensConfig:
     calibration: Path
     event_log: Path
     pictures_mb: float
-    calibrate_button: str
+    calibrate_button: str  # empty for none
     camera_channel: str
     false_alarms_per_hour: float
     action: str
@@ -67,7 +67,7 @@ class LensConfig:
             calibration=car / values["LENS_CALIBRATION"] if values["LENS_CALIBRATION"] else bundle / CALIBRATION_FILE,
             event_log=car / values["LENS_EVENT_LOG"],
             pictures_mb=_megabytes(values["LENS_PICTURES_MB"]),
-            calibrate_button=_channel("LENS_CALIBRATE_BUTTON", values),
+            calibrate_button="" if values["LENS_CALIBRATE_BUTTON"] == "" else _channel("LENS_CALIBRATE_BUTTON", values),
             camera_channel=_channel("LENS_CAMERA_CHANNEL", values),
             false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
             action=require_action(values["LENS_ACTION"]),

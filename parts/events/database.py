@@ -1,6 +1,5 @@
 """The file of the event log: lock it, open it, recover it after a power cut, and move it aside when damaged."""
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -10,6 +9,11 @@ from itertools import count
 from pathlib import Path
 
 from .event import ID_MAX, prepare, readable
+
+try:
+    import fcntl
+except ImportError:
+    raise ImportError("mle_uvad needs Linux or macOS; on Windows, use it inside WSL") from None
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -23,7 +24,9 @@ from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
 from ..config import LensConfig
 from ..events.event import read_events
 from ..luma_camera import LumaCamera
+from .button import shared_button
 from .car_config import CarConfig, read_car_config, tub_refuses
+from .host import host_folder, missing_imports, static_files_missing
 from .manage_py import ManagePy, advice
 
 PASS, WARN, FAIL = "PASS", "WARN", "FAIL"
@@ -49,12 +52,16 @@ def examine(car: Path, now: datetime) -> list[Finding]:
     exist or has no readable config.py.
     """
     config = read_car_config(car)
-    findings = [_run("manage.py", _check_manage_py, car), _run("tub", _check_tub, config)]
+    findings = [
+        _run("manage.py", _check_manage_py, car),
+        _run("donkeycar", _check_donkeycar, car),
+        _run("tub", _check_tub, config),
+    ]
     try:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
         return [*findings, _failed("settings", error)]
-    findings.append(_check_settings(config, lens))
+    findings += [_check_settings(config, lens), _run("button", _check_button, config, lens)]
     try:
         scorer = open_scorer(Bundle.load(lens.bundle))
     except InputError as error:
@@ -77,13 +84,26 @@ def examine(car: Path, now: datetime) -> list[Finding]:
 def _check_manage_py(car: Path) -> Finding:
     manage = ManagePy.read(car)
     reason, _, fix = advice(manage).partition("; ")
-    if manage.state == "installed":
+    if manage.is_complete:
         return Finding("manage.py", PASS, reason)
     return Finding("manage.py", FAIL if manage.state == "absent" else WARN, reason, fix)
 
 
+def _check_donkeycar(car: Path) -> Finding:
+    host = host_folder()
+    if host is None:
+        return Finding("donkeycar", PASS, "not installed in this Python, so not checked")
+    if missing := missing_imports(ManagePy.read(car).text, car, host):
+        reason = f"manage.py imports {', '.join(missing)}, which this Python does not have: the car will not start"
+        return Finding("donkeycar", WARN, reason, f"in the environment of the car, pip install {' '.join(missing)}")
+    problem, _, fix = static_files_missing(host).partition("; ")
+    if problem:
+        return Finding("donkeycar", WARN, problem, fix)
+    return Finding("donkeycar", PASS, f"{host} has its web page and all that manage.py imports")
+
+
 def _check_tub(config: CarConfig) -> Finding:
-    wanted = ManagePy.read(config.car).state != "absent"
+    wanted = ManagePy.read(config.car).records_lens
     if problem := tub_refuses(config, MLEAnomalyPart.recorded, wanted=wanted):
         raise InputError(problem)
     return Finding("tub", PASS, f"{config.tub} accepts the lens fields")
@@ -96,6 +116,14 @@ def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:
         reason = f"the value of {', '.join(computed)} is known only when the car runs; these checks use the default"
         return Finding("settings", WARN, reason, "set it to a plain value in myconfig.py")
     return Finding("settings", PASS, f"the LENS_ keys are valid; LENS_ACTION is {lens.action}")
+
+
+def _check_button(config: CarConfig, lens: LensConfig) -> Finding:
+    problem, _, fix = shared_button(ManagePy.read(config.car), config, lens).partition("; ")
+    if problem:
+        return Finding("button", WARN, problem, fix)
+    button = lens.calibrate_button
+    return Finding("button", PASS, f"{button} starts a calibration and nothing else" if button else "none is set")
 
 
 def _check_bundle(bundle: Bundle) -> Finding:
@@ -113,7 +141,7 @@ def _camera_kind(config: CarConfig, lens: LensConfig) -> str | None:
 
 def _check_calibration(path: Path, scorer: Scorer, kind: str | None) -> Finding:
     if not path.exists():
-        fix = f"mle-uvad calibrate {scorer.bundle.folder} --tub TUB"
+        fix = f"mle-uvad calibrate {shlex.quote(str(scorer.bundle.folder))} --tub TUB"
         return Finding("calibration", WARN, f"there is no calibration at {path}: no event will be raised", fix)
     found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
     return Finding(

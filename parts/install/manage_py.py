@@ -4,12 +4,14 @@ import ast
 import contextlib
 import os
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...edge.atomic_write import atomic_write
 from ...edge.errors import InputError
+from .by_hand import FIELDS, OVERLAY, PART, LinesByHand
 from .templates import BEGIN, END, TEMPLATES, Template
 
 BACKUP = "manage.py.before_lens"  # the file before `install`
@@ -63,13 +65,26 @@ class ManagePy:
         """One of `installed`, `absent`, `modified` and `by hand`.
 
         `modified` means that the lines between the marks are not those of this version, `by hand` that the file names
-        mle_uvad outside the marks.
+        mle_uvad outside the marks; `by_hand` then says which lines are there.
         """
         if OURS.search(self.bare):
             return "by hand"
         if not self.blocks:
             return "absent"
         return "installed" if self.template and self.template.fill(self.bare) == self.text else "modified"
+
+    @property
+    def by_hand(self) -> LinesByHand:
+        """What the file has of the lens lines, place by place. Raises InputError if it is not valid Python."""
+        try:
+            return LinesByHand(self.text)
+        except SyntaxError as error:
+            raise InputError(f"{self.path} is not valid Python ({error.msg}, line {error.lineno}); fix it") from None
+
+    @property
+    def records_lens(self) -> bool:
+        """Whether the car records the lens fields into its tub."""
+        return self.by_hand.counts[FIELDS] > 0 if self.state == "by hand" else self.state != "absent"
 
     def why_not(self) -> str:
         """Return in one line how this differs from the nearest stock template; empty when it is one."""
@@ -79,13 +94,19 @@ class ManagePy:
         *_, part = nearest.mismatches(self.bare)[0].replace("#\n", "\n").split("\n    ")
         return f"not the stock {nearest.name} template of donkeycar 5: {part.strip()!r} must occur once"
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do: the lens lines are those of this version, or all were added by hand."""
+        lines = self.by_hand if self.state == "by hand" else None
+        return self.state == "installed" or (lines is not None and not lines.missing and lines.counts[PART] == 1)
+
     def install(self) -> Path:
         """Add the lens lines, save the original beside the file, and return the path of that backup.
 
         Raises InputError, and writes nothing, for a file that already has lens lines or is not a stock template.
         """
         if self.state != "absent":
-            raise InputError(_ADVICE[self.state].format(path=self.path, car=self.path.parent))
+            raise InputError(advice(self))
         if self.template is None:
             raise InputError(f"{self.path} is {self.why_not()}; add the lines by hand")
         data = _encoded(self.template.fill(self.bare), self.newline)
@@ -104,7 +125,8 @@ class ManagePy:
         when there are no lens lines.
         """
         if not self.blocks:
-            raise InputError(_ADVICE[self.state].format(path=self.path, car=self.path.parent))
+            by_hand = f"{self.path} has lens lines that were added by hand; delete those that name mle_uvad or lens/"
+            raise InputError(by_hand if self.state == "by hand" else advice(self))
         kept = self._write(BACKUP_OF_EDITED, self.data) if self.state != "installed" else None
         data = _encoded(self.bare, self.newline)
         self._write(self.path.name, data)
@@ -130,14 +152,25 @@ _ADVICE = {
     "installed": "{path} has the lens lines; to remove them, type: mle-uvad install-part {car} --undo",
     "modified": "{path} has lens lines that were modified or come from another version; to remove them,"
     " type: mle-uvad install-part {car} --undo",
-    "by hand": "{path} has lens lines that were added by hand; delete those that name mle_uvad or lens/",
     "absent": "{path} has no lens lines; to add them, type: mle-uvad install-part {car}",
 }
 
 
 def advice(manage: ManagePy) -> str:
     """Return the state of a manage.py in one line, with the command that changes it."""
-    return _ADVICE[manage.state].format(path=manage.path, car=manage.path.parent)
+    car = shlex.quote(str(manage.path.parent))
+    if manage.state != "by hand":
+        return _ADVICE[manage.state].format(path=manage.path, car=car)
+    found = f"{manage.path} has lens lines that were added by hand"
+    if missing := manage.by_hand.missing:
+        names = " and ".join(place.adds for place in missing)
+        return f"{found}, without {names}; to see what to add and where, type: mle-uvad install-part {car}"
+    if manage.by_hand.counts[PART] > 1:
+        return f"{found}, with more than one {PART}; keep one"
+    unseen = (
+        "" if manage.by_hand.counts[OVERLAY] else " but those for the web page, as this file makes no ui/image_array"
+    )
+    return f"{found}, all of them{unseen}"
 
 
 def _encoded(text: str, newline: str) -> bytes:

@@ -38,9 +38,10 @@ class Template:
         return text
 
 
-TUB_FIELDS = """\
+TUB_TYPES = ["float", "boolean", "float", "int", "str"]  # of MLEAnomalyPart.recorded
+TUB_FIELDS = f"""\
     inputs += MLEAnomalyPart.recorded
-    types += ['float', 'boolean', 'float', 'int', 'str']
+    types += {TUB_TYPES}
 """
 
 COMPLETE = Template(
@@ -115,16 +116,3 @@ BASIC = Template(
 )
 
 TEMPLATES = (COMPLETE, BASIC)
-
-WHERE_BY_HAND = (
-    "After the camera, before the web controller",
-    "Right after the part that makes ui/image_array",
-    "After DriveMode, before the drive train",
-    "Before the TubWriter, where inputs and types are complete",
-)
-
-
-def lines_by_hand() -> str:
-    """Return the lines to add to a manage.py that is no stock template, one paragraph per position."""
-    sections = zip(WHERE_BY_HAND, COMPLETE.blocks, strict=True)
-    return "\n".join(f"{where}, to {block.title}:\n\n{block.lines}" for where, block in sections)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mle_uvad.calibration import Calibration
+from mle_uvad.calibration.kept import save
 from mle_uvad.cli import calibrate
 from mle_uvad.edge import Bundle
 from mle_uvad.parts import MLEAnomalyPart
@@ -91,3 +92,16 @@ def test_conflicting_arguments(run: Any, car: Path, tmp_path: Path) -> None:
     assert "give the car's" in run("calibrate", "--car", tmp_path / "nothing").error_line
     (car / "models" / "lens").rename(tmp_path / "gone")
     assert "cannot be written" in run("calibrate", "--car", car).error_line
+
+
+def test_the_calibration_before_is_restored_by_bundle_and_by_car(run: Any, car: Path, calibration: Calibration) -> None:
+    path = car / "models" / "lens" / "calibration.json"
+    for rate in (1.0, 2.0):
+        save(calibration.at(rate), path)
+    for given, rate in (((path.parent,), 1.0), (("--car", car), 2.0)):
+        done = run("calibrate", *given, "--restore")
+        assert done.code == 0
+        assert "restored the calibration of 2026-01-01" in done.err
+        assert Calibration.load(path).false_alarms_per_hour == rate
+    assert "give either BUNDLE or --car" in run("calibrate", "--restore").error_line
+    assert "--restore makes no thresholds" in run("calibrate", car, "--restore", "--rule", "pcc").error_line

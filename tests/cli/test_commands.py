@@ -3,11 +3,14 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mle_uvad import __version__
+from mle_uvad.cli import console, main, score
 from mle_uvad.cli.main import app
 
 
@@ -97,7 +100,7 @@ def test_train_reports_both_networks(run: Any, make_tub: Any, tmp_path: Path, mo
     outcome = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 48,
                "--held-out", "mud")  # fmt: skip
     assert outcome.code == 0
-    assert "obscuration network, pass 6: loss" in outcome.out + outcome.err
+    assert "obscuration network, pass 6 of 10: loss" in outcome.out + outcome.err
     settings = json.loads((out / "run.json").read_text())["settings"]
     assert (settings["windows"], settings["held_out"]) == (48, "mud")
     steps = settings["windows"] * settings["passes"] // 32
@@ -109,3 +112,63 @@ def test_the_demo_refuses_a_folder_that_holds_something(run: Any, tmp_path: Path
     (tmp_path / "precious").write_text("mine")
     assert "is not empty" in run("demo", "--out", tmp_path).error_line
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_score_without_a_calibration_says_what_to_do(
+    run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path
+) -> None:
+    spaced = bundle_folder.rename(tmp_path / "my lens")
+    done = run("score", make_tub(6), "--bundle", spaced, "--out", tmp_path / "scores.csv")
+    assert f"without a calibration no event can be found; next: mle-uvad calibrate '{spaced}' --tub TUB" in done.err
+
+
+def test_score_says_when_for_how_long_and_how_large_each_event_was(tmp_path: Path) -> None:
+    rows = [(10, 0, 0, ""), (11, 4000, 1, 0.05), (12, 4500, 1, 0.25), (13, 5000, 0, 0.01), (15, 9000, 2, 0.5)]
+    lines = [f"{index},{1000 + ms},ok,,1,{cover},{int(event > 0)},{event}" for index, ms, event, cover in rows]
+    header = "index,timestamp_ms,status,pcc,evidence,coverage,obscured,event_id"
+    (tmp_path / "scores.csv").write_text("\n".join([header, *lines]) + "\n")
+    assert score._event_lines(tmp_path / "scores.csv") == [
+        "  at 4.0 s for 0.5 s: up to 25% of the lens obscured, records 11 to 12",
+        "  at 9.0 s for 0.0 s: up to 50% of the lens obscured, records 15 to 15",
+    ]
+
+
+def test_a_record_that_is_skipped_in_both_passes_counts_once(
+    run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any
+) -> None:
+    tub = make_tub(moving_frames(700))
+    (tub / "images" / "2_cam_image_array_.jpg").write_bytes(b"")
+    done = run("calibrate", bundle_folder, "--tub", tub)
+    assert "skipped 1: image has zero bytes" in done.err
+
+
+def test_export_over_a_bundle_says_that_it_is_replaced(
+    run: Any, finish_run: Any, moving_frames: Any, tmp_path: Path
+) -> None:
+    from mle_uvad.training.settings import TrainSettings
+
+    settings = TrainSettings(width="narrow", epochs=1, windows=0)
+    made = finish_run(tmp_path / "run", settings, np.stack(moving_frames(4)))
+    out = tmp_path / "lens"
+    assert "replaced" not in run(made.folder, "--out", out, entry=main.export_model).err
+    (out / "calibration.json").write_text("{}")
+    again = run(made.folder, "--out", out, entry=main.export_model)
+    assert f"replaced the bundle that was in {out}; its calibration fits no longer" in again.err
+
+
+def test_without_a_terminal_a_bar_is_a_line_every_half_minute(monkeypatch: Any, capsys: Any) -> None:
+    now_s = [0.0]
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    with console.Bar("training", "frames") as bar:
+        for number in range(1, 5):
+            now_s[0] += 20.0
+            bar(number, 8)
+        bar.begin("network", "windows")
+        now_s[0] += 10.0
+        bar(5, 5)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "training: 2 of 8 frames",
+        "training: 4 of 8 frames",
+        "network: 5 windows in 10.0 s, 0.5 windows/s",
+    ]

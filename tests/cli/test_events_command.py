@@ -49,6 +49,17 @@ def test_it_lists_a_log(run: Any, tmp_path: Path) -> None:
     assert "purged" in second
 
 
+def test_on_a_narrow_terminal_an_event_takes_two_lines(run: Any, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", "80")):
+        monkeypatch.setenv(name, value)
+    lines = run("events", log).out.splitlines()
+    assert len(lines) == 6
+    assert lines[0] == "1  2026-01-02 03:04:05, 2.5 s, WARN, ended (wiped) lens_events/000001.jpg"
+    assert lines[1] == f"   {EVENT.cause}"
+    assert max(map(len, lines)) <= 80
+    assert lines[4] == "3  2026-01-03 12:00:00, WARN, open lens_events/000003.jpg"
+
+
 def test_json_has_every_column(run: Any, log: Path) -> None:
     events = json.loads(run("events", log, "--json").out)
     assert [tuple(event) for event in events] == 3 * [COLUMNS]

@@ -49,6 +49,34 @@ def test_a_manage_py_that_is_not_understood_gets_lines_to_add_by_hand(run: Any, 
     assert manage.read_text() == "print('my own car')\n"
 
 
+def test_lines_that_were_added_by_hand_as_told_are_recognised(run: Any, stand_in_car: Path) -> None:
+    manage = stand_in_car / "manage.py"
+    run("install-part", stand_in_car)
+    by_hand = "".join(line for line in manage.read_text().splitlines(keepends=True) if "# mle_uvad" not in line)
+    manage.write_text(by_hand)
+    for arguments in ((), ("--check",)):
+        done = run("install-part", stand_in_car, *arguments)
+        assert (done.code, done.err) == (0, "")
+        assert "were added by hand, all of them" in done.out
+    assert "PASS  manage.py" in run("doctor", stand_in_car).out
+    manage.write_text("".join(line for line in by_hand.splitlines(keepends=True) if "add(LensLimiter" not in line))
+    assert "by hand, without LensLimiter; to see what to add" in run("install-part", stand_in_car, "--check").error_line
+    assert "WARN  manage.py" in run("doctor", stand_in_car).out
+    refused = run("install-part", stand_in_car)
+    assert "without LensLimiter; add the lines above" in refused.error_line
+    assert "V.add(LensLimiter.from_config(cfg)" in refused.out
+    assert "MLEAnomalyPart" not in refused.out
+
+
+def test_a_button_that_does_something_else_is_pointed_out(run: Any, stand_in_car: Path) -> None:
+    manage = stand_in_car / "manage.py"
+    manage.write_text(manage.read_text() + "    V.add(Headlight(), run_condition='web/w1')\n")
+    out = run("install-part", stand_in_car).out
+    line = manage.read_text().splitlines().index("    V.add(Headlight(), run_condition='web/w1')") + 1
+    assert f"note: web/w1 already does something else (line {line} of manage.py)" in out
+    assert "WARN  button       web/w1 already does something else" in run("doctor", stand_in_car).out
+
+
 def test_edited_lines_are_named_and_kept(run: Any, stand_in_car: Path) -> None:
     manage = stand_in_car / "manage.py"
     run("install-part", stand_in_car)

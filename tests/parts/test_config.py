@@ -67,7 +67,8 @@ def test_the_button_and_the_rate_of_a_calibration_while_driving() -> None:
     assert (config.calibrate_button, config.false_alarms_per_hour) == ("web/w1", 1.0)
     config = LensConfig.read(SimpleNamespace(LENS_CALIBRATE_BUTTON="web/w5", LENS_FALSE_ALARMS_PER_HOUR=2))
     assert (config.calibrate_button, config.false_alarms_per_hour) == ("web/w5", 2.0)
-    for value in ("", None, 1, ["web/w1"]):
+    assert LensConfig.read(SimpleNamespace(LENS_CALIBRATE_BUTTON="")).calibrate_button == "", "no button"
+    for value in (None, 0, 1, ["web/w1"]):
         with pytest.raises(InputError, match=r"LENS_CALIBRATE_BUTTON is .*; give a channel"):
             LensConfig.read(SimpleNamespace(LENS_CALIBRATE_BUTTON=value))
     for rate in ("1", None, True, 0, -1.0, float("nan"), float("inf")):

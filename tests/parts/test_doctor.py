@@ -21,7 +21,8 @@ from mle_uvad.parts.install.doctor import Finding, examine
 from mle_uvad.parts.install.manage_py import ManagePy
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
-CHECKS = ["manage.py", "tub", "settings", "bundle", "calibration", "camera", "speed", "disk", "event log", "clock"]
+CHECKS = ["manage.py", "donkeycar", "tub", "settings", "button", "bundle", "calibration", "camera", "speed"]
+CHECKS += ["disk", "event log", "clock"]
 Usage = namedtuple("Usage", "total used free")
 
 

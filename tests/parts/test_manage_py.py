@@ -8,8 +8,9 @@ import pytest
 
 from mle_uvad.edge import InputError
 from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts.install.by_hand import LinesByHand, lines_to_add
 from mle_uvad.parts.install.manage_py import BACKUP, BACKUP_OF_EDITED, ManagePy, advice
-from mle_uvad.parts.install.templates import BEGIN, END, TEMPLATES, TUB_FIELDS, lines_by_hand
+from mle_uvad.parts.install.templates import BEGIN, END, TEMPLATES, TUB_FIELDS
 
 
 @pytest.fixture
@@ -204,8 +205,8 @@ def test_the_lines_name_what_the_part_puts_out() -> None:
             ast.parse("if True:\n" + block.marked())
 
 
-def test_the_lines_to_add_by_hand_are_all_of_them() -> None:
-    text: str = lines_by_hand()
+def test_the_lines_to_add_by_hand_are_all_of_them(stock: str) -> None:
+    text: str = lines_to_add(LinesByHand(stock).places())
     for block in TEMPLATES[0].blocks:
         assert block.lines in text
 

@@ -1,0 +1,14 @@
+"""Parses Python that belongs to others."""
+
+import ast
+import warnings
+
+
+def parse(source: str) -> ast.Module:
+    """Parse a file without running it or printing its warnings. Raises SyntaxError for whatever cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes in its strings, for example
+            return ast.parse(source)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(str(error) or type(error).__name__) from None

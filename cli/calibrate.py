@@ -97,9 +97,7 @@ def _print_calibration(path: Path, calibration: Calibration, as_json: bool) -> N
         f"{path}: from {calibration.frames} frames, {minutes:.1f} minutes of driving;"
         f" alarm when {_alarm_rule(calibration.thresholds)}"
     )
-    if blocks:
-        # Of K + 1 blocks alike, any one is the largest with a chance of 1/(K + 1); there are two filters.
-        observable = 2 / (blocks + 1) * 3600 / BLOCK_S
+    if (observable := calibration.observable_rate) is not None:
         text += (
             f". Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour, on average over such"
             " calibrations, in this light and on this track, if the tail of the log odds is bounded as assumed. The"

@@ -10,7 +10,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Record:
     timestamp_ms: int
     session_id: str
     image: Path
+    kept: dict[str, Any] = field(default_factory=dict)  # of the fields to keep, those the line has, unchecked
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,13 @@ class Tub:
     """The records of a tub in numeric order, and a list of everything that was skipped.
 
     `records` holds the records that the owner has not deleted; an image is opened only when its frame is requested.
-    `deleted` counts the owner's deletions, `uncatalogued` the images that no record names. Raises InputError for a
-    folder that is no tub or holds no record.
+    `deleted` counts the owner's deletions, `uncatalogued` the images that no record names. `keep` names the fields of
+    each line that a record keeps besides its own. Raises InputError for a folder that is no tub or holds no record.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, keep: tuple[str, ...] = ()) -> None:
         self.folder = Path(folder)
+        self._keep = keep
         catalogs = _catalogs(self.folder)
         self.skipped: list[Skipped] = []
         self.deleted = 0
@@ -175,7 +177,8 @@ class Tub:
         if not IMAGE_NAME.fullmatch(name):
             self.skipped.append(Skipped("image name is not one of a tub", where))
             return None
-        return Record(index, timestamp_ms, session_id, self.folder / "images" / name)
+        kept = {key: fields[key] for key in self._keep if key in fields}
+        return Record(index, timestamp_ms, session_id, self.folder / "images" / name, kept)
 
     def _why_empty(self) -> str:
         if self.deleted:

@@ -53,7 +53,7 @@ class Page:
             width=width,
             height=height,
             deviceScaleFactor=1,
-            mobile=False,
+            mobile=size == PHONE,
         )
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.call("Page.navigate", url=address)

@@ -36,6 +36,7 @@ def report(
         raise InputError(f"--scores belongs to one tub, and {source} is none; give the tub that was scored")
     scored = {} if scores is None else read_scores(scores)
     drives = [drive for tub in found.tubs for drive in split_drives(tub.records, scored)]
+    drives.sort(key=lambda drive: drive[0].t_s)
     page = render(found, drives, source.resolve().name, datetime.now(timezone.utc))
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as draft:

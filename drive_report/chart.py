@@ -7,6 +7,7 @@ from .drives import Drive, Moment
 
 WIDTH, HEIGHT = 960.0, 64.0  # units of the drawing, of each track
 STEPS = 480  # of a line: more are not seen
+BAND_MIN = 0.5  # units between the beginnings of two bands: nearer ones are not told apart, and a page stays small
 GAP_S = 2.0  # without a value: the line is broken
 
 
@@ -83,8 +84,8 @@ def bands(drive: Drive, label_of: Callable[[Moment], str]) -> list[Band]:
         label = label_of(drive[begun])
         if index < len(drive) and label_of(drive[index]) == label:
             continue
-        if label:
-            left = (drive[begun].t_s - start_s) / span_s * WIDTH
+        left = (drive[begun].t_s - start_s) / span_s * WIDTH
+        if label and not (found and left - found[-1].left < BAND_MIN):
             end_s = drive[min(index, len(drive) - 1)].t_s
             found.append(Band(left, max((end_s - start_s) / span_s * WIDTH - left, 1.0), label))
         begun = index

@@ -44,32 +44,36 @@ class Moment:
 
 
 Drive = Sequence[Moment]  # never empty, in the order of time
+Scores = Mapping[tuple[int, int], Mapping[str, Any]]  # fields of a record, by its index and time in milliseconds
 
 
-def split_drives(records: Sequence[Record], scores: Mapping[int, Mapping[str, Any]]) -> list[Drive]:
+def split_drives(records: Sequence[Record], scores: Scores) -> list[Drive]:
     """Divide a tub where its session changes, its clock steps back, or nothing was recorded for a minute.
 
-    `scores` holds, by index, fields that replace the recorded ones; see `read_scores`.
+    The fields of `scores`, if any, replace the recorded ones; see `read_scores`. Raises InputError for scores of which
+    none belongs to these records.
     """
+    if scores and not any((record.index, record.timestamp_ms) in scores for record in records):
+        raise InputError("the scores are of another drive; give the tub that was scored")
     drives: list[list[Moment]] = []
     before: Record | None = None
     for record in records:
         step_ms = record.timestamp_ms - before.timestamp_ms if before else 0
         if before is None or record.session_id != before.session_id or not 0 <= step_ms <= PAUSE_S * 1000:
             drives.append([])
-        drives[-1].append(_moment(record, {**record.kept, **scores.get(record.index, {})}))
+        drives[-1].append(_moment(record, {**record.kept, **scores.get((record.index, record.timestamp_ms), {})}))
         before = record
     return [tuple(drive) for drive in drives]
 
 
-def read_scores(path: Path) -> dict[int, dict[str, Any]]:
-    """Read what `mle-uvad score` wrote, by index, under the names of the tub's fields. Raises InputError."""
+def read_scores(path: Path) -> Scores:
+    """Read what `mle-uvad score` wrote, under the names of the tub's fields. Raises InputError."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
             if rows.fieldnames is None or tuple(rows.fieldnames) != COLUMNS:
                 raise InputError(f"{path} is no file of scores; give the CSV file that `mle-uvad score` wrote")
-            return {int(row["index"]): _as_fields(row) for row in rows}
+            return {(int(row["index"]), int(row["timestamp_ms"])): _as_fields(row) for row in rows}
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); give the file that `mle-uvad score` wrote"

@@ -52,7 +52,9 @@ def render(sources: Sources, drives: Sequence[Drive], name: str, now: datetime) 
         loader=PackageLoader("mle_uvad", "drive_report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["time"] = _time
-    cards = _cards_of_log(sources) if sources.log else _cards_of_drives(drives)
+    recorded = [] if sources.log else _recorded_events(drives)
+    cards = [_card_of(event, sources.log) for event in sources.events[-EVENTS_SHOWN:]] if sources.log else []
+    cards += [_card_of_moments(moments) for moments in recorded[-EVENTS_SHOWN:]]
     moments = [moment for drive in drives for moment in drive]
     return environment.get_template("report.html").render(
         name=name,
@@ -64,8 +66,8 @@ def render(sources: Sources, drives: Sequence[Drive], name: str, now: datetime) 
         obscured_share=sum(moment.obscured for moment in moments) / len(moments) if moments else None,
         drives=[_drawn(drive) for drive in reversed(drives[-DRIVES_SHOWN:])],
         drives_total=len(drives),
-        cards=cards,
-        events_total=len(sources.events) if sources.log else len(cards),
+        cards=cards[::-1],
+        events_total=len(sources.events) + len(recorded),
         statuses=[(word, share, STATUSES[word]) for word, share in status_shares(drives)],
         versions=_versions(sources.events),
         width=WIDTH,
@@ -83,11 +85,6 @@ def _drawn(drive: Drive) -> dict[str, Any]:
         "obscured": bands(drive, lambda moment: str(moment.event_id) if moment.obscured else ""),
         "statuses": bands(drive, lambda moment: moment.status),
     }
-
-
-def _cards_of_log(sources: Sources) -> list[Card]:
-    assert sources.log is not None
-    return [_card_of(event, sources.log) for event in reversed(sources.events[-EVENTS_SHOWN:])]
 
 
 def _card_of(event: Event, log: Path) -> Card:
@@ -109,27 +106,28 @@ def _card_of(event: Event, log: Path) -> Card:
     return Card(event.id, began, event.duration_s, severe, event.state, event.cause, event.advice, figures, pictures)
 
 
-def _cards_of_drives(drives: Sequence[Drive]) -> list[Card]:
-    """Return the events as the tub recorded them, for want of a log, each with the picture of its largest coverage."""
-    cards = []
-    for drive in drives:
-        for number, group in groupby(drive, key=lambda moment: moment.event_id if moment.obscured else 0):
-            if number:
-                cards.append(_card_of_moments(number, list(group)))
-    return cards[::-1][:EVENTS_SHOWN]
+def _recorded_events(drives: Sequence[Drive]) -> list[list[Moment]]:
+    """Return the moments of each event as the tub recorded it, for want of a log."""
+    return [
+        list(group)
+        for drive in drives
+        for obscured, group in groupby(drive, key=lambda moment: (moment.obscured, moment.event_id))
+        if obscured[0]
+    ]
 
 
-def _card_of_moments(number: int, moments: Sequence[Moment]) -> Card:
+def _card_of_moments(moments: Sequence[Moment]) -> Card:
+    """Return an event of a tub, with the picture of its largest coverage."""
     worst = max(moments, key=lambda moment: moment.coverage or 0.0)
     frame = frame_uri(worst.image)
     return Card(
-        number,
+        worst.event_id,
         _time(moments[0].t_s),
         moments[-1].t_s - moments[0].t_s,
         severe=False,
         state="",
         cause="The lens was obscured.",
-        advice=f"{(STATUSES['obscured'].remedy).capitalize()}.",
+        advice=f"{STATUSES['obscured'].remedy.capitalize()}.",
         figures=[("largest coverage", f"{worst.coverage or 0:.0%}")],
         pictures=[Picture("at its worst", frame, None)] if frame else [],
     )

@@ -164,6 +164,49 @@ def test_scores_add_the_evidence_to_a_drive_without_the_part(
     assert 'aria-label="evidence"' in out.read_text()
 
 
+def test_scores_of_another_drive_are_refused(run: Any, make_tub: Callable[..., Path], tmp_path: Path) -> None:
+    scores = tmp_path / "scores.csv"
+    scores.write_text("index,timestamp_ms,status,pcc,evidence,coverage,obscured,event_id\n0,5,ok,0.9,0.1,0,0,0\n")
+    line = run("report", make_tub(12), "--out", tmp_path / "report.html", "--scores", scores).error_line
+    assert "the scores are of another drive" in line
+
+
+def test_all_tubs_of_a_car_are_shown_by_time(
+    run: Any, make_tub: Callable[..., Path], stand_in_car: Path, tmp_path: Path
+) -> None:
+    for name in ("tub_10", "tub_2"):
+        tub = with_lens_fields(make_tub(12, name=name))
+        tub.rename(stand_in_car / name)
+    (stand_in_car / "data").mkdir()
+    (stand_in_car / "tub_2").rename(stand_in_car / "data" / "tub_2")
+    catalog = stand_in_car / "tub_10" / "catalog_0.catalog"
+    catalog.write_text(catalog.read_text().replace('"_timestamp_ms": 17', '"_timestamp_ms": 18'))
+    (stand_in_car / "tub_10").rename(stand_in_car / "data" / "tub_10")
+    out = tmp_path / "report.html"
+    outcome = run("report", stand_in_car, "--out", out)
+    assert "2 drives" in outcome.out
+    page = out.read_text()
+    assert page.index("2027-01-15") < page.index("2023-11-14"), "the newest first"
+    assert page.count("Not in this report:") == 2, "there is neither a log nor a calibration"
+
+
+def test_a_status_that_changes_every_frame_does_not_blow_up_the_page(
+    run: Any, make_tub: Callable[..., Path], tmp_path: Path
+) -> None:
+    tub = make_tub(1)
+    record = json.loads((tub / "catalog_0.catalog").read_text())
+    with (tub / "catalog_0.catalog").open("w") as file:
+        for index in range(20_000):
+            wet = index % 2 == 1
+            changed = {"_index": index, "_timestamp_ms": record["_timestamp_ms"] + 50 * index, "lens/obscured": wet}
+            changed |= {"lens/status": "obscured" if wet else "ok", "lens/event_id": index * wet}
+            file.write(json.dumps(record | changed) + "\n")
+    out = tmp_path / "report.html"
+    assert run("report", tub, "--out", out).code == 0
+    assert "The newest 100 of 10000." in out.read_text()
+    assert out.stat().st_size < 2_000_000
+
+
 def test_a_drive_is_split_at_a_pause(run: Any, make_tub: Callable[..., Path], tmp_path: Path) -> None:
     tub = make_tub(12, hz=1 / 61)
     assert "12 drives" in run("report", tub, "--out", tmp_path / "report.html").out

@@ -23,7 +23,7 @@ from PIL import Image
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge import Bundle
 from mle_uvad.parts import MLEAnomalyPart
-from mle_uvad.parts.live.view import EVENTS_SHOWN, LiveView
+from mle_uvad.parts.live.view import EVENTS_SHOWN, LivePage, LiveView
 
 if find_spec("donkeycar") is None:
     pytest.skip("needs donkeycar: pip install 'mle_uvad[donkeycar]'", allow_module_level=True)
@@ -203,7 +203,12 @@ def test_the_page_is_there_unless_the_owner_switches_it_off(
     wanted: bool, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added: list[Any] = []
-    monkeypatch.setattr("mle_uvad.parts.live.web.add_page", lambda parts, page: added.append(parts) or "")
+
+    def add_page(parts: Any, page: LivePage) -> str:
+        added.append(parts)
+        return ""
+
+    monkeypatch.setattr("mle_uvad.parts.live.web.add_page", add_page)
     cfg = SimpleNamespace(CAR_PATH=tmp_path, LENS_BUNDLE=str(bundle.folder), **({} if wanted else {"LENS_PAGE": False}))
     part = MLEAnomalyPart.from_config(cfg)
     part.show_page([])

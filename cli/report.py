@@ -17,7 +17,7 @@ def report(
     ],
     out: Annotated[Path, typer.Option(help="HTML file for the report.")] = Path("report.html"),
     scores: Annotated[
-        Path | None, typer.Option(help="For a tub: the CSV file that `mle-uvad score` wrote; adds the evidence.")
+        Path | None, typer.Option(help="CSV file that `mle-uvad score` wrote for the tub; adds the evidence.")
     ] = None,
 ) -> None:
     """Write a page about drives: timelines, events with pictures, calibration, versions. It loads nothing.
@@ -32,8 +32,8 @@ def report(
 
     _require_html(out)
     found = find_sources(source)
-    if scores is not None and not ((source / "manifest.json").is_file() and len(found.tubs) == 1):
-        raise InputError(f"--scores belongs to one tub, and {source} is none; give the tub that was scored")
+    if scores is not None and len(found.tubs) != 1:
+        raise InputError(f"--scores belongs to one tub, {source} has {len(found.tubs)}; give the tub that was scored")
     scored = {} if scores is None else read_scores(scores)
     drives = [drive for tub in found.tubs for drive in split_drives(tub.records, scored)]
     drives.sort(key=lambda drive: drive[0].t_s)

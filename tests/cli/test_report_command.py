@@ -153,7 +153,12 @@ def test_a_tub_alone_shows_its_events_with_their_pictures(
 
 
 def test_scores_add_the_evidence_to_a_drive_without_the_part(
-    run: Any, make_tub: Callable[..., Path], bundle_folder: Path, calibration: Calibration, tmp_path: Path
+    run: Any,
+    make_tub: Callable[..., Path],
+    bundle_folder: Path,
+    calibration: Calibration,
+    stand_in_car: Path,
+    tmp_path: Path,
 ) -> None:
     calibration.save(bundle_folder / "calibration.json")
     tub, scores, out = make_tub(200), tmp_path / "scores.csv", tmp_path / "report.html"
@@ -161,6 +166,9 @@ def test_scores_add_the_evidence_to_a_drive_without_the_part(
     assert run("report", tub, "--out", out).code == 0
     assert 'aria-label="evidence"' not in out.read_text()
     assert run("report", tub, "--out", out, "--scores", scores).code == 0
+    assert 'aria-label="evidence"' in out.read_text()
+    tub.rename(stand_in_car / "data")
+    assert run("report", stand_in_car, "--out", out, "--scores", scores).code == 0
     assert 'aria-label="evidence"' in out.read_text()
 
 

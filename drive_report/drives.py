@@ -71,15 +71,15 @@ def read_scores(path: Path) -> Scores:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            if rows.fieldnames is None or tuple(rows.fieldnames) != COLUMNS:
-                raise InputError(f"{path} is no file of scores; give the CSV file that `mle-uvad score` wrote")
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
             return {(int(row["index"]), int(row["timestamp_ms"])): _as_fields(row) for row in rows}
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); give the file that `mle-uvad score` wrote"
         ) from None
     except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}); write it again with `mle-uvad score`") from None
+        raise InputError(f"{path} holds no scores ({error}); give the file that `mle-uvad score` wrote") from None
 
 
 def status_shares(drives: Sequence[Drive]) -> list[tuple[str, float]]:

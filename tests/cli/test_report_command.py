@@ -267,9 +267,14 @@ def test_bad_input_is_one_line(
 def test_scores_of_something_else_are_one_line(run: Any, make_tub: Callable[..., Path], tmp_path: Path) -> None:
     tub, scores, out = make_tub(12), tmp_path / "scores.csv", tmp_path / "report.html"
     scores.write_text("a,b\n1,2\n")
-    assert "is no file of scores" in run("report", tub, "--out", out, "--scores", scores).error_line
+    assert (
+        "holds no scores (its first line is not index,timestamp_ms,"
+        in run("report", tub, "--out", out, "--scores", scores).error_line
+    )
     scores.write_text("index,timestamp_ms,status,pcc,evidence,coverage,obscured,event_id\n0,0,ok,x,,,0,0\n")
-    assert "is damaged" in run("report", tub, "--out", out, "--scores", scores).error_line
+    assert "holds no scores (could not convert" in run("report", tub, "--out", out, "--scores", scores).error_line
+    scores.write_bytes(b"\xff\xfe\x00")
+    assert "holds no scores" in run("report", tub, "--out", out, "--scores", scores).error_line
     assert "belongs to one tub" in run("report", write_log(tmp_path / "l.db"), "--scores", scores).error_line
 
 

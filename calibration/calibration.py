@@ -21,7 +21,7 @@ from ..edge.graph import GRID_SIDE
 from ..edge.read_file import read_file
 from ..edge.reference import read_reference, write_reference
 from ..edge.scorer import Scorer
-from .blocks import BLOCKS_MIN
+from .blocks import BLOCK_S, BLOCKS_MIN
 from .rules import excess_thresholds
 
 SCHEMA = 3
@@ -68,6 +68,13 @@ class Calibration:
     height: int
     width: int
     created_at: str  # ISO 8601, UTC
+
+    @property
+    def observable_rate(self) -> float | None:
+        """The false-alarm rate, 1/h, that the drive alone shows not to be exceeded; None without block maxima."""
+        blocks = self.maxima.shape[1]
+        # Of K + 1 blocks alike, any one is the largest with a chance of 1/(K + 1); there are two filters.
+        return 2 / (blocks + 1) * 3600 / BLOCK_S if blocks else None
 
     def mismatch(self, bundle: Bundle, backend: str, camera: str | None = None) -> str:
         """Return one line that says why this calibration is not valid for a bundle, backend and camera, else nothing.

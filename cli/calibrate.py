@@ -105,7 +105,7 @@ def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: b
     if bundle is not None and car is None:
         path = out or bundle / CALIBRATION_FILE
     elif car is not None and bundle is None:
-        lens = LensConfig.read(read_car_config(car).as_cfg())
+        lens = lens_of(car)
         bundle, path = lens.bundle, out or lens.calibration
     else:
         raise InputError("--restore needs to know where; give either BUNDLE or --car MYCAR")
@@ -130,9 +130,7 @@ def _print_calibration(path: Path, calibration: Calibration, as_json: bool, verb
         "blocks": blocks,
     }
     lines = [f"{path}: calibrated on {calibration.frames} frames, {minutes:.1f} minutes of driving"]
-    if blocks:
-        # Of K + 1 blocks alike, any one is the largest with a chance of 1/(K + 1); there are two filters.
-        observable = 2 / (blocks + 1) * 3600 / BLOCK_S
+    if (observable := calibration.observable_rate) is not None:
         lines.append(
             f"Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour in this light and on this"
             f" track. The drive alone shows no more than that there are fewer than {observable:.0f}"

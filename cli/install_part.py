@@ -21,7 +21,7 @@ def install_part(
     check: Annotated[bool, typer.Option("--check", help="Only report whether the lines are in manage.py.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Remove the lines.")] = False,
 ) -> None:
-    """Add the part, its tub fields, the limiter and the overlay to a stock manage.py (template complete or basic)."""
+    """Add the part, its tub fields, limiter, overlay and page to a stock manage.py (template complete or basic)."""
     if check and undo:
         raise InputError("--check and --undo exclude each other; give one of them")
     manage = ManagePy.read(car)

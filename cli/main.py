@@ -19,13 +19,14 @@ from .events import events
 from .export import export
 from .generate import generate
 from .install_part import install_part
+from .report import report
 from .score import score
 from .train import train
 from .verify import verify
 
 # In the order of `mle-uvad --help`.
 DESKTOP_COMMANDS = (train, export, generate, demo, evaluate)
-CAR_COMMANDS = (calibrate, score, install_part, doctor, events)
+CAR_COMMANDS = (calibrate, score, install_part, doctor, events, report)
 DEVICE_COMMANDS = (build_engine, verify, bench)
 for command in (*DESKTOP_COMMANDS, *CAR_COMMANDS, *DEVICE_COMMANDS):
     app.command()(command)

@@ -11,7 +11,7 @@ from ..edge.bundle import CALIBRATION_FILE
 from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.times import open_drive
 from .app import Json, exit_if_skipped, print_figures
-from .console import Bar
+from .console import Bar, console
 from .drives import CameraField, EveryTub, Hz, print_failed, tubs_of
 
 

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from .events.event import software_versions
 from .events.log import PICTURES_MB, EventLog
 from .events.snapshots import Snapshot
 from .events.tracker import EventContext, EventTracker
+from .live.view import LivePage, LiveView
 from .newest_slot import NewestSlot
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class MLEAnomalyPart:
             uuid.uuid4().hex, scorer.bundle.sha256, self._calibration.calibrated_at, software_versions()
         )
         self._events = EventTracker(self._context, action)
+        self._live = LiveView()
+        self._shows_page = True
         self._slot: NewestSlot[tuple[Any, float]] = NewestSlot()
         self._worker_stopped = threading.Event()
         self._worker_stopped.set()
@@ -100,7 +103,26 @@ class MLEAnomalyPart:
             false_alarms_per_hour=config.false_alarms_per_hour,
         )
         part.inputs = [channel for channel in (config.camera_channel, config.calibrate_button) if channel]
+        part._shows_page = config.page
         return part
+
+    def show_page(self, vehicle_parts: Iterable[Mapping[str, Any]]) -> None:
+        """Add the page /lens to the web server among `Vehicle.parts`, before the car starts, unless LENS_PAGE is False.
+
+        Without a web server nothing is added. A page that cannot be added is logged and does not keep the car from
+        driving.
+        """
+        if not self._shows_page:
+            return
+        try:
+            from .live.web import add_page  # tornado, which only a car with a web server has
+
+            address = add_page(vehicle_parts, LivePage(self._live_state, self._live.picture, self._calibration.ask))
+        except Exception as error:  # noqa: BLE001 the page matters less than the drive
+            logger.warning("lens monitor: no page /lens: %s: %s", type(error).__name__, error)
+            return
+        if address:
+            logger.info("lens monitor: the lens is shown at %s", address)
 
     def run(self, frame: Any, button: Any = None) -> Outputs:
         """Score a frame in the drive loop itself and return the values for it."""
@@ -134,6 +156,12 @@ class MLEAnomalyPart:
         self._calibration.close(self._clock())
         self._log.close()
 
+    def _live_state(self) -> dict[str, Any]:
+        control = self._calibration
+        since = control.calibrated_at[:16].replace("T", " ")
+        calibration = control.message or (f"Calibrated {since} UTC." if since else "Not calibrated.")
+        return {**self._live.state(self._clock()), "calibration": calibration, "progress": control.progress}
+
     def _newest(self, frame: Any) -> Recorded:
         now_s = self._clock()
         outputs, fresh_s = self._published
@@ -152,6 +180,7 @@ class MLEAnomalyPart:
             if dropped := self._calibration.check_camera(frame):
                 self._apply(dropped)
             reading = self.monitor.update(frame, t_s)
+            self._live.observe(frame, reading)
             self._write_events(reading, frame)
             if outcome := self._calibration.update(reading):
                 self._apply(outcome)
@@ -177,6 +206,7 @@ class MLEAnomalyPart:
             if change.snapshot is not None and heat_map is not None:
                 # A copy: other parts draw into the camera's array before the log writes it.
                 snapshot = Snapshot(frame.copy(), heat_map, change.snapshot)
+            self._live.observe_event(change.event)
             self._log.write(change.event, snapshot)
 
     def _warn(self, text: str, t_s: float) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections import deque
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,10 @@ class CalibrationControl:
     It returns what the monitor is to use from now on and changes nothing of the monitor itself. It only reads the
     scorer, for the bundle, backend and camera that a calibration is valid for.
 
-    The drive loop calls `button_pressed`; the thread that scores calls everything else, so that a threaded part never
-    waits for the end of a phase or for the disk. On 75 s at 20 Hz the thresholds take 0.04 s on a desktop core and the
-    reference 0.03 s. A Raspberry Pi may take ten times as long, and writing the file needs an fsync. A part without a
-    thread waits for all three.
+    The drive loop calls `button_pressed` and the web server `ask`; the thread that scores calls everything else, so
+    that a threaded part never waits for the end of a phase or for the disk. On 75 s at 20 Hz the thresholds take 0.04 s
+    on a desktop core and the reference 0.03 s. A Raspberry Pi may take ten times as long, and writing the file needs an
+    fsync. A part without a thread waits for all three.
     """
 
     def __init__(self, scorer: Scorer, path: Path, false_alarms_per_hour: float) -> None:
@@ -51,12 +52,23 @@ class CalibrationControl:
         self._held = False  # the button, in the loop before
         self._presses = 0  # counted by the loop
         self._handled = 0  # of them, by the thread that scores
+        self._asked: deque[str] = deque(maxlen=4)  # by the page, until the thread that scores takes it
 
     def button_pressed(self, button: Any) -> None:
         """Take the value of the button's channel in this loop. A press counts once, however long it is held."""
         held = isinstance(button, bool | int) and bool(button)
         self._presses += held and not self._held
         self._held = held
+
+    def ask(self, action: str) -> None:
+        """Ask for the action `start` or `cancel` at the next frame; what cannot be done then is ignored."""
+        self._asked.append(action)
+
+    @property
+    def progress(self) -> float | None:
+        """How far the calibration under way is, 0…1; None when there is none. Any thread may read it."""
+        session = self._session
+        return None if session is None else session.progress
 
     def check_camera(self, frame: Any) -> UseThresholds | None:
         """Check, at the first good frame, that the calibration was made with frames of its kind, RGB or luma."""
@@ -93,6 +105,12 @@ class CalibrationControl:
     def _handle_requests(self, t_s: float) -> Rejected | None:
         """Start a session or cancel the one under way. A press does either, a command's request only starts one."""
         cancelled = None
+        if self._asked:
+            action = self._asked.popleft()
+            if action == "start" and self._session is None:
+                self._start()
+            elif action == "cancel" and self._session is not None:
+                cancelled = Rejected(CANCELLED)
         if self._handled < self._presses:
             self._handled += 1
             if self._session is None:

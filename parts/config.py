@@ -21,6 +21,7 @@ KEYS: dict[str, Any] = {
     "LENS_CAMERA_CHANNEL": "cam/image_array",  # or cam/luma, the grey that a camera makes itself
     "LENS_ACTION": "warn",
     "LENS_SLOW_THROTTLE": 0.5,  # 0…1, factor on the autopilot's throttle
+    "LENS_PAGE": True,  # the page /lens on the car's web server
 }
 
 
@@ -44,6 +45,7 @@ class LensConfig:
     false_alarms_per_hour: float
     action: str
     slow_throttle: float
+    page: bool
 
     @classmethod
     def read(cls, cfg: Any) -> "LensConfig":
@@ -72,6 +74,7 @@ class LensConfig:
             false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
             action=require_action(values["LENS_ACTION"]),
             slow_throttle=throttle_factor(values["LENS_SLOW_THROTTLE"]),
+            page=_switch("LENS_PAGE", values),
         )
 
 
@@ -97,6 +100,13 @@ def _megabytes(value: Any) -> float:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _switch(key: str, values: dict[str, Any]) -> bool:
+    value = values[key]
+    if not isinstance(value, bool):
+        raise InputError(f"{key} is {value!r}; give True or False")
+    return value
 
 
 def _channel(key: str, values: dict[str, Any]) -> str:

@@ -20,10 +20,11 @@ FOLDER_ARROWS: dict[str, set[str]] = {
     "optics": set(),
     "calibration": {"edge"},
     "parts": {"calibration", "edge", "package"},
+    "drive_report": {"parts", "calibration", "edge", "package"},
     "training": {"edge"},  # not optics: the evaluation's faults must be new to what was trained
     "export": {"training", "edge"},
     "evaluation": {"parts", "calibration", "export", "training", "optics", "edge", "package"},
-    "cli": {"evaluation", "parts", "calibration", "export", "training", "edge", "package"},
+    "cli": {"evaluation", "drive_report", "parts", "calibration", "export", "training", "edge", "package"},
 }
 # The rooms of the same folder that each room may import; a folder's own name stands for the files directly in it.
 ROOM_ARROWS: dict[str, set[str]] = {
@@ -32,7 +33,8 @@ ROOM_ARROWS: dict[str, set[str]] = {
     "edge/backends": {"edge"},
     "edge/device": {"edge", "edge/backends"},
     "parts/events": set(),
-    "parts": {"parts/events"},
+    "parts/live": {"parts/events"},
+    "parts": {"parts/events", "parts/live"},
     "parts/install": {"parts", "parts/events"},
     "evaluation/simulation": set(),
     "evaluation/protocols": {"evaluation/simulation"},
@@ -44,12 +46,13 @@ RUNTIMES = {
     "mle_uvad.edge.backends.ort": {"onnxruntime"},
     "mle_uvad.edge.backends.trt": {"tensorrt"},
     "mle_uvad.edge.backends.trt_engine": {"tensorrt"},
+    "mle_uvad.parts.live.web": {"tornado"},  # comes with donkeycar, whose web server shows the page
     "mle_uvad.parts.luma_camera": {"libcamera", "picamera2"},
 }
 NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib"}
 NOT_ON_THE_CAR |= {
     "safetensors",
-    *(f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "cli")),
+    *(f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "drive_report", "cli")),
 }
 FORBIDDEN = (  # code that runs what it reads
     r"\b(import|from) +(pickle|dill|joblib|marshal|shelve)\b",

@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class Record:
     timestamp_ms: int
     session_id: str
     image: Path
+    kept: dict[str, Any] = field(default_factory=dict)  # of the fields to keep, those the line has, unchecked
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,13 @@ class Tub:
 
     `records` holds the records that the owner has not deleted; an image is opened only when its frame is requested.
     `camera` is the field that holds the pictures. `deleted` counts the owner's deletions, `uncatalogued` the images
-    that no record names. Raises InputError for a folder that is no tub or holds no record, and where the field of the
-    pictures is not clear.
+    that no record names. `keep` names the fields of each line that a record keeps besides its own. Raises InputError
+    for a folder that is no tub or holds no record, and where the field of the pictures is not clear.
     """
 
-    def __init__(self, folder: Path | str, camera: str | None = None) -> None:
+    def __init__(self, folder: Path | str, camera: str | None = None, keep: tuple[str, ...] = ()) -> None:
         self.folder = Path(folder)
+        self._kept_fields = keep
         catalogs = catalogs_of(self.folder)
         self.camera = find_camera_field(self.folder, camera)
         self.skipped: list[Skipped] = []
@@ -213,7 +216,7 @@ class Tub:
             self.skipped.append(Skipped("catalog line is unfinished", where))
             return None
         try:
-            fields = read_fields(line, ("_index", "_timestamp_ms", "_session_id", self.camera))
+            fields = read_fields(line, ("_index", "_timestamp_ms", "_session_id", self.camera, *self._kept_fields))
             index, timestamp_ms, name = fields["_index"], fields["_timestamp_ms"], fields.get(self.camera, "")
             session_id = str(fields.get("_session_id", ""))
             if not (type(index) is int and type(timestamp_ms) is int and isinstance(name, str)):
@@ -229,7 +232,8 @@ class Tub:
         if not self._image_name.fullmatch(name):
             self.skipped.append(Skipped("image name is not one of a tub", where))
             return None
-        return Record(index, timestamp_ms, session_id, self.folder / "images" / name)
+        kept = {key: fields[key] for key in self._kept_fields if key in fields}
+        return Record(index, timestamp_ms, session_id, self.folder / "images" / name, kept)
 
     def _image_names(self) -> set[str]:
         folder = self.folder / "images"

@@ -26,9 +26,10 @@ def cause(coverage: float, heat_map: NDArray[np.floating] | None) -> str:
         >>> cause(0.0625, heat_map)
         'The lens is obscured in the upper left, 6 % of the picture.'
     """
-    if heat_map is None or coverage <= 0 or not (heat_map >= 1).any():  # raised by the PCC alone, which has no cells
+    where = place(coverage, heat_map)
+    if not where:
         return "The lens is obscured."
-    return f"The lens is obscured {_where(coverage, heat_map >= 1)}, {max(round(100 * coverage), 1)} % of the picture."
+    return f"The lens is obscured {where}, {max(round(100 * coverage), 1)} % of the picture."
 
 
 def advice(level: str, action: str) -> str:
@@ -36,7 +37,11 @@ def advice(level: str, action: str) -> str:
     return f"{'Stop and wipe the lens' if level == ERROR else 'Wipe the lens'}; {MEANWHILE[action]}."
 
 
-def _where(coverage: float, obscured: NDArray[np.bool_]) -> str:
+def place(coverage: float, heat_map: NDArray[np.floating] | None) -> str:
+    """Say where the lens is obscured, as `in the upper left`; nothing if no cell is, as when the PCC alone judges."""
+    if heat_map is None or coverage <= 0 or not (heat_map >= 1).any():
+        return ""
+    obscured = heat_map >= 1
     if coverage >= ALMOST_ALL:
         return "almost everywhere"
     vertical = _side(np.nonzero(obscured)[0], len(obscured), "upper", "lower")

@@ -68,6 +68,7 @@ COMPLETE = Template(
             """\
     V.add(LensOverlay.from_config(cfg), outputs=LensOverlay.outputs,
           inputs=['ui/image_array', 'lens/obscured', 'lens/status', 'lens/calibration'])
+    lens.show_page(V.parts)
 """,
         ),
         Block(
@@ -104,6 +105,7 @@ BASIC = Template(
     car.add(LensOverlay.from_config(cfg), outputs=LensOverlay.outputs,
             inputs=['cam/image_array', 'lens/obscured', 'lens/status', 'lens/calibration'])
     next(entry for entry in car.parts if entry['part'] is ctr)['inputs'][0] = 'ui/image_array'
+    lens.show_page(car.parts)
 """,
         ),
         Block(

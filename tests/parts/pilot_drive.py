@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+import urllib.request
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -97,9 +98,12 @@ def main() -> None:
     donkeycar.utils.get_model_by_type = lambda *_: Pilot()
     sys.path.insert(0, os.getcwd())
     manage = importlib.import_module("manage")
-    manage.drive(donkeycar.load_config(), model_path="models/pilot.h5")
+    config = donkeycar.load_config()
+    manage.drive(config, model_path="models/pilot.h5")
+    with urllib.request.urlopen(f"http://127.0.0.1:{config.WEB_CONTROL_PORT}/lens/state", timeout=10) as reply:
+        page = json.load(reply)  # the web server's thread lives on
     with open(sys.argv[1], "w") as file:
-        json.dump({"donkeycar": donkeycar.__version__, "loops": notebook.notes}, file)
+        json.dump({"donkeycar": donkeycar.__version__, "loops": notebook.notes, "lens_page": page}, file)
 
 
 if __name__ == "__main__":

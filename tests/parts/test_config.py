@@ -54,6 +54,14 @@ def test_the_factor_on_the_throttle_is_a_number_from_0_to_1(value: object) -> No
         LensConfig.read(SimpleNamespace(LENS_SLOW_THROTTLE=value))
 
 
+@pytest.mark.parametrize("value", ["False", 0, 1, None])
+def test_the_page_is_on_or_off(value: object) -> None:
+    with pytest.raises(InputError, match=r"LENS_PAGE is .*; give True or False"):
+        LensConfig.read(SimpleNamespace(LENS_PAGE=value))
+    assert LensConfig.read(SimpleNamespace()).page
+    assert not LensConfig.read(SimpleNamespace(LENS_PAGE=False)).page
+
+
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "200", True, None])
 def test_the_space_for_snapshots_is_a_number_above_0(value: object) -> None:
     with pytest.raises(InputError, match=r"LENS_PICTURES_MB is .*; give a number above 0"):

@@ -80,7 +80,11 @@ def drive_with_pilot(car: Path) -> list[dict[str, Any]]:
     done = subprocess.run(command, cwd=car, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
-    return json.loads(notes.read_text())["loops"]
+    noted = json.loads(notes.read_text())
+    [event] = noted["lens_page"]["events"]
+    assert event["ended"] in ("", "wiped", "faded")
+    assert noted["lens_page"]["picture"]
+    return noted["loops"]
 
 
 def check_loops(loops: list[dict[str, Any]]) -> None:

@@ -1,0 +1,60 @@
+"""`mle-uvad report`: one page of what a car has stored about its drives."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..drive_report.drives import Drive, read_scores, split_drives
+from ..drive_report.sources import Sources, find_sources
+from ..edge.atomic_write import atomic_write
+from ..edge.errors import InputError
+from .app import exit_if_skipped, require_extra
+from .console import Bar
+
+
+def report(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Folder of a car, its logs/lens_events.db, or a tub.")
+    ],
+    out: Annotated[Path, typer.Option(help="HTML file for the report.")] = Path("report.html"),
+    scores: Annotated[
+        Path | None, typer.Option(help="CSV file that `mle-uvad score` wrote for the tub; adds the evidence.")
+    ] = None,
+) -> None:
+    """Write a page about drives: timelines, events with pictures, calibration, versions. It loads nothing.
+
+    A tub records the coverage but not the evidence; with --scores, the page shows the evidence too. Exits with 3 when
+    records were skipped.
+    """
+    require_extra("report", "jinja2")
+    from ..drive_report.page import render  # needs Jinja2
+
+    _require_html(out)
+    with Bar("reading", unit="records") as bar:  # an hour of driving takes some ten seconds
+        found = find_sources(source)
+        drives = _drives(found, source, scores)
+        records = sum(len(drive) for drive in drives)
+        bar(records, records)
+    page = render(found, drives, source.resolve().name, datetime.now(timezone.utc))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out) as draft:
+        draft.write_text(page, encoding="utf-8")
+    print(f"{out}: {len(drives)} drives, {len(found.events)} logged events; open it in a browser")
+    exit_if_skipped([skip for tub in found.tubs for skip in tub.skipped])
+
+
+def _drives(found: Sources, source: Path, scores: Path | None) -> list[Drive]:
+    """Return the drives of all tubs in the order of time. Raises InputError for scores that are not of the only tub."""
+    if scores is not None and len(found.tubs) != 1:
+        raise InputError(f"--scores belongs to one tub, {source} has {len(found.tubs)}; give the tub that was scored")
+    scored = {} if scores is None else read_scores(scores)
+    drives = [drive for tub in found.tubs for drive in split_drives(tub.records, scored)]
+    return sorted(drives, key=lambda drive: drive[0].t_s)
+
+
+def _require_html(out: Path) -> None:
+    """Raise InputError for a name that is no page's, so that no tub, log or program is overwritten."""
+    if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
+        raise InputError(f"{out} is no HTML file; give --out a name that ends with .html")

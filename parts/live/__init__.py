@@ -1,0 +1,1 @@
+"""The live page /lens on Donkeycar's own web server."""

@@ -1,0 +1,59 @@
+"""Drives a Vehicle with donkeycar's own web server and the part, from a folder, until it is killed.
+
+`python page_drive.py FOLDER PORT`. The folder holds the bundle, clear.npy and wet.npy; the camera plays the wet frames
+while there is a file `wet`. When there is a file `count`, the mean of the loop's own work is written to `loop.txt`.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from donkeycar.parts.web_controller.web import LocalWebController
+from donkeycar.vehicle import Vehicle
+
+from mle_uvad.parts import MLEAnomalyPart
+
+HZ = 20
+
+
+class Camera:
+    """Plays the clear or the wet frames back and forth."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clear, self.wet = np.load(folder / "clear.npy"), np.load(folder / "wet.npy")
+        self.switch, self.index = folder / "wet", 0
+
+    def run(self) -> Any:
+        self.index = (self.index + 1) % (2 * len(self.clear) - 2)
+        played = self.wet if self.switch.exists() else self.clear
+        return played[min(self.index, 2 * len(self.clear) - 2 - self.index)].copy()
+
+
+def main() -> None:
+    folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    vehicle = Vehicle()
+    vehicle.add(Camera(folder), outputs=["cam/image_array"])
+    lens = MLEAnomalyPart(folder / "lens", folder / "lens" / "calibration.json", folder / "logs" / "lens.db")
+    vehicle.add(lens, inputs=["cam/image_array"], outputs=lens.outputs, threaded=True)
+    vehicle.add(LocalWebController(port=port), inputs=["cam/image_array"], outputs=["user/angle"], threaded=True)
+    lens.show_page(vehicle.parts)
+    times_s: list[float] = []
+    update = Vehicle.update_parts
+
+    def timed(self: Vehicle) -> None:
+        begun = time.perf_counter()
+        update(self)
+        times_s.append(time.perf_counter() - begun)
+        if (folder / "count").exists() and len(times_s) >= 100:
+            (folder / "count").unlink()
+            p50, p99 = np.quantile(times_s[-100:], (0.5, 0.99)) * 1000
+            (folder / "loop.txt").write_text(f"{p50:.2f} ms, p99 {p99:.2f} ms")
+
+    Vehicle.update_parts = timed
+    vehicle.start(rate_hz=HZ)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ import typer
 
 from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
+from ..parts.install.base_bundle import install_base_bundle
 from ..parts.install.car_config import read_car_config, tub_refuses
 from ..parts.install.manage_py import ManagePy, advice
 from ..parts.install.templates import lines_by_hand
@@ -18,7 +19,10 @@ def install_part(
     check: Annotated[bool, typer.Option("--check", help="Only report whether the lines are in manage.py.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Remove the lines.")] = False,
 ) -> None:
-    """Add the part, its tub fields, the limiter and the overlay to a stock manage.py (template complete or basic)."""
+    """Add the part, its tub fields, the limiter and the overlay to a stock manage.py (template complete or basic).
+
+    A car without a bundle gets the one that ships with the package.
+    """
     if check and undo:
         raise InputError("--check and --undo exclude each other; give one of them")
     manage = ManagePy.read(car)
@@ -32,12 +36,25 @@ def install_part(
         _print_tub_note(car, wanted=False)
     elif manage.state == "installed":
         print(advice(manage))
+        _place_bundle(car)
     else:
         if manage.state == "absent" and manage.template is None:
             print(f"Add these lines to {manage.path} by hand:\n\n{lines_by_hand()}")
         backup = manage.install()
-        print(f"{manage.path}: the lens lines are in; the file before: {backup}\nnext: mle-uvad doctor {car}")
+        print(f"{manage.path}: the lens lines are in; the file before: {backup}")
+        _place_bundle(car)
         _print_tub_note(car, wanted=True)
+        print(f"next: mle-uvad doctor {car}")
+
+
+def _place_bundle(car: Path) -> None:
+    """Give the car the bundle that ships with the package, if it has none."""
+    try:
+        done = install_base_bundle(read_car_config(car))
+    except InputError as error:
+        done = f"note: {error}"  # no failure: manage.py is edited, and `doctor` reports what is wrong
+    if done:
+        print(done)
 
 
 def _print_tub_note(car: Path, *, wanted: bool) -> None:

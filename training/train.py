@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..edge.errors import InputError
 from ..edge.frame import SIZE
+from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
 from .fit import FitCallback, fit_obscuration
@@ -66,7 +67,7 @@ def train_tubs(
         # The shards of each tub are there by now.
         cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
         net, passes = fit_obscuration(cars, settings, device, callback)
-        run.finish_obscuration(net, torch.from_numpy(drive_reference(cache, settings.seed)), passes)
+        run.finish_obscuration(net, torch.from_numpy(_reference(cache, settings)), passes)
     return cache
 
 
@@ -140,6 +141,11 @@ def pick_device(name: str) -> str:
 def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
     """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
     return torch.from_numpy(frames).to(device).unsqueeze(1).to(torch.get_default_dtype()) / 255
+
+
+def _reference(cache: FrameCache, settings: TrainSettings) -> Reference:
+    """Make the reference of the bundle, which is used until there is a calibration."""
+    return unknown_reference() if settings.many_cars else drive_reference(cache, settings.seed)
 
 
 def _batches(

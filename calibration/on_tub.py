@@ -6,8 +6,11 @@ from datetime import datetime
 
 import numpy as np
 
+from ..edge.alarm import Alarm
+from ..edge.bundle import Bundle
 from ..edge.driving import continuous_s
 from ..edge.errors import InputError
+from ..edge.evidence import Evidence, uncalibrated_thresholds
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.replay import drive_again
@@ -29,12 +32,14 @@ def calibrate_on_tub(
     false_alarms_per_hour: float,
     now: datetime,
     progress: Callable[[int, int], None],
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Calibration:
     """Make thresholds from a recorded drive, by one of `RULES`.
 
     The rules clean and pcc take a drive with a wiped lens, the rule paper takes the drive as it is. The rule clean
     plays the drive once for each phase of the calibration. `progress` gets the records scored so far and their total
-    over all phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short,
+    over all phases; the scorer keeps the reference it was given last. For the rule clean, `warn` gets a line if part of
+    the drive looks obscured to a monitor without a calibration. Raises InputError for a drive that is too short,
     mostly dark or flat, still or frozen, and for frames of another size.
     """
     if rule not in RULES:
@@ -53,6 +58,12 @@ def calibrate_on_tub(
     else:
         require_usable(pccs)
         _require_motion([score for _, score in scored])
+        if spans := obscured_spans(scorer.bundle, scored):
+            start_s, end_s = max(spans, key=lambda span: span[1] - span[0])
+            warn(
+                f"the lens looks obscured for {end_s - start_s:.0f} s, {start_s - times_s[0]:.0f} s into the drive:"
+                " faults like this one will give no event; look at those frames, and calibrate with a wiped lens"
+            )
         scorer.reference = reference_from_drive(score for _, score in scored)
         scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records))
         thresholds, maxima = thresholds_from_drive(scored, scorer.reference, false_alarms_per_hour)
@@ -66,6 +77,24 @@ def calibrate_on_tub(
         duration_s=sum(continuous_s(step_s) for step_s in np.diff(times_s).tolist()),
         now=now,
     )
+
+
+def obscured_spans(bundle: Bundle, scored: Sequence[tuple[float, FrameScore]]) -> list[tuple[float, float]]:
+    """Return when a monitor without a calibration sees an obscured lens: start and end of each event, in seconds.
+
+    `scored` are the times in seconds and the scores of a drive, made with the reference of the bundle. Empty for a
+    bundle of one car, which has no thresholds of its own.
+    """
+    if bundle.uncalibrated_excess is None:
+        return []
+    evidence = Evidence(uncalibrated_thresholds(bundle.uncalibrated_excess, bundle.reference))
+    alarm = Alarm()
+    spans: dict[int, tuple[float, float]] = {}
+    for t_s, score in scored:
+        state = alarm.update(evidence.update(score, t_s), t_s)
+        if state.obscured:
+            spans[state.event_id] = (state.since_s, t_s)
+    return list(spans.values())
 
 
 def _score_drive(scorer: Scorer, tub: Tub, progress: Callable[[int], None]) -> list[tuple[float, FrameScore]]:

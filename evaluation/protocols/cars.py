@@ -155,22 +155,19 @@ def _evaluate(car: _Car, bundle: Bundle, seed: int) -> list[CarFigures]:
 
 
 def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, calibration: str, seconds: float) -> CarFigures:
-    artifacts, name = car.artifacts, f"{car.name}-{{}}-{calibration.replace(' ', '')}"
+    artifacts = car.artifacts
     thresholds: Thresholds | None = None
     refused = ""
     if seconds:
+        drive, file = car.calibration_drive(seconds), f"calibration-{seconds:.0f}.json"
         try:
-            thresholds = artifacts.thresholds(
-                bundle,
-                car.calibration_drive(seconds),
-                car.plan.false_alarms_per_hour,
-                f"calibration-{seconds:.0f}.json",
-            )
+            thresholds = artifacts.thresholds(bundle, drive, car.plan.false_alarms_per_hour, file)
         except InputError as error:
             refused = str(error)  # as on a car, the monitor goes on uncalibrated
+    suffix = "uncalibrated" if thresholds is None else calibration.replace(" ", "")
 
     def scored(part: str, drive: Tub) -> ScoredDrive:
-        predictions = artifacts.predictions(name.format(part), bundle, thresholds, drive)
+        predictions = artifacts.predictions(f"{part}-{suffix}", bundle, thresholds, drive)
         return ScoredDrive(part, read_labels(drive.folder), predictions, {})
 
     clean = scored(CLEAN, car.clean())

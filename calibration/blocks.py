@@ -11,7 +11,7 @@ from ..edge.ema import ExponentialAverage
 from ..edge.errors import InputError
 
 BLOCK_S = 2.0  # the maxima of blocks this long are taken as independent
-BLOCKS_MIN = 15  # half a minute
+BLOCKS_MIN = 10  # twenty seconds
 
 Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from ..edge.frame import CAMERAS
 from ..edge.graph import GRID_SIDE
 from ..edge.read_file import read_file
 from ..edge.reference import read_reference, write_reference
-from ..edge.scorer import Scorer
+from ..edge.scorer import NO_CRAWL, Scorer
 from .blocks import BLOCK_S, BLOCKS_MIN
 from .rules import excess_thresholds
 
@@ -174,6 +174,7 @@ class Calibration:
             "width": self.width,
             "created_at": self.created_at,
             "averaging_s": self.thresholds.averaging_s,
+            "crawl_below": list(self.thresholds.crawl_below),
             "pcc": list(self.thresholds.pcc),
             "ordinary": [float(f"{value:.6g}") for value in self.thresholds.baseline.ravel()],
             "maxima": self.maxima.round(6).tolist(),
@@ -228,9 +229,13 @@ def _read_thresholds(facts: dict[str, Any]) -> Thresholds:
     low, median, high = (float(value) for value in facts["pcc"])
     fast, slow = (math.inf if excess is None else float(excess) for excess in facts["limit"])
     averaging_s = float(facts["averaging_s"])
+    motion, relative = (float(value) for value in facts.get("crawl_below", NO_CRAWL))  # older files have none
     baseline = np.array(facts["ordinary"], np.float32).reshape(2, GRID_SIDE, GRID_SIDE)
     if not (-1 <= low < median < high <= 1 and np.isfinite(baseline).all()):
         raise ValueError("the PCCs are not in order, or a baseline is not finite")
     if not (fast > 0 and slow > 0 and 0 <= averaging_s < math.inf):
         raise ValueError("a threshold is out of range")
-    return Thresholds((low, median, high), baseline, (fast, slow), averaging_s, read_reference(facts["reference"]))
+    if not (0 <= motion < 1 and 0 <= relative < math.inf):
+        raise ValueError(f"crawl_below is {motion}, {relative}")
+    reference = read_reference(facts["reference"])
+    return Thresholds((low, median, high), baseline, (fast, slow), averaging_s, reference, (motion, relative))

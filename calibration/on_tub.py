@@ -8,8 +8,11 @@ from datetime import datetime
 
 import numpy as np
 
+from ..edge.alarm import Alarm
+from ..edge.bundle import Bundle
 from ..edge.driving import continuous_s
 from ..edge.errors import InputError
+from ..edge.evidence import Evidence, uncalibrated_thresholds
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.reasons import advice_for
@@ -33,13 +36,15 @@ def calibrate_on_tub(
     false_alarms_per_hour: float,
     now: datetime,
     progress: Callable[[int, int], None],
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Calibration:
     """Make thresholds from a recorded drive, by one of `RULES`.
 
     The rules clean and pcc take a drive with a wiped lens, the rule paper takes the drive as it is. The rule clean
     plays the drive once for each phase of the calibration; of a drive longer than 8000 records it plays eight stretches
     that hold so many, seven minutes at 20 Hz. `progress` gets the records scored so far and their total over all
-    phases; the scorer keeps the reference it was given last. Raises InputError for a drive that is too short, mostly
+    phases; the scorer keeps the reference it was given last. For the rule clean, `warn` gets a line if part of the
+    drive looks obscured to a monitor without a calibration. Raises InputError for a drive that is too short, mostly
     dark or flat, still or frozen. Frames of another size than the bundle's, or of another kind of camera than most, are
     left out and counted by the tub.
     """
@@ -52,9 +57,8 @@ def calibrate_on_tub(
     records, phases = len(tub.records), 2 if rule == "clean" else 1
     scorer.reference = scorer.bundle.reference
     tub.leave_out_others(scorer.bundle.height, scorer.bundle.width, commonest_camera(tub))
-    scored = _score_drive(
-        scorer, tub, lambda done: progress(done, phases * records), logits=False, maps=rule == "clean"
-    )
+    clean = rule == "clean"
+    scored = _score_drive(scorer, tub, lambda done: progress(done, phases * records), logits=clean, maps=clean)
     times_s, pccs = np.array([t_s for t_s, _ in scored]), np.array([score.pcc for _, score in scored], np.float64)
     maxima = np.empty((2, 0))
     if rule == "paper":
@@ -64,6 +68,12 @@ def calibrate_on_tub(
     else:
         require_usable(pccs)
         _require_motion([score for _, score in scored])
+        if spans := obscured_spans(scorer.bundle, scored):
+            start_s, end_s = max(spans, key=lambda span: span[1] - span[0])
+            warn(
+                f"the lens looks obscured for {end_s - start_s:.0f} s, {start_s - times_s[0]:.0f} s into the drive:"
+                " faults like this one will give no event; look at those frames, and calibrate with a wiped lens"
+            )
         scorer.reference = reference_from_drive(score for _, score in scored)
         scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records), maps=False)
         thresholds, maxima = thresholds_from_drive(scored, scorer.reference, false_alarms_per_hour)
@@ -88,6 +98,24 @@ def _stretches(tub: Tub) -> Tub:
     starts = [stretch * spare // (STRETCHES - 1) + stretch * STRETCH_FRAMES for stretch in range(STRETCHES)]
     shorter.records = [record for start in starts for record in tub.records[start : start + STRETCH_FRAMES]]
     return shorter
+
+
+def obscured_spans(bundle: Bundle, scored: Sequence[tuple[float, FrameScore]]) -> list[tuple[float, float]]:
+    """Return when a monitor without a calibration sees an obscured lens: start and end of each event, in seconds.
+
+    `scored` are the times in seconds and the scores of a drive, made with the reference of the bundle. Empty for a
+    bundle of one car, which has no thresholds of its own.
+    """
+    if bundle.uncalibrated_excess is None:
+        return []
+    evidence = Evidence(uncalibrated_thresholds(bundle.uncalibrated_excess, bundle.reference))
+    alarm = Alarm()
+    spans: dict[int, tuple[float, float]] = {}
+    for t_s, score in scored:
+        state = alarm.update(evidence.update(score, t_s), t_s)
+        if state.obscured:
+            spans[state.event_id] = (state.since_s, t_s)
+    return list(spans.values())
 
 
 def _score_drive(

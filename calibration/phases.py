@@ -5,6 +5,7 @@ that reference and records how high the network's log odds are on a clean lens.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from ..edge.driving import DrivingClock
 from ..edge.evidence import Thresholds
 from ..edge.reference import Reference, make_reference
 from ..edge.scorer import FrameScore
-from .rules import clean_thresholds
+from .rules import clean_thresholds, crawl_below
 
 
 class ReferencePhase:
@@ -40,6 +41,7 @@ class ThresholdPhase:
         self._pccs: list[float] = []
         self._logits: list[NDArray[np.float32]] = []
         self._driving_s: list[float] = []
+        self._motions: list[tuple[float, float]] = []  # and contrasts
 
     def add(self, score: FrameScore, driving_s: float) -> None:
         """Add an informative frame seen after so many seconds of driving."""
@@ -48,19 +50,26 @@ class ThresholdPhase:
         self._pccs.append(score.pcc)
         self._logits.append(score.logits)
         self._driving_s.append(driving_s)
+        self._motions.append((score.motion, score.contrast))
 
     def thresholds(self, false_alarms_per_hour: float) -> tuple[Thresholds, NDArray[np.float64]]:
         """Return thresholds for a false-alarm rate, and the block maxima [2, K] they rest on, by `clean_thresholds`.
 
-        Raises InputError for a drive that is too short, still or frozen.
+        Frames on which the car crawls are left out, as the monitor will leave them out. Raises InputError for a drive
+        that is too short, still or frozen.
         """
-        return clean_thresholds(
-            np.array(self._pccs),
-            np.array(self._logits, np.float64),
-            np.array(self._driving_s),
+        motions, contrasts = np.array(self._motions).T
+        slow = crawl_below(motions, contrasts)
+        fast_enough = (motions >= slow[0]) | (motions >= slow[1] * contrasts)
+        steps_s = np.diff(self._driving_s, prepend=self._driving_s[:1])
+        thresholds, maxima = clean_thresholds(
+            np.array(self._pccs)[fast_enough],
+            np.array(self._logits, np.float64)[fast_enough],
+            np.cumsum(steps_s * fast_enough)[fast_enough],
             self._reference,
             false_alarms_per_hour,
         )
+        return replace(thresholds, crawl_below=slow), maxima
 
 
 def reference_from_drive(scores: Iterable[FrameScore]) -> Reference:

@@ -9,23 +9,24 @@ from numpy.typing import NDArray
 
 from ..edge.ema import ExponentialAverage
 from ..edge.errors import InputError
-from ..edge.evidence import PCC_MAX, Thresholds, cell_filters, fisher_z, mean_of_worst
+from ..edge.evidence import AVERAGING_S, PCC_MAX, Thresholds, cell_filters, fisher_z, mean_of_worst
 from ..edge.graph import GRID_SIDE
 from ..edge.reference import Reference
+from ..edge.scorer import FLAT_CONTRAST
 from .blocks import BLOCK_S, Segment, block_maxima, filtered_segments, require_blocks
 from .return_level import return_level
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
-AVERAGING_S = 0.3  # of the log odds; the network itself averages over seconds
 FRAMES_MIN = 300
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 PCC_DEVIATION_MIN = 1e-4  # over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 BASELINE_QUANTILE = 0.99  # of the frames of a clean drive
-BASELINE_MIN = -1.0  # log odds; with `EXCESS_MIN` on top, an alarm needs odds of e to 1 or more
+BASELINE_MIN = -1.0  # log odds; with `EXCESS_MIN` on top, an alarm of the fast filter needs odds of e to 1 or more
 NEIGHBOURS = 2  # cells to all sides: what passes a cell on one lap passes beside it on the next
 FOLDS = 5  # of a clean drive, in order: each is measured by the baseline of the others
-EXCESS_MIN = 2.0  # log odds: however calm the drive, less is no alarm
+EXCESS_MIN = (2.0, 1.2)  # log odds, fast and slow filter: however calm the drive, less is no alarm
+MOTION_SHARE = 0.3  # of the motion that three of four frames stay below: slower is a crawl
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can show
 
 Array = NDArray[np.float64]
@@ -121,8 +122,19 @@ def excess_thresholds(maxima: Array, false_alarms_per_hour: float) -> tuple[floa
     Raises InputError for a rate below 1e-6.
     """
     probability = block_probability(false_alarms_per_hour) / 2
-    fast, slow = (max(return_level(each, probability), EXCESS_MIN) for each in maxima)
+    fast, slow = (max(return_level(each, probability), least) for each, least in zip(maxima, EXCESS_MIN, strict=True))
     return fast, slow
+
+
+def crawl_below(motions: Array, contrasts: Array) -> tuple[float, float]:
+    """Return the motion, and the motion as a share of the contrast, below which a car crawls.
+
+    From the motions and contrasts [N], 0…1, of the frames of a clean drive. What a car passes at a crawl stays in view
+    as long as a fault does. How much moves depends on the scene, so both are relative to the drive's own.
+    """
+    shares = motions / np.maximum(contrasts, FLAT_CONTRAST)
+    motion, share = (MOTION_SHARE * float(np.quantile(values, 0.75)) for values in (motions, shares))
+    return motion, share
 
 
 def _by_pcc_alone(pcc: tuple[float, float, float], averaging_s: float, reference: Reference) -> Thresholds:

@@ -94,6 +94,7 @@ def calibrate(
                 false_alarms_per_hour=false_alarms_per_hour,
                 now=datetime.now(timezone.utc),
                 progress=bar,
+                warn=lambda line: console.print(f"WARNING: {line}", markup=False),
             )
         skipped = drive.skipped
     save(calibration, path)

@@ -9,6 +9,7 @@ import typer
 from ..edge.errors import InputError
 from ..parts.anomaly import MLEAnomalyPart
 from ..parts.config import LensConfig
+from ..parts.install.base_bundle import install_base_bundle
 from ..parts.install.button import shared_button
 from ..parts.install.by_hand import lines_to_add
 from ..parts.install.car_config import read_car_config, tub_refuses
@@ -21,7 +22,10 @@ def install_part(
     check: Annotated[bool, typer.Option("--check", help="Only report whether the lines are in manage.py.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Remove the lines.")] = False,
 ) -> None:
-    """Add the part, its tub fields, limiter, overlay and page to a stock manage.py (template complete or basic)."""
+    """Add the part, its tub fields, limiter, overlay and page to a stock manage.py (template complete or basic).
+
+    A car without a bundle gets the one that ships with the package.
+    """
     if check and undo:
         raise InputError("--check and --undo exclude each other; give one of them")
     manage = ManagePy.read(car)
@@ -35,6 +39,7 @@ def install_part(
         _print_tub_note(car, wanted=False)
     elif manage.is_complete:
         print(advice(manage))
+        _place_bundle(car)
     else:
         if manage.state == "by hand" and manage.by_hand.missing:
             print(f"Add these lines to {manage.path} by hand:\n\n{lines_to_add(manage.by_hand.missing)}")
@@ -43,9 +48,20 @@ def install_part(
             print(f"Add these lines to {manage.path} by hand:\n\n{lines_to_add(manage.by_hand.places())}")
         backup = manage.install()
         print(f"{manage.path}: the lens lines are in; the file before: {backup}")
-        print(f"next: mle-uvad doctor {shlex.quote(str(car))}")
+        _place_bundle(car)
         _print_tub_note(car, wanted=True)
         _print_button_note(car)
+        print(f"next: mle-uvad doctor {shlex.quote(str(car))}")
+
+
+def _place_bundle(car: Path) -> None:
+    """Give the car the bundle that ships with the package, if it has none."""
+    try:
+        done = install_base_bundle(read_car_config(car))
+    except InputError as error:
+        done = f"note: {error}"  # no failure: manage.py is edited, and `doctor` reports what is wrong
+    if done:
+        print(done)
 
 
 def _print_tub_note(car: Path, *, wanted: bool) -> None:

@@ -55,8 +55,15 @@ def train(
         str | None, typer.Option(help="float32, or bfloat16 on a GPU or CPU that computes in it.")
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(help="Training windows rendered for the obscuration network, about 120 per second.")
+        int | None, typer.Option(help="Training windows rendered for the obscuration network, about 70 per second.")
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            help="shipped: the obscuration network goes on from the one that ships with the package; none: it starts"
+            " from random weights, as it always does with --many-cars, --held-out or another --width than medium."
+        ),
+    ] = "shipped",
     held_out: Annotated[str | None, typer.Option(help="A family of faults that is not rendered, for studies.")] = None,
     many_cars: Annotated[
         bool, typer.Option("--many-cars", help="Each TUB is a car of its own: for a bundle that works on other cars.")
@@ -72,13 +79,19 @@ def train(
     To share every batch among N processes: torchrun --nproc-per-node N --no-python mle-uvad train ...
     """
     require_extra("train", "torch", "safetensors")
+    from ..training.base_network import CONTINUED_WINDOWS, WIDTH, base_sha256
     from ..training.parallel import joined
     from ..training.settings import PRESETS
     from ..training.train import pick_device, train_tubs
 
     if preset not in PRESETS:
         raise InputError(f"preset is {preset!r}; choose one of {', '.join(PRESETS)}")
+    if base not in ("shipped", "none"):
+        raise InputError(f"base is {base!r}; choose one of shipped, none")
+    continues = base == "shipped" and not (many_cars or held_out) and width in (None, WIDTH)
     given: dict[str, Any] = {
+        "base": base_sha256() if continues else "",
+        "windows": CONTINUED_WINDOWS if continues else None,
         "objective": objective,
         "width": width,
         "epochs": epochs,
@@ -93,7 +106,7 @@ def train(
         "entropy_start": entropy_start,
         "self_pairs": self_pairs,
         "precision": precision,
-        "windows": windows,
+        **({} if windows is None else {"windows": windows}),
         "held_out": held_out,
         "many_cars": many_cars,
         "seed": seed,

@@ -1,6 +1,7 @@
 """Loads and verifies a bundle: the folder that goes to the car, with `model.onnx` and `bundle.json`."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class Bundle:
     reference: Reference  # of the training drives; used until there is a calibration
     target: str = "onnx"
     golden_values: list[list[float]] = field(default_factory=list)  # of the desktop, see `parity.golden_values`
+    # Log odds of the fast and the slow filter that no clean lens should reach, on any car; None: unknown
+    uncalibrated_excess: tuple[float, float] | None = None
 
     @classmethod
     def load(cls, folder: Path | str) -> "Bundle":
@@ -98,6 +101,7 @@ class Bundle:
                 reference=reference,
                 target=target,
                 golden_values=_read_golden_values(facts.get("answers", [])),
+                uncalibrated_excess=_read_excess(facts.get("uncalibrated_excess")),
             )
         except InputError:
             raise
@@ -123,6 +127,15 @@ def _read_golden_values(rows: Any) -> list[list[float]]:
     if not np.isfinite(values).all():
         raise ValueError("answers holds a number out of range")
     return values.tolist()
+
+
+def _read_excess(stated: Any) -> tuple[float, float] | None:
+    if stated is None:
+        return None
+    fast, slow = (float(level) for level in stated)
+    if not (0 < fast < math.inf and 0 < slow < math.inf):
+        raise ValueError(f"uncalibrated_excess is {stated}")
+    return fast, slow
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

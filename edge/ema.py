@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from .driving import is_gap
 from .graph import RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 
+EFFECTIVE_FRAMES_MIN = 16.0  # in the slow mean: 80 at 20 frames a second, 16 at 4; fewer leave traces of what moves
+
 
 class EmaWeights:
     """The weight of each new frame in exponential averages with some time constants."""
@@ -44,7 +46,19 @@ class EmaWeights:
 
 
 class RunningMeans:
-    """The state of the graph between frames: its running means, float32 [2, 17600], zero at a restart."""
+    """The state of the graph between frames: its running means, float32 [2, 17600], zero at a restart.
+
+    Example:
+        A camera at 20 frames a second warms the means up in two seconds; one at 2 a second never does.
+
+        >>> for hz in (20, 2):
+        ...     state = RunningMeans()
+        ...     for number in range(100):
+        ...         weights = state.weights(number / hz)
+        ...     print(state.warmed_up)
+        True
+        False
+    """
 
     def __init__(self) -> None:
         self._weights = EmaWeights(TIME_CONSTANTS_S)
@@ -53,12 +67,14 @@ class RunningMeans:
     def restart(self) -> None:
         """Forget the frames so far."""
         self._weights.restart()
+        self._squared_weights = 0.0  # sum over the frames in the slow mean; its inverse is their effective number
         self.means = np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32)
 
     @property
     def warmed_up(self) -> bool:
-        """Whether the slow mean has seen a whole time constant."""
-        return self._weights.seen_s >= max(TIME_CONSTANTS_S)
+        """Whether the slow mean has seen a whole time constant, and enough frames that none of them dominates it."""
+        enough_frames = self._squared_weights * EFFECTIVE_FRAMES_MIN <= 1
+        return enough_frames and self._weights.seen_s >= max(TIME_CONSTANTS_S)
 
     def weights(self, t_s: float) -> NDArray[np.float32]:
         """Return the weights [2] of the frame seen at `t_s` seconds, as the graph takes them.
@@ -68,6 +84,8 @@ class RunningMeans:
         weights = np.array(self._weights.update(t_s), np.float32)
         if self._weights.frames == 1:
             self.means = np.zeros_like(self.means)
+        slow = float(weights[-1])
+        self._squared_weights = (1 - slow) ** 2 * self._squared_weights + slow**2
         return weights
 
 

@@ -10,11 +10,12 @@ from .driving import DrivingClock
 from .ema import ExponentialAverage
 from .graph import GRID_SIDE
 from .reference import Reference
-from .scorer import FrameScore
+from .scorer import NO_CRAWL, FrameScore
 
 FROZEN_AFTER_S = 0.5
 FROZEN_FRAMES = 10  # healthy cameras repeat a frame up to three times
 SCORE_MAX = 2.5  # of a threshold: what one frame can say at most, so that a wiped lens clears within seconds
+AVERAGING_S = 0.3  # of the fast filter, unless a calibration sets another; the network itself averages over seconds
 WORST_CELLS = 8  # of four hundred
 SLOW_RISE_S, SLOW_FALL_S = 2.0, 0.5  # time constants of the slow filter, up and down
 PCC_MAX = 0.999999  # a PCC beyond is taken as this: Fisher's z of 1 is infinite
@@ -29,6 +30,7 @@ class Thresholds:
     excess: tuple[float, float]  # > 0, log odds: mean excess of the worst cells, fast and slow; ∞ switches one off
     averaging_s: float  # time constant of the PCC's filter and of the fast one; 0 takes single frames
     reference: Reference  # what the clean drive looked like, for the network
+    crawl_below: tuple[float, float] = NO_CRAWL  # motion, and share of the contrast: less is a crawl, see `FrameScore`
 
     @property
     def judges_cells(self) -> bool:
@@ -44,6 +46,14 @@ class EvidenceState:
     value: float = 0.0  # 0…2.5; 1.0 is the alarm threshold
     coverage: float = 0.0  # 0…1, share of the cells held obscured
     map: NDArray[np.float32] | None = None  # [20, 20], 0…1, where
+
+
+def uncalibrated_thresholds(excess: tuple[float, float], reference: Reference) -> Thresholds:
+    """Return thresholds for a vehicle without a calibration: log odds, fast and slow, that no clean lens should reach.
+
+    The same for every cell; the PCC has none.
+    """
+    return Thresholds((-1.0, 0.0, 1.0), np.zeros((2, GRID_SIDE, GRID_SIDE), np.float32), excess, AVERAGING_S, reference)
 
 
 def cell_filters(averaging_s: float) -> ExponentialAverage:

@@ -5,9 +5,9 @@ from typing import Any
 
 from .alarm import Alarm, AlarmState
 from .drift import Drift
-from .evidence import Evidence, EvidenceState, Thresholds
+from .evidence import Evidence, EvidenceState, Thresholds, uncalibrated_thresholds
 from .reference import Reference
-from .scorer import FrameScore, Scorer
+from .scorer import NO_CRAWL, FrameScore, Scorer
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,18 @@ class Monitor:
         self.set_thresholds(thresholds)
 
     def set_thresholds(self, thresholds: Thresholds | None) -> None:
-        """Judge by these thresholds from the next frame on. An open event goes on until they clear it."""
-        self.scorer.reference = self.scorer.bundle.reference if thresholds is None else thresholds.reference
-        self.evidence = Evidence(thresholds)
+        """Judge by these thresholds from the next frame on. An open event goes on until they clear it.
+
+        With None, those of the bundle hold, if it has any: the status is then `uncalibrated` on a clear lens.
+        """
+        bundle = self.scorer.bundle
+        self._uncalibrated = thresholds is None
+        self.scorer.reference = bundle.reference if thresholds is None else thresholds.reference
+        self.scorer.crawl_below = NO_CRAWL if thresholds is None else thresholds.crawl_below
+        if thresholds is None and bundle.uncalibrated_excess is not None:
+            self.evidence = Evidence(uncalibrated_thresholds(bundle.uncalibrated_excess, bundle.reference))
+        else:
+            self.evidence = Evidence(thresholds)
         # The PCC knows no reference.
         self._drift = Drift(thresholds.reference) if thresholds is not None and thresholds.judges_cells else None
         self._judging = True
@@ -44,14 +53,17 @@ class Monitor:
 
         Until `set_thresholds` the status is `calibrating` and the decision stays as it is.
         """
-        self.scorer.reference = reference
+        self.scorer.reference, self.scorer.crawl_below = reference, NO_CRAWL
         self._judging = False
 
     def update(self, frame: Any, t_s: float) -> Reading:
         """Judge the frame seen at `t_s` seconds."""
         score = self.scorer.score(frame, t_s)
         evidence = self._judge(score, t_s)
-        return Reading(t_s, score, evidence, self.alarm.update(evidence, t_s))
+        alarm = self.alarm.update(evidence, t_s)
+        if self._uncalibrated and alarm.status == "ok":
+            alarm = replace(alarm, status="uncalibrated")
+        return Reading(t_s, score, evidence, alarm)
 
     def restart(self) -> None:
         """Forget everything but the number of the next event: another drive begins."""

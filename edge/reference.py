@@ -10,6 +10,7 @@ from .graph import FEATURE_MAPS, FEATURE_SIDE, REFERENCE_SIDE
 Reference = NDArray[np.float32]  # [2, 20, 10, 10]: median and scale of the feature maps on a clean drive
 
 SCALE_MIN = 0.015  # of a feature map on the clean drive: a place that never changes is no detector
+UNKNOWN_SCALE = 1e6  # of the reference of an unknown drive, from which nothing deviates
 UNSHIFTED_SHARE = 0.25  # of the places: what the others exceed counts, so that a fault on half of the lens is no shift
 
 
@@ -20,6 +21,13 @@ def make_reference(feature_maps: NDArray[np.float32]) -> Reference:
     """
     low, median, high = np.quantile(feature_maps, (0.16, 0.5, 0.84), axis=0)
     return np.stack([median, np.maximum((high - low) / 2, SCALE_MIN)]).astype(np.float32)
+
+
+def unknown_reference() -> Reference:
+    """Return the reference [2, 20, 10, 10] of a bundle for many cars: no feature map deviates from it."""
+    reference = np.zeros((2, FEATURE_MAPS, REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
+    reference[1] = UNKNOWN_SCALE
+    return reference
 
 
 def enlarge(reference: NDArray[np.floating]) -> NDArray[np.float32]:

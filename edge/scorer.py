@@ -16,6 +16,7 @@ from .reference import Reference, enlarge
 DARK_BRIGHTNESS = 10 / 255  # mean grey below this: lens cap, night, dead sensor
 FLAT_CONTRAST = 2 / 255  # standard deviation of the grey below this: nothing to correlate with
 STILL_MOTION = 1.5 / 255  # less change than this within the fast time constant: sensor noise, the car stands
+NO_CRAWL = (0.0, 0.0)  # motion, and motion as a share of the contrast; a car below both crawls: here, none does
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,17 @@ class FrameScore:
     feature_maps: NDArray[np.float32] | None = None  # [20, 10, 10], from which calibration makes a reference
     motion: float = 0.0  # 0…1, change within the fast time constant, in grey levels of 1
     warmed_up: bool = False  # whether the running means have seen a whole slow time constant
+    contrast: float = 1.0  # 0…1, standard deviation of the frame, in grey levels of 1
+    crawl_below: tuple[float, float] = NO_CRAWL  # that of the scorer
     detail: str = ""  # for the log, if the status needs a reason
 
     @property
     def is_stationary(self) -> bool:
-        """Whether the car stands: then nothing shows what is fixed to the lens."""
-        return self.warmed_up and self.motion < STILL_MOTION
+        """Whether the car stands or crawls: then nothing shows what is fixed to the lens."""
+        motion, relative = self.crawl_below
+        # A film over the lens halves motion and contrast alike, so their ratio has to be low, too.
+        crawls = self.motion < motion and self.motion < relative * self.contrast
+        return self.warmed_up and (self.motion < STILL_MOTION or crawls)
 
     @property
     def is_informative(self) -> bool:
@@ -45,13 +51,14 @@ class Scorer:
     """Runs a bundle on the frames of a drive. After construction nothing raises and nothing is NaN.
 
     It holds the running means of the last seconds; the same frames at the same times give the same scores.
-    `reference` is the bundle's until a calibration sets its own.
+    `reference` is the bundle's and `crawl_below` is `NO_CRAWL` until a calibration sets its own.
     """
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
         self.backend = backend
         self.reference = bundle.reference
+        self.crawl_below = NO_CRAWL
         self.camera = ""  # the kind of the last frame, `rgb` or `luma`; empty before the first
         self._state = RunningMeans()
 
@@ -88,7 +95,14 @@ class Scorer:
             )
         self._state.means = outputs.running_means
         return FrameScore(
-            "ok", outputs.pcc, outputs.logits, outputs.feature_maps, outputs.motion, self._state.warmed_up
+            "ok",
+            outputs.pcc,
+            outputs.logits,
+            outputs.feature_maps,
+            outputs.motion,
+            self._state.warmed_up,
+            contrast=outputs.contrast,
+            crawl_below=self.crawl_below,
         )
 
 

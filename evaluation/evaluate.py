@@ -18,6 +18,7 @@ from ..edge.tubs.tub import Tub
 from ..training.cache import Progress
 from ..training.image_sizes import leave_out_other_sizes
 from .protocols.artifact_cache import ArtifactCache, read_json, write_json
+from .protocols.cars import CarsPlan
 from .protocols.display import Display
 from .protocols.figures import EpisodeFigures, ScoredDrive
 from .protocols.paper import run_paper
@@ -53,13 +54,13 @@ def run_evaluation(
     Works in the folder `out`. Raises InputError when that holds anything but this same evaluation, and for a drive
     too short for a protocol.
     """
-    given: dict[str, Path | None] = dict(zip(_names(tubs), tubs, strict=True))
+    given: dict[str, Path | None] = dict(zip(names_of(tubs), tubs, strict=True))
     given |= {f"{GENERATED}{number}": None for number in range(generated)}
     if not given:
         raise InputError("nothing to evaluate; give tubs, or a number to --generated")
     for folder in tubs:
         open_tub(folder)  # report a bad one before hours of work
-    _require_same(plan, out)
+    require_same(plan, out)
     drives = []
     for name, recorded in given.items():
         display.step(f"drive {name}")
@@ -86,7 +87,7 @@ def _artifacts(out: Path, name: str, display: Display) -> ArtifactCache:
     return ArtifactCache(out / "drives" / name, display)
 
 
-def _names(tubs: Sequence[Path]) -> list[str]:
+def names_of(tubs: Sequence[Path]) -> list[str]:
     """Return the folder names of the tubs, with a number added where several are the same."""
     names: list[str] = []
     for tub in tubs:
@@ -97,7 +98,8 @@ def _names(tubs: Sequence[Path]) -> list[str]:
     return names
 
 
-def _require_same(plan: Plan, out: Path) -> None:
+def require_same(plan: Plan | CarsPlan, out: Path) -> None:
+    """Note the plan in the work folder. Raises InputError if it holds anything but an evaluation by this plan."""
     path = out / PLAN_FILE
     stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()}
     stated["schema"] = SCHEMA
@@ -113,11 +115,16 @@ def _require_same(plan: Plan, out: Path) -> None:
 
 
 def _generate(artifacts: ArtifactCache, plan: Plan) -> Tub:
-    def write(folder: Path, progress: Progress) -> None:
-        seed = plan.rng_seed(artifacts.folder.name)
-        write_drive(folder, Track(np.random.default_rng(seed)), seed=seed, seconds=plan.generated_s, progress=progress)
+    return generated_drive(artifacts, "recorded", plan.rng_seed(artifacts.folder.name), plan.generated_s)
 
-    return artifacts.drive("recorded", write)
+
+def generated_drive(artifacts: ArtifactCache, name: str, seed: int, seconds: float) -> Tub:
+    """Return a generated drive, as `mle-uvad generate --track SEED --seed SEED` writes it."""
+
+    def write(folder: Path, progress: Progress) -> None:
+        write_drive(folder, Track(np.random.default_rng(seed)), seed=seed, seconds=seconds, progress=progress)
+
+    return artifacts.drive(name, write)
 
 
 def _draw(drives: Sequence[Evaluated], plan: Plan, out: Path, docs: Path, display: Display) -> Plots:

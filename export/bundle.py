@@ -28,6 +28,7 @@ from ..edge.graph import FEATURE_MAPS, FEATURE_SIDE, GRAPH_INPUTS, GRAPH_OUTPUTS
 from ..edge.measures import pearson
 from ..edge.reference import Reference, enlarge, write_reference
 from ..edge.scorer import Scorer
+from ..training.base_network import UNCALIBRATED_EXCESS
 from ..training.model import Autoencoder
 from ..training.obscuration import ObscurationNet, feature_maps, frame_moments
 from ..training.run import RunFolder
@@ -176,9 +177,14 @@ def _write_facts(
         "reference": write_reference(reference),
         "training": {name: facts[name] for name in ("settings", "frames", "data_fingerprint", "versions")},
         "parity": {},
+        **({"uncalibrated_excess": list(UNCALIBRATED_EXCESS)} if _knows_many_cars(facts["settings"]) else {}),
         **checked,
     }
     (folder / FACTS_FILE).write_text(json.dumps(bundle_facts, indent=2))
+
+
+def _knows_many_cars(settings: dict[str, Any]) -> bool:
+    return bool(settings.get("many_cars") or settings.get("base"))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..edge.errors import InputError
+from .base_network import load_base
 from .cache import FrameCache
 from .faults import KINDS
 from .obscuration import ObscurationNet
@@ -19,6 +20,7 @@ from .settings import TrainSettings
 from .window_stream import BATCH_SIZE, Batch, WindowStream
 
 LEARNING_RATE = 3e-3  # of AdamW, the highest of a one-cycle schedule
+CONTINUED_LEARNING_RATE = 1e-3  # the same, for a network that is trained already
 WEIGHT_DECAY = 1e-3
 WARM_UP = 0.1  # share of the steps until the highest learning rate
 AVERAGED_STEPS = 100  # time constant of the averaged weights, which are the result
@@ -55,16 +57,18 @@ class FitCallback(Protocol):
 class Fit:
     """A training in progress. Its result is `averaged`, whose weights scatter less than those of single steps."""
 
-    def __init__(self, net: ObscurationNet, stream: WindowStream, windows: int, passes: int) -> None:
+    def __init__(
+        self, net: ObscurationNet, stream: WindowStream, windows: int, passes: int, learning_rate: float = LEARNING_RATE
+    ) -> None:
         """Prepare to train on `windows` windows, each shown about `passes` times."""
         self.net, self.stream = net, stream
         self.averaged = deepcopy(net).eval()
         self.steps = max(1, windows * passes // BATCH_SIZE)
         self._windows, self._rendered, self._done = windows, 0, 0
         self._device = next(net.parameters()).device
-        self._optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self._optimizer = torch.optim.AdamW(net.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, LEARNING_RATE, total_steps=self.steps + 1, pct_start=WARM_UP
+            self._optimizer, learning_rate, total_steps=self.steps + 1, pct_start=WARM_UP
         )
 
     def step(self) -> float:
@@ -95,20 +99,25 @@ def fit_obscuration(
 ) -> tuple[ObscurationNet, list[PassMetrics]]:
     """Train the network on the drives of these cars; return it with its metrics.
 
-    No labels are needed: the faults are rendered, and their masks are the target. With 0 `windows` in the settings the
-    network is untrained and all its logits are 0. Raises InputError when the loss is no longer finite.
+    No labels are needed: the faults are rendered, and their masks are the target. With a `base` in the settings the
+    training goes on from the base network. With 0 `windows` the network is the base network, or is untrained and all
+    its logits are 0. Raises InputError when the loss is no longer finite.
     """
     started_s = time.perf_counter()
     torch.manual_seed(settings.seed)
     net = ObscurationNet(settings.width).to(torch.device(device))
+    if settings.base:
+        net.load_state_dict(load_base())
     if not settings.windows:
-        net.zero_init_head()
+        if not settings.base:
+            net.zero_init_head()
         return net.eval(), []
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kinds = tuple(kind for kind in KINDS if kind != settings.held_out)
     stream = WindowStream(cars, kinds, settings.seed, callback.rendered)
     held_back = stream.held_back(HELD_BACK // BATCH_SIZE)
-    fit = Fit(net, stream, settings.windows, settings.passes)
+    learning_rate = CONTINUED_LEARNING_RATE if settings.base else LEARNING_RATE
+    fit = Fit(net, stream, settings.windows, settings.passes, learning_rate)
     metrics: list[PassMetrics] = []
     for step in range(1, fit.steps + 1):
         fit.step()

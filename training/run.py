@@ -201,7 +201,7 @@ def make_model(settings: TrainSettings) -> Autoencoder:
 
 def settings_from(facts: dict[str, Any]) -> TrainSettings:
     """Read the settings of a run.json. Raises KeyError or TypeError if some are missing or unknown."""
-    kept = {"many_cars": False, **facts["settings"]}  # older runs knew one car only
+    kept = {"many_cars": False, "base": "", **facts["settings"]}  # older runs knew one car and no base network
     if set(kept) != {field.name for field in fields(TrainSettings)}:
         raise KeyError("settings")
     return TrainSettings(**kept)

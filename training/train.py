@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..edge.errors import InputError
 from ..edge.frame import SIZE
+from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
 from .fit import FitCallback, fit_obscuration
@@ -68,7 +69,7 @@ def train_tubs(
     train(cache, settings, folder, device, callback, processes)
     if processes.first and not run.obscuration_file.exists():
         net, passes = fit_obscuration(cars, settings, device, callback)
-        run.finish_obscuration(net, torch.from_numpy(drive_reference(cache, settings.seed)), passes)
+        run.finish_obscuration(net, torch.from_numpy(_reference(cache, settings)), passes)
     return cache
 
 
@@ -142,6 +143,11 @@ def pick_device(name: str) -> str:
 def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
     """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
     return torch.from_numpy(frames).to(device).unsqueeze(1).to(torch.get_default_dtype()) / 255
+
+
+def _reference(cache: FrameCache, settings: TrainSettings) -> Reference:
+    """Make the reference of the bundle, which is used until there is a calibration."""
+    return unknown_reference() if settings.many_cars else drive_reference(cache, settings.seed)
 
 
 def _batches(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
 
 from ...calibration import Calibration, calibrate_on_tub
 from ...edge.atomic_write import atomic_write
@@ -16,11 +19,15 @@ from ...edge.backends import open_scorer
 from ...edge.bundle import CALIBRATION_FILE, FACTS_FILE, Bundle
 from ...edge.evidence import Thresholds
 from ...edge.monitor import Monitor
+from ...edge.reference import unknown_reference
 from ...edge.tubs.tub import Tub
 from ...export.bundle import export_bundle
-from ...training.cache import Progress
+from ...training.cache import Progress, build_cache
+from ...training.fit import fit_obscuration
+from ...training.obscuration import ObscurationNet
+from ...training.run import RunFolder, make_model
 from ...training.settings import TrainSettings
-from ...training.train import pick_device, train_tubs
+from ...training.train import CACHE_FOLDER, pick_device, train_tubs
 from ..simulation.labels import Label, read_labels
 from .display import Display
 from .predictions import Predictions, predict
@@ -54,13 +61,44 @@ class ArtifactCache:
             export_bundle(run, folder, "onnx")
         return Bundle.load(folder)
 
+    def network(self, name: str, cars: Sequence[Tub], settings: TrainSettings) -> ObscurationNet:
+        """Return the obscuration network `name`, trained on these cars."""
+        path, net = self.folder / "networks" / f"{name}.safetensors", ObscurationNet(settings.width)
+        if not path.is_file():
+            self.display.step(f"training {name} on {len(cars)} cars")
+            with self.display.training(settings.epochs) as callback:
+                caches = [build_cache([car], self.folder / CACHE_FOLDER, callback.decoded) for car in cars]
+                trained, _ = fit_obscuration(caches, settings, pick_device("auto"), callback)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as draft:
+                save_file({key: value.contiguous() for key, value in trained.state_dict().items()}, draft)
+        net.load_state_dict(load_file(path))
+        return net.eval()
+
+    def bundle_with(self, net: ObscurationNet, name: str, car: Tub, settings: TrainSettings) -> Bundle:
+        """Return the bundle `name` with this network, for the frames of a car. Its autoencoder is untrained."""
+        folder, run = self.folder / "bundles" / name, RunFolder(self.run_folder(name))
+        if not (folder / FACTS_FILE).is_file():
+            self.display.step(f"exporting {name}")
+            cache = build_cache([car], self.folder / CACHE_FOLDER, lambda done, total: None)
+            run.start(settings, cache, [str(car.folder)])
+            run.finish(make_model(settings))
+            run.finish_obscuration(net, torch.from_numpy(unknown_reference()), [])
+            export_bundle(run.folder, folder, "onnx")
+        return Bundle.load(folder)
+
     def run_folder(self, name: str) -> Path:
         """Return the run folder of a bundle, with its weights and metrics."""
         return self.folder / "runs" / name
 
-    def thresholds(self, bundle: Bundle, clean: Tub, false_alarms_per_hour: float) -> Thresholds:
-        """Return the thresholds of a bundle on a clean drive, as `mle-uvad calibrate` makes them."""
-        path, scorer = bundle.folder / CALIBRATION_FILE, open_scorer(bundle)
+    def thresholds(
+        self, bundle: Bundle, clean: Tub, false_alarms_per_hour: float, file: str = CALIBRATION_FILE
+    ) -> Thresholds:
+        """Return the thresholds of a bundle on a clean drive, as `mle-uvad calibrate` makes them, kept in its folder.
+
+        Raises InputError for a drive that cannot be used.
+        """
+        path, scorer = bundle.folder / file, open_scorer(bundle)
         if not path.is_file():
             with self.display.bar(f"calibrating {bundle.folder.name}") as progress:
                 calibration = calibrate_on_tub(

@@ -40,6 +40,11 @@ def settings_without(family: str | None, width: str, epochs: int, windows: int, 
     return replace(PRESETS["robust"], width=width, epochs=epochs, windows=windows, seed=seed, held_out=family or "")
 
 
+def rng_seed(seed: int, *names: str) -> int:
+    """Return the seed for a drive, part or pass by its names, so that no two share noise and faults."""
+    return zlib.crc32("/".join((str(seed), *names)).encode())
+
+
 @dataclass(frozen=True)
 class Plan:
     """Parameters of an evaluation. The defaults are the full one; `QUICK` is a smoke test."""
@@ -75,8 +80,8 @@ class Plan:
         return settings_without(held_out, self.width, self.epochs, self.windows, self.seed)
 
     def rng_seed(self, *names: str) -> int:
-        """Return the seed for a drive, part or pass by its names, so that no two share noise and faults."""
-        return zlib.crc32("/".join((str(self.seed), *names)).encode())
+        """Return the seed for a drive, part or pass by its names."""
+        return rng_seed(self.seed, *names)
 
     def paper_settings(self, preset: str, seed: int) -> TrainSettings:
         """Return the settings of the paper protocol: `paper`, `robust`, or `vanilla`, with the squared error alone."""
@@ -142,19 +147,28 @@ def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.
 
 def judged_passes(seconds: float, family: str, plan: Plan, rng: np.random.Generator) -> list[list[Episode]]:
     """Distribute the episodes of a family, equally many per coverage band, over passes of the judged part."""
-    coverages = rng.permutation([rng.uniform(*edges) for edges in pairwise(BANDS) for _ in range(plan.per_band)])
+    coverages = [rng.uniform(*edges) for edges in pairwise(BANDS) for _ in range(plan.per_band)]
+    return spread_over_passes(seconds, [(family, coverage) for coverage in coverages], plan.time_profiles, rng)
+
+
+def spread_over_passes(
+    seconds: float, faults: Sequence[tuple[str, float]], profiles: Sequence[str], rng: np.random.Generator
+) -> list[list[Episode]]:
+    """Distribute faults, each a family and a coverage, in random order over as few passes as hold them all."""
+    chosen_faults = [faults[number] for number in rng.permutation(len(faults))]
     lasts_s = min(EPISODE_S, seconds - LEAD_S)
     room = max(1, int((seconds - LEAD_S + CLEAR_S) // (EPISODE_S + CLEAR_S)))
-    time_profiles = cycle(plan.time_profiles)  # coverages come in random order, so each time profile meets all
+    time_profiles = cycle(profiles)  # coverages come in random order, so each time profile meets all
     passes = []
-    for chosen in np.array_split(coverages, -(-len(coverages) // room)):
+    for part in np.array_split(np.arange(len(faults)), -(-len(faults) // room)):
+        chosen = [chosen_faults[number] for number in part]
         every_s = np.arange(len(chosen)) * (lasts_s + CLEAR_S)
         spare_s = max(0.0, seconds - LEAD_S - lasts_s - every_s[-1])
         starts_s = LEAD_S + every_s + np.sort(rng.uniform(0, spare_s, len(chosen)))
         passes.append(
             [
                 Episode(start_s, start_s + lasts_s, coverage, family, next(time_profiles))
-                for start_s, coverage in zip(starts_s.tolist(), chosen.tolist(), strict=True)
+                for start_s, (family, coverage) in zip(starts_s.tolist(), chosen, strict=True)
             ]
         )
     return passes

@@ -204,7 +204,7 @@ def test_a_missing_key_a_missing_file_and_other_files_are_refused(calibration: C
     refused(tmp_path)
     calibration.save(path)
     facts = json.loads(path.read_text())
-    for name in facts:
+    for name in facts.keys() - {"crawl_below"}:  # which older files do not have
         path.write_text(json.dumps({key: value for key, value in facts.items() if key != name}))
         assert name in refused(path)
     for content in (b"", b"[]", b"7", b"\xff", b"[" * 200_000, b" " * 300_000):

@@ -9,6 +9,13 @@ import pytest
 from mle_uvad.parts.install.manage_py import BACKUP
 
 
+def test_a_car_without_a_bundle_gets_one_and_the_next_step_is_named(run: Any, stand_in_car: Path) -> None:
+    done = run("install-part", stand_in_car)
+    assert "the bundle of many cars is in" in done.out
+    assert done.out.splitlines()[-1] == f"next: mle-uvad doctor {stand_in_car}"
+    assert "PASS  bundle" in run("doctor", stand_in_car).out
+
+
 def test_install_check_and_undo(run: Any, stand_in_car: Path) -> None:
     manage = stand_in_car / "manage.py"
     before = manage.read_bytes()
@@ -97,9 +104,9 @@ def test_check_and_undo_together_are_refused(run: Any, stand_in_car: Path) -> No
 
 
 def test_the_doctor_of_a_fit_car(run: Any, stand_in_car: Path, bundle_folder: Path, calibration: Any) -> None:
-    run("install-part", stand_in_car)
     (stand_in_car / "models").mkdir()
     bundle_folder.rename(stand_in_car / "models" / "lens")
+    run("install-part", stand_in_car)
     outcome = run("doctor", stand_in_car)
     assert outcome.code == 0, "a warning is no failure"
     assert "WARN  calibration" in outcome.out

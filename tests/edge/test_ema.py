@@ -61,7 +61,30 @@ def test_a_shorter_pause_does_not(driving: RunningMeans, step_s: float) -> None:
     driving.means = np.ones_like(driving.means)
     assert (driving.weights(10.0 + step_s) < 1).all()
     assert driving.means.all()
-    assert driving.warmed_up
+    if step_s < 1:
+        assert driving.warmed_up
+
+
+def test_after_a_long_pause_the_means_are_warmed_up_once_no_frame_dominates_them(driving: RunningMeans) -> None:
+    driving.weights(11.9)  # of 1.9 s: this frame alone makes up three fifths of the slow mean
+    assert not driving.warmed_up
+    later = []
+    for number in range(1, 60):
+        driving.weights(11.9 + number / 20)
+        later.append(driving.warmed_up)
+    assert later == sorted(later), "once and for all"
+    assert later.index(True) < 50
+
+
+@pytest.mark.parametrize(("seconds", "warms_up"), [((0.05, 0.05), True), ((0.06, 0.9), False), ((0.5, 0.5), False)])
+def test_a_loop_that_starves_never_warms_up(seconds: tuple[float, float], warms_up: bool) -> None:
+    rng, means, t_s = np.random.default_rng(0), RunningMeans(), 0.0
+    warmed_up = []
+    for _ in range(280):
+        t_s += float(rng.uniform(*seconds))
+        means.weights(t_s)
+        warmed_up.append(means.warmed_up)
+    assert any(warmed_up) == warms_up
 
 
 def test_it_is_warmed_up_once_the_slow_time_constant_has_passed() -> None:

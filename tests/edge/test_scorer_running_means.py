@@ -72,8 +72,11 @@ def test_a_gap_and_a_step_back_begin_afresh_to_the_last_bit(scorer: Scorer, fram
 
 
 def test_a_pause_below_a_gap_is_the_same_drive(scorer: Scorer, frames: list[Frame]) -> None:
-    assert scores(scorer, frames)[-1].warmed_up
-    assert scores(scorer, frames[:1], (len(frames) - 1) / HZ + GAP_S - 0.01)[0].warmed_up
+    before = scores(scorer, frames)
+    assert before[-1].warmed_up
+    assert scores(scorer, frames[:1], (len(frames) - 1) / HZ + 0.5)[0].warmed_up
+    (after,) = scores(scorer, frames[:1], (len(frames) - 1) / HZ + 0.5 + GAP_S - 0.01)
+    assert not np.array_equal(after.logits, before[0].logits), "a gap would begin afresh"  # type: ignore[arg-type]
 
 
 def test_it_is_warmed_up_after_two_seconds(scorer: Scorer, frames: list[Frame]) -> None:

@@ -1,0 +1,185 @@
+"""The protocol of held-out cars: does a network work on a car that it has never seen?
+
+The cars are dealt into folds. For each fold a network is trained on the cars of the others and on generated drives. A
+car of the fold is then calibrated on nothing, on 30 s, or on two minutes of its clean driving, and evaluated on its
+remaining drive: once as recorded, for false alarms, and several times with faults of all families rendered into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from ...edge.bundle import Bundle
+from ...edge.errors import InputError
+from ...edge.evidence import Thresholds
+from ...edge.tubs.tub import Record, Tub
+from ...optics import FAMILIES
+from ...training.cache import Progress
+from ...training.settings import PRESETS, RANGES, TrainSettings
+from ..simulation.episodes import Episode
+from ..simulation.labels import read_labels
+from ..simulation.rerendered_drive import driving_s, segment, write_rerendered_drive
+from .artifact_cache import ArtifactCache, read_json, write_json
+from .figures import EpisodeFigures, PassFigures, ScoredDrive, episode_figures, pass_figures
+from .plan import BANDS, rng_seed, spread_over_passes
+
+CALIBRATIONS_S = {"none": 0.0, "30 s": 30.0, "2 min": 120.0}  # of clean driving
+CALIBRATE_MAX_SHARE = 0.5  # of a drive, which leaves the rest to evaluate on
+JUDGED_MAX_S = 120.0  # of a drive that faults are rendered into, once for every pass
+CLEAN = "clean"
+JUDGED_BANDS = BANDS[:-1]  # a fault of more than 40 % is no question
+
+
+@dataclass(frozen=True)
+class CarsPlan:
+    """Parameters of the protocol. The defaults are the full one; `QUICK_CARS` is a smoke test."""
+
+    width: str = "medium"
+    windows: int = 45_000  # rendered for each training
+    folds: int = 4
+    seeds: int = 2  # of the trainings; the faults are the same
+    per_band: int = 1  # episodes of each car, family and coverage band
+    false_alarms_per_hour: float = 1.0
+    generated_s: float = 120.0  # length of a generated drive
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value that no training can have."""
+        low, high = 2, RANGES["windows"][1]
+        if not (low <= self.folds and self.seeds >= 1 and self.per_band >= 1 and self.windows <= high):
+            raise InputError("held-out cars need at least two folds, a seed and an episode of each kind")
+        self.settings(0)
+
+    def settings(self, seed: int) -> TrainSettings:
+        """Return the settings of the training with this number."""
+        return replace(
+            PRESETS["robust"], width=self.width, windows=self.windows, seed=self.seed + seed, many_cars=True, epochs=1
+        )
+
+
+QUICK_CARS = CarsPlan(width="narrow", windows=960, folds=2, seeds=1, generated_s=60.0)
+
+
+@dataclass(frozen=True)
+class CarFigures:
+    """The results of one training on one car that it has not seen, with one calibration."""
+
+    car: str
+    seed: int
+    calibration: str  # a key of `CALIBRATIONS_S`
+    refused: str  # why the calibration was refused; empty: it was not
+    episodes: list[EpisodeFigures]
+    passes: list[PassFigures]
+
+
+def run_cars(
+    cars: Mapping[str, Tub], generated: Sequence[Tub], plan: CarsPlan, artifacts: ArtifactCache
+) -> list[CarFigures]:
+    """Run or resume the protocol in the folder of the cache. Raises InputError for fewer cars than folds."""
+    if len(cars) < plan.folds:
+        raise InputError(f"{len(cars)} cars cannot be held out in {plan.folds} folds; give more TUBs, one for each car")
+    results = []
+    for seed in range(plan.seeds):
+        settings = plan.settings(seed)
+        for fold in range(plan.folds):
+            held_out = list(cars)[fold :: plan.folds]
+            others = [tub for name, tub in cars.items() if name not in held_out]
+            net = artifacts.network(f"fold-{fold}-seed-{seed}", [*others, *generated], settings)
+            for name in held_out:
+                bundle = artifacts.bundle_with(net, f"{name}-seed-{seed}", cars[name], settings)
+                results += _evaluate(_Car(name, cars[name], plan, artifacts), bundle, seed)
+    return results
+
+
+@dataclass(frozen=True)
+class _Car:
+    """A held-out car: its drive, and the parts and passes made of it."""
+
+    name: str
+    tub: Tub
+    plan: CarsPlan
+    artifacts: ArtifactCache
+
+    @property
+    def calibrate_max_s(self) -> float:
+        total_s = float(driving_s(self.tub.records)[-1])
+        return min(max(CALIBRATIONS_S.values()), CALIBRATE_MAX_SHARE * total_s)
+
+    def calibration_drive(self, seconds: float) -> Tub:
+        return self._written(f"calibrate-{seconds:.0f}", segment(self.tub.records, 0.0, seconds), [])
+
+    def clean(self) -> Tub:
+        return self._written(CLEAN, segment(self.tub.records, self.calibrate_max_s, np.inf), [])
+
+    def wet(self) -> Iterator[tuple[str, Tub]]:
+        records = segment(self.tub.records, self.calibrate_max_s, self.calibrate_max_s + JUDGED_MAX_S)
+        rng = np.random.default_rng(self._seed("faults"))
+        faults = [
+            (family, rng.uniform(*edges))
+            for family in FAMILIES
+            for edges in pairwise(JUDGED_BANDS)
+            for _ in range(self.plan.per_band)
+        ]
+        passes = spread_over_passes(float(driving_s(records)[-1]), faults, ("sudden",), rng)
+        for number, episodes in enumerate(passes):
+            yield f"wet-{number}", self._written(f"wet-{number}", records, episodes)
+
+    def _written(self, part: str, records: list[Record], episodes: list[Episode]) -> Tub:
+        def write(folder: Path, progress: Progress) -> None:
+            write_rerendered_drive(
+                folder, self.tub, records, seed=self._seed(part), episodes=episodes, progress=progress
+            )
+
+        return self.artifacts.drive(f"{self.name}-{part}", write)
+
+    def _seed(self, part: str) -> int:
+        return rng_seed(self.plan.seed, self.name, part)
+
+
+def _evaluate(car: _Car, bundle: Bundle, seed: int) -> list[CarFigures]:
+    results = []
+    for calibration, seconds in CALIBRATIONS_S.items():
+        path = car.artifacts.folder / "cars" / f"{car.name}-seed-{seed}-{calibration.replace(' ', '')}.json"
+        if (kept := read_json(path)) is None:
+            figures = _evaluate_calibrated(car, bundle, seed, calibration, min(seconds, car.calibrate_max_s))
+            write_json(path, asdict(figures))
+        else:
+            figures = _figures_from(kept)
+        results.append(figures)
+    return results
+
+
+def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, calibration: str, seconds: float) -> CarFigures:
+    artifacts = car.artifacts
+    thresholds: Thresholds | None = None
+    refused = ""
+    if seconds:
+        drive, file = car.calibration_drive(seconds), f"calibration-{seconds:.0f}.json"
+        try:
+            thresholds = artifacts.thresholds(bundle, drive, car.plan.false_alarms_per_hour, file)
+        except InputError as error:
+            refused = str(error)  # as on a car, the monitor goes on uncalibrated
+    suffix = "uncalibrated" if thresholds is None else calibration.replace(" ", "")
+
+    def scored(part: str, drive: Tub) -> ScoredDrive:
+        predictions = artifacts.predictions(f"{part}-{suffix}", bundle, thresholds, drive)
+        return ScoredDrive(part, read_labels(drive.folder), predictions, {})
+
+    clean = scored(CLEAN, car.clean())
+    wet = [scored(part, drive) for part, drive in car.wet()]
+    passes = [pass_figures(each, "") for each in (clean, *wet)]
+    return CarFigures(car.name, seed, calibration, refused, episode_figures(wet, clean, held_out=False), passes)
+
+
+def _figures_from(kept: dict) -> CarFigures:
+    figures = CarFigures(**kept)
+    return replace(
+        figures,
+        episodes=[EpisodeFigures(**row) for row in kept["episodes"]],
+        passes=[PassFigures(**row) for row in kept["passes"]],
+    )

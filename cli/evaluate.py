@@ -41,7 +41,9 @@ def evaluate(
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. Default: 70, or 4 with --quick.")] = None,
     windows: Annotated[
         int | None,
-        typer.Option(help="Training windows rendered for each detector. Default: 32768, or 960 with --quick."),
+        typer.Option(
+            help="Training windows rendered for each detector. Default: 49152, for cars 45000, or 960 with --quick."
+        ),
     ] = None,
     held_out: Annotated[
         str | None,

@@ -32,14 +32,14 @@ def find_sources(path: Path) -> Sources:
         return _of_car(read_car_config(path))
     if not path.is_dir():
         raise InputError(f"there is nothing at {path}; give a car's folder, its logs/lens_events.db or a tub")
-    return Sources(tubs=[Tub(path, FIELDS)])
+    return Sources(tubs=[Tub(path, keep=FIELDS)])
 
 
 def _of_car(config: CarConfig) -> Sources:
     lens, found = LensConfig.read(config.as_cfg()), Sources()
     for folder in _tub_folders(config.tub):
         try:
-            found.tubs.append(Tub(folder, FIELDS))
+            found.tubs.append(Tub(folder, keep=FIELDS))
         except InputError as error:
             found.notes.append(str(error))
     try:

@@ -25,6 +25,7 @@ from ..edge.tubs.tub import Tub, read_image
 from ..export.bundle import export_bundle
 from ..parts.events.event import Event, read_events
 from ..parts.install.manage_py import ManagePy
+from ..training.base_network import CONTINUED_WINDOWS, WIDTH, base_sha256
 from ..training.settings import PRESETS
 from ..training.train import train_tubs
 from .car import configure, create_car, drive
@@ -37,8 +38,8 @@ from .simulation.labels import read_labels
 from .simulation.track import Track
 
 HZ = 20.0
-EPOCHS = 40
-WINDOWS = 12_288  # fewer than `mle-uvad train` renders, so that the demo takes minutes
+EPOCHS = 12  # fewer than `mle-uvad train` has, so that the demo takes minutes
+WINDOWS = CONTINUED_WINDOWS
 TRAIN_S, CLEAN_S, WET_S = 240.0, 120.0, 120.0
 # One eighth of the training drive is wet and not labelled, as in the paper.
 TRAIN_EPISODES = (Episode(40, 50, 0.2), Episode(110, 120, 0.4), Episode(180, 190, 0.3))
@@ -74,14 +75,14 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     train_tub = _generate(out, "train", track, seed + 1, TRAIN_S, TRAIN_EPISODES, display)
     clean_tub = _generate(out, "clean", track, seed + 2, CLEAN_S, (), display)
     wet_tub = _generate(out, "wet", track, seed + 3, WET_S, WET_EPISODES, display)
-    display.step("2/5 training a narrow autoencoder and, on rendered faults, the obscuration network")
-    settings = replace(PRESETS["robust"], width="narrow", epochs=EPOCHS, windows=WINDOWS, seed=seed)
+    display.step("2/5 training an autoencoder and, from the one that ships, the obscuration network on rendered faults")
+    settings = replace(PRESETS["robust"], width=WIDTH, epochs=EPOCHS, windows=WINDOWS, base=base_sha256(), seed=seed)
     with display.training(EPOCHS) as callback:
-        train_tubs([Tub(train_tub)], settings, out / "runs" / "narrow", "cpu", callback)
+        train_tubs([Tub(train_tub)], settings, out / "runs" / "first", "cpu", callback)
     display.step("3/5 creating a stock Donkeycar, exporting the bundle to it, calibrating on the clean drive")
     car = out / "mycar"
     create_car(car)
-    bundle = export_bundle(out / "runs" / "narrow", car / "models" / "lens", "onnx")
+    bundle = export_bundle(out / "runs" / "first", car / "models" / "lens", "onnx")
     scorer = open_scorer(bundle)
     calibration, by_pcc = (_calibrate(scorer, clean_tub, rule, display) for rule in ("clean", "pcc"))
     calibration.save(bundle.folder / CALIBRATION_FILE)

@@ -49,7 +49,7 @@ class TrainSettings:
     latent_mode: str = "free"  # noisy: the decoder sees z + N(0, σ²); bounded: tanh; standardised: unit variance
     entropy_start: str = "at_once"  # on_progress: λ rises and σ falls while the reconstruction stays useful
     precision: str = "float32"  # of the autoencoder's layers; the loss is always float32
-    windows: int = 32_768  # rendered for the obscuration network; 0 leaves it untrained
+    windows: int = 49_152  # rendered for the obscuration network; 0 leaves it untrained
     passes: int = 2  # how often each window is shown, each time beside another reference
     base: str = ""  # SHA-256 of the weights that the obscuration network starts from; empty: none
     many_cars: bool = False  # each tub is a car of its own, for a network that works on cars it has not seen

@@ -139,10 +139,15 @@ def touch_the_bundle(tub: Path, out: Path) -> None:
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"note": "exported again"}))
 
 
+def delete_another_record(tub: Path, out: Path) -> None:
+    delete_a_record(tub, out)
+    delete_one_and_restore_another(tub, out)
+
+
 CHANGES: list[Callable[[Path, Path], Any]] = [
     *(delete_a_record, replace_an_image, cut_the_scores, change_a_number_of_the_scores, touch_the_bundle),
     lambda tub, out: (tub / "images" / "7_cam_image_array_.jpg").unlink(),
-    lambda tub, out: [delete_a_record(tub, out), delete_one_and_restore_another(tub, out)],
+    delete_another_record,
 ]
 
 

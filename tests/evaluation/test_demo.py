@@ -66,7 +66,7 @@ def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(demo, "CLEAN_S", 60.0)
     monkeypatch.setattr(demo, "WET_S", 24.0)
     monkeypatch.setattr(demo, "EPOCHS", 3)
-    monkeypatch.setattr(demo, "WINDOWS", 3072)
+    monkeypatch.setattr(demo, "WINDOWS", 512)
     monkeypatch.setattr(demo, "TRAIN_EPISODES", (Episode(5, 7, 0.3),))
     monkeypatch.setattr(demo, "WET_EPISODES", (Episode(12, 19, 0.5),))
     out, display = tmp_path / "demo", Quiet()

@@ -175,7 +175,10 @@ class CalibrationSession:
             return None
         # A scene known to have changed is what calibration is for; one that seems to change now may be a wet lens.
         if self._doubtful_s > DOUBTFUL_SHARE_MAX * REFERENCE_PHASE_S and not self._was_drifting:
-            raise InputError("the lens looks obscured; wipe it, or delete calibration.json if the camera was moved")
+            raise InputError(
+                "by the thresholds in force, the lens is obscured; wipe the lens, or delete calibration.json if the"
+                " camera was moved"
+            )
         reference = self._reference_phase.reference()
         self._threshold_phase, self._halves = ThresholdPhase(reference), _HalfMeans(reference)
         self._kept_s = -math.inf

@@ -5,10 +5,11 @@ from typing import Any
 
 from .. import strict_json
 from ..errors import InputError
+from ..read_file import read_file
 
 CAMERA_FIELD = "cam/image_array"
 PICTURE = "image_array"  # donkeycar's type of a field whose pictures are files
-LINE_BYTES_MAX = 1_000_000
+LINE_BYTES_MAX, MANIFEST_BYTES_MAX = 1_000_000, 16 * 2**20
 
 
 def find_camera_field(folder: Path, asked: str | None) -> str:
@@ -33,8 +34,8 @@ def find_camera_field(folder: Path, asked: str | None) -> str:
 
 def _field_types(folder: Path) -> dict[str, str]:
     try:
-        with (folder / "manifest.json").open("rb") as file:
-            names, kinds = (strict_json.parse(file.readline(LINE_BYTES_MAX)) for _ in range(2))
+        lines = read_file(folder / "manifest.json", MANIFEST_BYTES_MAX).splitlines()[:2]
+        names, kinds = (strict_json.parse(line[:LINE_BYTES_MAX]) for line in lines)
         return {_text(name): _text(kind) for name, kind in zip(names, kinds, strict=True)}
     except (OSError, ValueError, TypeError):
         return {}

@@ -22,14 +22,14 @@ from .. import strict_json
 from ..errors import InputError
 from ..frame import camera_of, frame_fault
 from ..read_file import read_file
-from .camera_field import find_camera_field
+from .camera_field import MANIFEST_BYTES_MAX, find_camera_field
 from .catalog_line import read_fields
 from .find import catalogs_of
 from .reasons import why_unusable
 
 LINE_BYTES_MAX = 8 << 20  # a record has some 300 bytes, with an image of 640x480 as numbers 5 MB
 KIND_FRAMES = 100  # looked at to find the kind of camera
-CATALOG_BYTES_MAX, MANIFEST_BYTES_MAX, IMAGE_BYTES_MAX = 128 * 2**20, 16 * 2**20, 32 * 2**20
+CATALOG_BYTES_MAX, IMAGE_BYTES_MAX = 128 * 2**20, 32 * 2**20
 IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge image
 IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its others to programs outside
 IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes an image that was cut and filled with zeros

@@ -97,12 +97,12 @@ def test_train_reports_both_networks(run: Any, make_tub: Any, tmp_path: Path, mo
     fit = pytest.importorskip("mle_uvad.training.fit", reason="needs torch: pip install 'mle_uvad[train]'")
     monkeypatch.setattr(fit, "HELD_BACK", 32)
     out = tmp_path / "run"
-    outcome = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 48,
+    outcome = run("train", make_tub(70), "--out", out, "--width", "narrow", "--epochs", 1, "--windows", 96,
                "--held-out", "mud")  # fmt: skip
     assert outcome.code == 0
     assert "obscuration network, pass 6 of 10: loss" in outcome.out + outcome.err
     settings = json.loads((out / "run.json").read_text())["settings"]
-    assert (settings["windows"], settings["held_out"]) == (48, "mud")
+    assert (settings["windows"], settings["held_out"]) == (96, "mud")
     steps = settings["windows"] * settings["passes"] // 32
     assert len((out / "obscuration.jsonl").read_text().splitlines()) == min(steps, 10)  # a line a tenth of the training
 

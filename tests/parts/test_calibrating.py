@@ -188,7 +188,7 @@ def test_an_obscured_lens_is_refused_and_keeps_its_alarm(calibrated_car: Car) ->
     calibrated_car.drive(5)
     said = calibrated_car.drive(REFERENCE_PHASE_S + 2, press=True)
     assert {values[4] for values in said} == {"obscured"}
-    assert said[-1][5].startswith("not calibrated: the lens looks obscured; wipe it")
+    assert said[-1][5].startswith("not calibrated: by the thresholds in force, the lens is obscured; wipe the lens")
 
 
 def test_another_light_is_logged_once_raises_no_event_and_is_what_calibration_is_for(

@@ -101,6 +101,7 @@ class Evidence:
             return EvidenceState("uncalibrated")
         if self.thresholds.judges_cells:
             if not score.warmed_up:
+                self._cells.restart()  # else the first frame after it would stand for all of the time in between
                 return self._hold("warmup")
             if score.is_stationary:
                 return self._hold("still")

@@ -74,7 +74,7 @@ def test_each_car_is_held_out_from_the_network_that_judges_it(
     tubs: dict[str, Tub], trained_on: list[list[str]], tmp_path: Path
 ) -> None:
     display = Quiet()
-    artifacts = ArtifactCache(tmp_path, display)  # type: ignore[arg-type]
+    artifacts = ArtifactCache(tmp_path, display)
     results = run_cars(tubs, [], PLAN, artifacts)
     assert trained_on == [["car-1"], ["car-0", "car-2"]]
     assert [(each.car, each.calibration) for each in results] == [
@@ -95,7 +95,7 @@ def test_each_car_is_held_out_from_the_network_that_judges_it(
 
 def test_fewer_cars_than_folds_are_refused(tubs: dict[str, Tub], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3 cars cannot be held out in 4 folds"):
-        run_cars(tubs, [], CarsPlan(), ArtifactCache(tmp_path, Quiet()))  # type: ignore[arg-type]
+        run_cars(tubs, [], CarsPlan(), ArtifactCache(tmp_path, Quiet()))
     with pytest.raises(InputError, match="at least two folds"):
         CarsPlan(folds=1)
 

@@ -98,7 +98,7 @@ def _event_lines(scores: Path) -> list[str]:
 def _say_if_uncalibrated(drives: list[dict[str, Any]], bundle: Path) -> None:
     if any("uncalibrated" in figures["status"] for figures in drives):
         console.print(
-            "without a calibration no event can be found; next: mle-uvad calibrate"
+            "without a calibration only large faults are found; next: mle-uvad calibrate"
             f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean",
             markup=False,
         )

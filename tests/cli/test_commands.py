@@ -119,7 +119,9 @@ def test_score_without_a_calibration_says_what_to_do(
 ) -> None:
     spaced = bundle_folder.rename(tmp_path / "my lens")
     done = run("score", make_tub(6), "--bundle", spaced, "--out", tmp_path / "scores.csv")
-    assert f"without a calibration no event can be found; next: mle-uvad calibrate '{spaced}' --tub TUB" in done.err
+    assert (
+        f"without a calibration only large faults are found; next: mle-uvad calibrate '{spaced}' --tub TUB" in done.err
+    )
 
 
 def test_score_says_when_for_how_long_and_how_large_each_event_was(tmp_path: Path) -> None:

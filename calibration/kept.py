@@ -9,6 +9,7 @@ from pathlib import Path
 from ..edge.atomic_write import atomic_write
 from ..edge.bundle import Bundle
 from ..edge.errors import InputError
+from ..edge.read_file import read_file
 from .calibration import BYTES_MAX, Calibration
 
 KEPT_MAX = 5
@@ -65,7 +66,7 @@ def _numbers(path: Path) -> list[int]:
 def _read(path: Path) -> bytes | None:
     """Return the bytes of a calibration that is worth keeping, else None."""
     try:
-        return path.read_bytes() if path.is_file() and path.stat().st_size <= BYTES_MAX else None
+        return read_file(path, BYTES_MAX, follow=True)
     except OSError:
         return None
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..edge.driving import DrivingClock
 from ..edge.evidence import Thresholds
 from ..edge.reference import Reference, make_reference
-from ..edge.scorer import FrameScore
+from ..edge.scorer import FrameScore, crawls
 from .rules import clean_thresholds, crawl_below
 
 
@@ -60,7 +60,7 @@ class ThresholdPhase:
         """
         motions, contrasts = np.array(self._motions).T
         slow = crawl_below(motions, contrasts)
-        fast_enough = (motions >= slow[0]) | (motions >= slow[1] * contrasts)
+        fast_enough = ~crawls(motions, contrasts, slow)
         steps_s = np.diff(self._driving_s, prepend=self._driving_s[:1])
         thresholds, maxima = clean_thresholds(
             np.array(self._pccs)[fast_enough],

@@ -91,7 +91,6 @@ def train(
     continues = base == "shipped" and not (many_cars or held_out) and width in (None, WIDTH)
     given: dict[str, Any] = {
         "base": base_sha256() if continues else "",
-        "windows": CONTINUED_WINDOWS if continues else None,
         "objective": objective,
         "width": width,
         "epochs": epochs,
@@ -106,7 +105,7 @@ def train(
         "entropy_start": entropy_start,
         "self_pairs": self_pairs,
         "precision": precision,
-        **({} if windows is None else {"windows": windows}),
+        "windows": CONTINUED_WINDOWS if continues and windows is None else windows,
         "held_out": held_out,
         "many_cars": many_cars,
         "seed": seed,

@@ -19,6 +19,14 @@ STILL_MOTION = 1.5 / 255  # less change than this within the fast time constant:
 NO_CRAWL = (0.0, 0.0)  # motion, and motion as a share of the contrast; a car below both crawls: here, none does
 
 
+def crawls(motion: Any, contrast: Any, below: tuple[float, float]) -> Any:
+    """Return whether a car crawls, from its motion and the contrast, 0…1: numbers or arrays of them.
+
+    A film over the lens lowers motion and contrast alike, so their ratio has to be low, too.
+    """
+    return (motion < below[0]) & (motion < below[1] * contrast)
+
+
 @dataclass(frozen=True, eq=False)
 class FrameScore:
     """The score of one frame, given those before it. All but the status is empty unless that is `ok`."""
@@ -36,10 +44,8 @@ class FrameScore:
     @property
     def is_stationary(self) -> bool:
         """Whether the car stands or crawls: then nothing shows what is fixed to the lens."""
-        motion, relative = self.crawl_below
-        # A film over the lens halves motion and contrast alike, so their ratio has to be low, too.
-        crawls = self.motion < motion and self.motion < relative * self.contrast
-        return self.warmed_up and (self.motion < STILL_MOTION or crawls)
+        stands = self.motion < STILL_MOTION
+        return self.warmed_up and (stands or crawls(self.motion, self.contrast, self.crawl_below))
 
     @property
     def is_informative(self) -> bool:

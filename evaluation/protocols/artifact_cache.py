@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from ...calibration import Calibration, calibrate_on_tub
 from ...edge.atomic_write import atomic_write
@@ -20,15 +19,18 @@ from ...edge.bundle import CALIBRATION_FILE, FACTS_FILE, Bundle
 from ...edge.evidence import Thresholds
 from ...edge.monitor import Monitor
 from ...edge.reference import unknown_reference
-from ...edge.tubs.tub import Tub
+from ...edge.tubs.tub import Record, Tub
 from ...export.bundle import export_bundle
 from ...training.cache import Progress, build_cache
+from ...training.checked_tensors import load_checked, save_checked
 from ...training.fit import fit_obscuration
 from ...training.obscuration import ObscurationNet
 from ...training.run import RunFolder, make_model
 from ...training.settings import TrainSettings
 from ...training.train import CACHE_FOLDER, pick_device, train_tubs
+from ..simulation.episodes import Episode
 from ..simulation.labels import Label, read_labels
+from ..simulation.rerendered_drive import write_rerendered_drive
 from .display import Display
 from .predictions import Predictions, predict
 
@@ -51,6 +53,14 @@ class ArtifactCache:
                 write(folder, progress)
         return Tub(folder)
 
+    def rerendered(self, name: str, tub: Tub, records: Sequence[Record], seed: int, episodes: Sequence[Episode]) -> Tub:
+        """Return the drive `name`: these records of a tub, with episodes rendered into them."""
+
+        def write(folder: Path, progress: Progress) -> None:
+            write_rerendered_drive(folder, tub, records, seed=seed, episodes=episodes, progress=progress)
+
+        return self.drive(name, write)
+
     def bundle(self, name: str, training: Tub, settings: TrainSettings) -> Bundle:
         """Return the bundle `name`, trained on a drive and exported. An interrupted training is resumed."""
         folder, run = self.folder / "bundles" / name, self.run_folder(name)
@@ -71,8 +81,8 @@ class ArtifactCache:
                 trained, _ = fit_obscuration(caches, settings, pick_device("auto"), callback)
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as draft:
-                save_file({key: value.contiguous() for key, value in trained.state_dict().items()}, draft)
-        net.load_state_dict(load_file(path))
+                save_checked(draft, trained.state_dict(), {})
+        net.load_state_dict(load_checked(path)[0])
         return net.eval()
 
     def bundle_with(self, net: ObscurationNet, name: str, car: Tub, settings: TrainSettings) -> Bundle:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -19,13 +18,12 @@ from ...edge.errors import InputError
 from ...edge.evidence import Thresholds
 from ...edge.tubs.tub import Record, Tub
 from ...optics import FAMILIES
-from ...training.cache import Progress
-from ...training.settings import PRESETS, RANGES, TrainSettings
+from ...training.settings import PRESETS, TrainSettings
 from ..simulation.episodes import Episode
 from ..simulation.labels import read_labels
-from ..simulation.rerendered_drive import driving_s, segment, write_rerendered_drive
+from ..simulation.rerendered_drive import driving_s, segment
 from .artifact_cache import ArtifactCache, read_json, write_json
-from .figures import EpisodeFigures, PassFigures, ScoredDrive, episode_figures, pass_figures
+from .figures import EpisodeFigures, PassFigures, ScoredDrive, episode_figures, pass_figures, with_rows
 from .plan import BANDS, rng_seed, spread_over_passes
 
 CALIBRATIONS_S = {"none": 0.0, "30 s": 30.0, "2 min": 120.0}  # of clean driving
@@ -50,8 +48,7 @@ class CarsPlan:
 
     def __post_init__(self) -> None:
         """Raise InputError for a value that no training can have."""
-        low, high = 2, RANGES["windows"][1]
-        if not (low <= self.folds and self.seeds >= 1 and self.per_band >= 1 and self.windows <= high):
+        if not (self.folds >= 2 and self.seeds >= 1 and self.per_band >= 1):
             raise InputError("held-out cars need at least two folds, a seed and an episode of each kind")
         self.settings(0)
 
@@ -130,12 +127,7 @@ class _Car:
             yield f"wet-{number}", self._written(f"wet-{number}", records, episodes)
 
     def _written(self, part: str, records: list[Record], episodes: list[Episode]) -> Tub:
-        def write(folder: Path, progress: Progress) -> None:
-            write_rerendered_drive(
-                folder, self.tub, records, seed=self._seed(part), episodes=episodes, progress=progress
-            )
-
-        return self.artifacts.drive(f"{self.name}-{part}", write)
+        return self.artifacts.rerendered(f"{self.name}-{part}", self.tub, records, self._seed(part), episodes)
 
     def _seed(self, part: str) -> int:
         return rng_seed(self.plan.seed, self.name, part)
@@ -149,7 +141,7 @@ def _evaluate(car: _Car, bundle: Bundle, seed: int) -> list[CarFigures]:
             figures = _evaluate_calibrated(car, bundle, seed, calibration, min(seconds, car.calibrate_max_s))
             write_json(path, asdict(figures))
         else:
-            figures = _figures_from(kept)
+            figures = CarFigures(**with_rows(kept))
         results.append(figures)
     return results
 
@@ -174,12 +166,3 @@ def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, calibration: str,
     wet = [scored(part, drive) for part, drive in car.wet()]
     passes = [pass_figures(each, "") for each in (clean, *wet)]
     return CarFigures(car.name, seed, calibration, refused, episode_figures(wet, clean, held_out=False), passes)
-
-
-def _figures_from(kept: dict) -> CarFigures:
-    figures = CarFigures(**kept)
-    return replace(
-        figures,
-        episodes=[EpisodeFigures(**row) for row in kept["episodes"]],
-        passes=[PassFigures(**row) for row in kept["passes"]],
-    )

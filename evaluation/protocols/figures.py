@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,12 @@ class ScoredDrive:
                 has_evidence, averaged(values, self.predictions.times_s, AVERAGING_S), np.nan
             )
         return scores
+
+
+def with_rows(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results that were read from JSON with their `episodes` and `passes` as rows of figures."""
+    episodes = [EpisodeFigures(**row) for row in kept["episodes"]]
+    return {**kept, "episodes": episodes, "passes": [PassFigures(**row) for row in kept["passes"]]}
 
 
 def episode_figures(wet: Sequence[ScoredDrive], clean: ScoredDrive, held_out: bool) -> list[EpisodeFigures]:

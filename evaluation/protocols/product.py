@@ -7,22 +7,20 @@ family another detector is trained, without that family in its drive or its rend
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...edge.bundle import Bundle
 from ...edge.tubs.tub import Record, Tub
-from ...training.cache import Progress
 from ..simulation.episodes import Episode
 from ..simulation.labels import read_labels
-from ..simulation.rerendered_drive import driving_s, write_rerendered_drive
+from ..simulation.rerendered_drive import driving_s
 from .artifact_cache import ArtifactCache, read_json, write_json
 from .baselines import Baselines, fit_baselines, score_baselines
-from .figures import EpisodeFigures, PassFigures, ScoredDrive, episode_figures, pass_figures
+from .figures import EpisodeFigures, PassFigures, ScoredDrive, episode_figures, pass_figures, with_rows
 from .plan import Parts, Plan, cut, judged_passes, training_episodes
 from .predictions import load_arrays, save_arrays
 
@@ -56,11 +54,7 @@ class _Drive:
         return self.plan.rng_seed(self.artifacts.folder.name, name)
 
     def written(self, name: str, records: list[Record], episodes: list[Episode]) -> Tub:
-        def write(folder: Path, progress: Progress) -> None:
-            seed = self.seed(name)
-            write_rerendered_drive(folder, self.tub, records, seed=seed, episodes=episodes, progress=progress)
-
-        return self.artifacts.drive(name, write)
+        return self.artifacts.rerendered(name, self.tub, records, self.seed(name), episodes)
 
     def training(self, held_out: str | None) -> Tub:
         rng = np.random.default_rng(self.seed("train"))
@@ -118,12 +112,7 @@ def run_product(tub: Tub, plan: Plan, artifacts: ArtifactCache) -> Product:
 
 def product_from(kept: dict) -> Product:
     """Rebuild a Product from its JSON."""
-    product = Product(**kept)
-    return replace(
-        product,
-        episodes=[EpisodeFigures(**row) for row in kept["episodes"]],
-        passes=[PassFigures(**row) for row in kept["passes"]],
-    )
+    return Product(**with_rows(kept))
 
 
 def _judged(

@@ -12,9 +12,9 @@ from typing import Any
 from ...edge import strict_json
 from ...edge.errors import InputError
 from ...edge.read_file import read_file
+from ...edge.tubs.camera_field import MANIFEST_BYTES_MAX
 
 BYTES_MAX = 1_000_000
-MANIFEST_BYTES_MAX = 16 * 2**20
 COMPUTED = object()  # stands for a value that is known only when the file runs
 CALLS: dict[str, Callable[..., Any]] = {  # those of the stock config.py, and similar ones
     "os.path.join": os.path.join,

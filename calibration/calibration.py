@@ -26,6 +26,7 @@ from .rules import excess_thresholds
 
 SCHEMA = 3
 BYTES_MAX = 262_144
+BLOCKS_MAX = 3600  # two hours; more would not fit into the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +159,24 @@ class Calibration:
             )
         thresholds = replace(self.thresholds, excess=excess_thresholds(self.maxima, false_alarms_per_hour))
         return replace(self, thresholds=thresholds, false_alarms_per_hour=false_alarms_per_hour)
+
+    def with_drive(
+        self, maxima: NDArray[np.float64], *, frames: int, duration_s: float, now: datetime
+    ) -> "Calibration":
+        """Return the calibration with the block maxima [2, K] of a further drive, over the same baseline.
+
+        Of more than two hours the latest count. The rule is clean.
+        """
+        assert self.false_alarms_per_hour is not None  # the rule clean has a rate
+        together = np.concatenate([self.maxima, maxima], axis=1)[:, -BLOCKS_MAX:]
+        return replace(
+            self,
+            thresholds=replace(self.thresholds, excess=excess_thresholds(together, self.false_alarms_per_hour)),
+            maxima=together,
+            frames=self.frames + frames,
+            duration_s=self.duration_s + duration_s,
+            created_at=now.isoformat(timespec="seconds"),
+        )
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all. Raises InputError when it cannot be written."""

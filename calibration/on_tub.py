@@ -9,17 +9,16 @@ from datetime import datetime
 import numpy as np
 
 from ..edge.alarm import Alarm
-from ..edge.bundle import Bundle
 from ..edge.driving import continuous_s
 from ..edge.errors import InputError
-from ..edge.evidence import Evidence, uncalibrated_thresholds
+from ..edge.evidence import Evidence, Thresholds, uncalibrated_thresholds
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.reasons import advice_for
 from ..edge.tubs.replay import drive_again
 from ..edge.tubs.tub import Record, Tub, commonest_camera
 from .calibration import Calibration
-from .phases import reference_from_drive, thresholds_from_drive
+from .phases import maxima_from_drive, reference_from_drive, thresholds_from_drive
 from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
 
 RULES = ("clean", "pcc", "paper")
@@ -68,12 +67,8 @@ def calibrate_on_tub(
     else:
         require_usable(pccs)
         _require_motion([score for _, score in scored])
-        if spans := obscured_spans(scorer.bundle, scored):
-            start_s, end_s = max(spans, key=lambda span: span[1] - span[0])
-            warn(
-                f"the lens looks obscured for {end_s - start_s:.0f} s, {start_s - times_s[0]:.0f} s into the drive:"
-                " faults like this one will give no event; look at those frames, and calibrate with a wiped lens"
-            )
+        if (excess := scorer.bundle.uncalibrated_excess) is not None:
+            _warn_of_faults(uncalibrated_thresholds(excess, scorer.reference), scored, warn)
         scorer.reference = reference_from_drive(score for _, score in scored)
         scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records), maps=False)
         thresholds, maxima = thresholds_from_drive(scored, scorer.reference, false_alarms_per_hour)
@@ -84,7 +79,7 @@ def calibrate_on_tub(
         rule=rule,
         false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
         frames=len(pccs),
-        duration_s=sum(continuous_s(step_s) for step_s in np.diff(times_s).tolist()),
+        duration_s=_duration_s(scored),
         now=now,
     )
 
@@ -100,22 +95,67 @@ def _stretches(tub: Tub) -> Tub:
     return shorter
 
 
-def obscured_spans(bundle: Bundle, scored: Sequence[tuple[float, FrameScore]]) -> list[tuple[float, float]]:
-    """Return when a monitor without a calibration sees an obscured lens: start and end of each event, in seconds.
+def add_drive(
+    scorer: Scorer,
+    tub: Tub,
+    calibration: Calibration,
+    *,
+    now: datetime,
+    progress: Callable[[int, int], None],
+    warn: Callable[[str], None] = lambda line: None,
+) -> Calibration:
+    """Return a calibration by the rule clean with a further clean drive added.
 
-    `scored` are the times in seconds and the scores of a drive, made with the reference of the bundle. Empty for a
-    bundle of one car, which has no thresholds of its own.
+    Reference and baseline stay, so what is learnt is how far another drive exceeds them: the thresholds rise after a
+    drive that exceeds them more than expected, and else come closer to what clean driving reaches. `warn` gets a line
+    if the drive has an event by the thresholds so far. Raises InputError for a calibration of another rule or bundle,
+    and for a drive that cannot be used.
     """
-    if bundle.uncalibrated_excess is None:
-        return []
-    evidence = Evidence(uncalibrated_thresholds(bundle.uncalibrated_excess, bundle.reference))
-    alarm = Alarm()
+    if calibration.rule != "clean" or calibration.false_alarms_per_hour is None:
+        raise InputError(
+            f"the calibration is by the rule {calibration.rule}; only one by the rule clean can be added to"
+        )
+    tub = _stretches(tub)
+    tub.leave_out_others(scorer.bundle.height, scorer.bundle.width, commonest_camera(tub))
+    thresholds = calibration.thresholds
+    scorer.reference, scorer.crawl_below = thresholds.reference, thresholds.crawl_below
+    scored = _score_drive(scorer, tub, lambda done: progress(done, len(tub.records)), maps=False)
+    if problem := calibration.mismatch(scorer.bundle, scorer.backend.name, scorer.camera):
+        raise InputError(problem)
+    _require_motion([score for _, score in scored])
+    _warn_of_faults(thresholds, scored, warn)
+    return calibration.with_drive(
+        maxima_from_drive(scored, thresholds), frames=len(scored), duration_s=_duration_s(scored), now=now
+    )
+
+
+def _warn_of_faults(
+    thresholds: Thresholds, scored: Sequence[tuple[float, FrameScore]], warn: Callable[[str], None]
+) -> None:
+    if spans := obscured_spans(thresholds, scored):
+        start_s, end_s = max(spans, key=lambda span: span[1] - span[0])
+        warn(
+            f"the lens looks obscured for {end_s - start_s:.0f} s, {start_s - scored[0][0]:.0f} s into the drive:"
+            " faults like this one will give no event; look at those frames, and calibrate with a wiped lens"
+        )
+
+
+def obscured_spans(thresholds: Thresholds, scored: Sequence[tuple[float, FrameScore]]) -> list[tuple[float, float]]:
+    """Return when a monitor with these thresholds sees an obscured lens: start and end of each event, in seconds.
+
+    `scored` are the times in seconds and the scores of a drive, made with the reference of the thresholds.
+    """
+    evidence, alarm = Evidence(thresholds), Alarm()
     spans: dict[int, tuple[float, float]] = {}
     for t_s, score in scored:
         state = alarm.update(evidence.update(score, t_s), t_s)
         if state.obscured:
             spans[state.event_id] = (state.since_s, t_s)
     return list(spans.values())
+
+
+def _duration_s(scored: Sequence[tuple[float, FrameScore]]) -> float:
+    return sum(continuous_s(step_s) for step_s in np.diff([t_s for t_s, _ in scored]).tolist())
 
 
 def _score_drive(

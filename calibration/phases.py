@@ -14,7 +14,7 @@ from ..edge.driving import DrivingClock
 from ..edge.evidence import Thresholds
 from ..edge.reference import Reference, make_reference
 from ..edge.scorer import FrameScore, crawls
-from .rules import clean_thresholds, crawl_below
+from .rules import clean_thresholds, crawl_below, maxima_over, require_usable
 
 
 class ReferencePhase:
@@ -58,18 +58,30 @@ class ThresholdPhase:
         Frames on which the car crawls are left out, as the monitor will leave them out. Raises InputError for a drive
         that is too short, still or frozen.
         """
+        slow = crawl_below(*np.array(self._motions).T)
+        pccs, logits, times_s = self._without_crawling(slow)
+        thresholds, maxima = clean_thresholds(pccs, logits, times_s, self._reference, false_alarms_per_hour)
+        return replace(thresholds, crawl_below=slow), maxima
+
+    def maxima_over(self, thresholds: Thresholds) -> NDArray[np.float64]:
+        """Return the block maxima [2, K] over the baseline of existing thresholds, with the same reference.
+
+        Raises InputError for a drive that is too short, still or frozen.
+        """
+        pccs, logits, times_s = self._without_crawling(thresholds.crawl_below)
+        require_usable(pccs)
+        return maxima_over(thresholds.baseline.astype(np.float64), logits, times_s)
+
+    def _without_crawling(self, slow: tuple[float, float]) -> tuple[NDArray[np.float64], ...]:
+        """Return PCCs [N], log odds [N, 20, 20] and seconds of driving [N] of the frames on which no car crawls."""
         motions, contrasts = np.array(self._motions).T
-        slow = crawl_below(motions, contrasts)
         fast_enough = ~crawls(motions, contrasts, slow)
         steps_s = np.diff(self._driving_s, prepend=self._driving_s[:1])
-        thresholds, maxima = clean_thresholds(
+        return (
             np.array(self._pccs)[fast_enough],
             np.array(self._logits, np.float64)[fast_enough],
             np.cumsum(steps_s * fast_enough)[fast_enough],
-            self._reference,
-            false_alarms_per_hour,
         )
-        return replace(thresholds, crawl_below=slow), maxima
 
 
 def reference_from_drive(scores: Iterable[FrameScore]) -> Reference:
@@ -88,6 +100,18 @@ def thresholds_from_drive(
 
     Returns the thresholds and the block maxima [2, K]. Raises InputError for a drive that cannot be used.
     """
+    return _threshold_phase(scored, reference).thresholds(false_alarms_per_hour)
+
+
+def maxima_from_drive(scored: Iterable[tuple[float, FrameScore]], thresholds: Thresholds) -> NDArray[np.float64]:
+    """Run the threshold phase over a further drive, scored with the reference of `thresholds`.
+
+    Returns the block maxima [2, K] over their baseline. Raises InputError for a drive that cannot be used.
+    """
+    return _threshold_phase(scored, thresholds.reference).maxima_over(thresholds)
+
+
+def _threshold_phase(scored: Iterable[tuple[float, FrameScore]], reference: Reference) -> ThresholdPhase:
     phase, clock = ThresholdPhase(reference), DrivingClock()
     first_s: float | None = None
     for t_s, score in scored:
@@ -95,4 +119,4 @@ def thresholds_from_drive(
         driving_s = clock.update(t_s - first_s, stationary=score.is_stationary)
         if score.is_informative:
             phase.add(score, driving_s)
-    return phase.thresholds(false_alarms_per_hour)
+    return phase

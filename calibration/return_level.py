@@ -1,5 +1,6 @@
 """The return level: a value that the maxima of further blocks exceed with a given small probability."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,12 +15,24 @@ DRAWS = 500_000  # block maxima simulated to find how far above the mean the lev
 Array = NDArray[np.float64]
 
 
-def return_level(maxima: Array, probability: float) -> float:
+@dataclass(frozen=True)
+class Prior:
+    """What the block maxima of other cars say about those of a further one."""
+
+    mean: float  # of their first L-moment
+    scale: float  # of their second L-moment
+    blocks: int  # of the car itself, that this is worth as much as
+
+
+def return_level(maxima: Array, probability: float, prior: Prior | None = None) -> float:
     """Return the value that the maximum of a further block exceeds with this probability, from the maxima [K].
 
     The maxima are taken as draws from a generalised extreme value distribution whose location and scale come from the
     first two L-moments (Hosking 1990). The error of estimating both from few blocks is included: the probability holds
     on average over many calibrations. The result is never below the largest maximum.
+
+    With a prior, both L-moments are shrunk towards it, as if it were so many further blocks (empirical Bayes). The
+    probability then holds on average over cars like those of the prior, and one large maximum does not set the level.
 
     Example:
         >>> maxima = np.array([1.0, 1.2, 0.9, 1.1, 1.4, 1.0, 1.3, 0.8, 1.1, 1.2])
@@ -27,10 +40,18 @@ def return_level(maxima: Array, probability: float) -> float:
         1.4
         >>> return_level(maxima, probability=0.001) > 1.6
         True
+        >>> calmer = Prior(mean=0.5, scale=0.1, blocks=100)
+        >>> return_level(maxima, probability=0.001, prior=calmer) < return_level(maxima, probability=0.001)
+        True
     """
     ordered = np.sort(maxima)
     mean, scale = (float(moment) for moment in _l_moments(ordered))
-    return max(mean + scale * _return_level_factor(len(maxima), probability), float(ordered[-1]))
+    if prior is None:
+        return max(mean + scale * _return_level_factor(len(maxima), probability), float(ordered[-1]))
+    blocks = len(maxima) + prior.blocks
+    mean = (len(maxima) * mean + prior.blocks * prior.mean) / blocks
+    scale = (len(maxima) * scale + prior.blocks * prior.scale) / blocks
+    return mean + scale * _return_level_factor(blocks, probability)
 
 
 def _l_moments(ordered: Array) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from ..edge.graph import GRID_SIDE
 from ..edge.reference import Reference
 from ..edge.scorer import FLAT_CONTRAST
 from .blocks import BLOCK_S, Segment, block_maxima, filtered_segments, require_blocks
-from .return_level import return_level
+from .return_level import Prior, return_level
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
 FRAMES_MIN = 300
@@ -22,10 +22,13 @@ REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 PCC_DEVIATION_MIN = 1e-4  # over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 BASELINE_QUANTILE = 0.99  # of the frames of a clean drive
-BASELINE_MIN = -1.0  # log odds; with `EXCESS_MIN` on top, an alarm of the fast filter needs odds of e to 1 or more
+BASELINE_MIN = -1.0  # log odds; with `EXCESS_MIN` on top, an alarm needs odds of 1 or more
 NEIGHBOURS = 2  # cells to all sides: what passes a cell on one lap passes beside it on the next
 FOLDS = 5  # of a clean drive, in order: each is measured by the baseline of the others
-EXCESS_MIN = (2.0, 1.2)  # log odds, fast and slow filter: however calm the drive, less is no alarm
+# Block maxima of the excess, log odds, of the fast and the slow filter: means over eight cars, each with a network that
+# had not seen it. Two minutes of a car are some 25 blocks.
+PRIORS = (Prior(mean=-0.5, scale=0.38, blocks=60), Prior(mean=-0.9, scale=0.38, blocks=60))
+EXCESS_MIN = 1.0  # log odds: however calm the drives, less is no alarm
 MOTION_SHARE = 0.3  # of the motion that three of four frames stay below: slower is a crawl
 RATE_MIN = 1e-6  # false alarms per hour; one in a century is far beyond what any drive can show
 
@@ -99,8 +102,24 @@ def baseline_and_maxima(segments: Sequence[Segment]) -> tuple[Array, Array]:
         held_out = fold == each
         excess[held_out] = mean_of_worst(values[held_out] - _baseline(values[~held_out]))
     ends = np.cumsum([len(each.times_s) for each in segments])[:-1]
-    scored = [replace(each, values=score) for each, score in zip(segments, np.split(excess, ends), strict=True)]
-    return _baseline(values), np.stack([block_maxima(scored, column) for column in range(2)])
+    return _baseline(values), _maxima(segments, np.split(excess, ends))
+
+
+def maxima_over(baseline: Array, logits: Array, times_s: Array) -> Array:
+    """Return the block maxima [2, K] of the worst cells' mean excess over an existing baseline [2, 20, 20].
+
+    `logits` [N, 20, 20] and `times_s` [N], seconds, are those of the informative frames of a clean drive that the
+    baseline was not made from. Raises InputError for a drive with too few blocks.
+    """
+    segments = filtered_segments(logits.reshape(len(logits), -1), times_s, cell_filters(AVERAGING_S))
+    require_blocks(segments)
+    return _maxima(segments, [mean_of_worst(each.values - baseline.reshape(2, -1)) for each in segments])
+
+
+def _maxima(segments: Sequence[Segment], excess: Sequence[Array]) -> Array:
+    """Return the block maxima [2, K] of the mean excess of the worst cells in each segment, [n, 2] each."""
+    scored = [replace(each, values=score) for each, score in zip(segments, excess, strict=True)]
+    return np.stack([block_maxima(scored, column) for column in range(2)])
 
 
 def _baseline(values: Array) -> Array:
@@ -119,10 +138,13 @@ def _baseline(values: Array) -> Array:
 def excess_thresholds(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:
     """Return the thresholds of the fast and the slow filter, log odds, from block maxima [2, K]; half of the rate each.
 
+    Two minutes of one car say little about the tail of its block maxima, so they are combined with those of other cars.
     Raises InputError for a rate below 1e-6.
     """
     probability = block_probability(false_alarms_per_hour) / 2
-    fast, slow = (max(return_level(each, probability), least) for each, least in zip(maxima, EXCESS_MIN, strict=True))
+    fast, slow = (
+        max(return_level(each, probability, prior), EXCESS_MIN) for each, prior in zip(maxima, PRIORS, strict=True)
+    )
     return fast, slow
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from ..calibration import Calibration, calibrate_on_tub
+from ..calibration import Calibration, add_drive, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
 from ..calibration.kept import restore as restore_calibration
 from ..calibration.kept import save
@@ -47,6 +47,10 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="File for the calibration. Default: calibration.json in the bundle.")
     ] = None,
+    add: Annotated[
+        bool,
+        typer.Option("--add", help="Add the drive to the existing calibration: the thresholds then rest on both."),
+    ] = False,
     camera: CameraField = None,
     hz: Hz = None,
     restore: Annotated[
@@ -62,12 +66,12 @@ def calibrate(
     A calibration that is replaced is kept beside the new one, the last five of them.
     """
     if restore:
-        if tub or (rule, false_alarms_per_hour) != ("clean", 1.0):
+        if tub or add or (rule, false_alarms_per_hour) != ("clean", 1.0):
             raise InputError("--restore makes no thresholds; give it BUNDLE or --car MYCAR alone")
         _restore(bundle, car, out, as_json, verbose)
         return
     if car is not None:
-        if bundle or tub or out or (rule, false_alarms_per_hour) != ("clean", 1.0):
+        if bundle or tub or out or add or (rule, false_alarms_per_hour) != ("clean", 1.0):
             raise InputError("with --car, all else is read from the car's myconfig.py; give --car alone")
         _calibrate_running_car(car, as_json)
         return
@@ -80,26 +84,37 @@ def calibrate(
     tub = None if tub is None else one_tub(tub)
     path = require_new(out or made, tub, bundle)
     skipped: list[Skipped] = []
+    if add and (tub is None or (rule, false_alarms_per_hour) != ("clean", 1.0)):
+        raise InputError("--add keeps the rule and the rate of the calibration; give it BUNDLE --tub TUB")
     if tub is None:
         if rule != "clean":
             raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
         calibration = Calibration.load(made).at(false_alarms_per_hour)
     else:
         scorer, drive = open_scorer(Bundle.load(bundle)), open_drive(tub, camera, hz)
+        now = datetime.now(timezone.utc)
+        existing = Calibration.load(made) if add else None
         with Bar("calibrating") as bar:
-            calibration = calibrate_on_tub(
-                scorer,
-                drive,
-                rule=rule,
-                false_alarms_per_hour=false_alarms_per_hour,
-                now=datetime.now(timezone.utc),
-                progress=bar,
-                warn=lambda line: console.print(f"WARNING: {line}", markup=False),
-            )
+            if existing is not None:
+                calibration = add_drive(scorer, drive, existing, now=now, progress=bar, warn=_warn)
+            else:
+                calibration = calibrate_on_tub(
+                    scorer,
+                    drive,
+                    rule=rule,
+                    false_alarms_per_hour=false_alarms_per_hour,
+                    now=now,
+                    progress=bar,
+                    warn=_warn,
+                )
         skipped = drive.skipped
     save(calibration, path)
     _print_calibration(path, calibration, as_json, verbose)
     exit_if_skipped(skipped)
+
+
+def _warn(line: str) -> None:
+    console.print(f"WARNING: {line}", markup=False)
 
 
 def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: bool, verbose: bool) -> None:

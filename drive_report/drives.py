@@ -35,7 +35,7 @@ class Moment:
     t_s: float  # Unix time
     status: str  # a word of `STATUSES`, or empty
     pcc: float | None  # −1…1
-    evidence: float | None  # 0…2.5; only in a file of scores
+    evidence: float | None  # −2.5…2.5; only in a file of scores
     coverage: float | None  # 0…1
     obscured: bool
     event_id: int  # 0 when there is none

@@ -1,4 +1,4 @@
-"""Gathers scores over time into evidence that the lens is obscured: 0 is clear, 1 is the alarm threshold."""
+"""Gathers scores over time into evidence that the lens is obscured: 1 is the alarm threshold, 0 its baseline."""
 
 import math
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class EvidenceState:
     """What has been gathered up to a frame."""
 
     status: str  # that of the score, or warmup, uncalibrated, still, frozen
-    value: float = 0.0  # 0…2.5; 1.0 is the alarm threshold
+    value: float = 0.0  # −2.5…2.5; 1 is the alarm threshold, 0 what a clean drive hardly exceeds
     coverage: float = 0.0  # 0…1, share of the cells held obscured
     map: NDArray[np.float32] | None = None  # [20, 20], 0…1, where
 
@@ -110,7 +110,7 @@ class Evidence:
         worst_filter = filtered.max(0)
         self._state = EvidenceState(
             status="ok" if warmed_up else "warmup",
-            value=max(pcc_evidence, float(mean_of_worst(filtered).max()), 0.0),
+            value=max(pcc_evidence, float(mean_of_worst(filtered).max())),
             # A plain float: numpy 2 on Python 3.10 has its own.
             coverage=float(np.count_nonzero(worst_filter >= 1) / worst_filter.size),
             # Twice as fast as `clip`, which is written in Python.
@@ -119,8 +119,10 @@ class Evidence:
         return self._state
 
     def _pcc_evidence(self, pcc: float, driving_s: float) -> float:
-        """Return how far the averaged PCC has moved from its median, 1.0 at either threshold."""
+        """Return how far the averaged PCC has moved from its median, 1.0 at either threshold; −∞ without thresholds."""
         low, median, high = self._z
+        if math.isinf(low) and math.isinf(high):
+            return -math.inf
         z = min(max(fisher_z(pcc), median - SCORE_MAX * (median - low)), median + SCORE_MAX * (high - median))
         mean = float(self._pcc.update(z, driving_s)[0, 0])
         return max((median - mean) / (median - low), (mean - median) / (high - median))

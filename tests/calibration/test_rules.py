@@ -10,11 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from mle_uvad.calibration.blocks import BLOCK_S, Segment, block_maxima, filtered_segments
+from mle_uvad.calibration.return_level import return_level
 from mle_uvad.calibration.rules import (
     AVERAGING_S,
     BASELINE_MIN,
     EXCESS_MIN,
     PCC_AVERAGING_S,
+    PRIORS,
+    block_probability,
     clean_thresholds,
     excess_thresholds,
     paper_thresholds,
@@ -48,7 +51,7 @@ def drive(rng: np.random.Generator, seconds: float) -> tuple[Array, Array, Array
     """Draw PCCs [N], log odds [N, 20, 20] and times [N] of a synthetic clean drive."""
     count = round(seconds * HZ)
     noise = smooth_noise(rng, count, 1 + 16)
-    odds = -6 + 3 * noise[:, 1:].reshape(-1, 4, 4).repeat(5, axis=1).repeat(5, axis=2)  # neighbours are alike
+    odds = -3 + 1.5 * noise[:, 1:].reshape(-1, 4, 4).repeat(5, axis=1).repeat(5, axis=2)  # neighbours are alike
     return np.tanh(1.2 + 0.15 * noise[:, 0]), odds, np.arange(count) / HZ
 
 
@@ -103,11 +106,13 @@ def test_the_papers_threshold_stays_in_the_range_of_a_pcc() -> None:
     assert paper_thresholds(np.tile([1.0, -1.0], 200), REFERENCE, kappa=3.0).pcc == (-1.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("rule", [clean, by_pcc])
-def test_no_threshold_is_exceeded_on_the_drive_itself(rule: Rule, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("rule", "rates"), [(clean, (1e-3, 1.0)), (by_pcc, (1e-3, 1.0, 1e4))])
+def test_no_threshold_is_exceeded_on_the_drive_itself(
+    rule: Rule, rates: tuple[float, ...], rng: np.random.Generator
+) -> None:
     for _ in range(3):
         recording = drive(rng, 60)
-        for rate in (1e-3, 1.0, 1e4):
+        for rate in rates:
             thresholds = rule(recording, rate)
             fast, slow = thresholds.excess
             above = replace(thresholds, excess=(1.001 * fast, 1.001 * slow))  # kept as float32
@@ -119,7 +124,7 @@ def test_no_threshold_is_exceeded_on_the_drive_itself(rule: Rule, rng: np.random
 
 def test_the_clean_threshold_is_never_below_the_worst_excess_nor_the_minimum(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
-    thresholds = clean((pccs, logits, times_s), 1e4)
+    thresholds = clean((pccs, logits, times_s))
     (segment,) = filtered_segments(logits.reshape(-1, 400), times_s, cell_filters(AVERAGING_S))
     baseline = thresholds.baseline.reshape(2, 400)
     exceeded = np.quantile(segment.values, 0.99, axis=0).reshape(2, GRID_SIDE, GRID_SIDE)
@@ -130,7 +135,7 @@ def test_the_clean_threshold_is_never_below_the_worst_excess_nor_the_minimum(rng
         worst = block_maxima([Segment(mean_of_worst(segment.values - baseline), segment.times_s)], column)
         assert threshold >= worst.max() - 1e-6
     assert thresholds.excess[1] < thresholds.excess[0], "the slow filter is calmer"
-    assert clean((pccs, np.full_like(logits, -9.0), times_s)).excess == EXCESS_MIN == (2.0, 1.2)
+    assert clean((pccs, np.full_like(logits, -9.0), times_s)).excess == (EXCESS_MIN, EXCESS_MIN)
     assert (thresholds.averaging_s, thresholds.reference is REFERENCE) == (AVERAGING_S, True)
 
 
@@ -170,14 +175,14 @@ def test_the_pcc_rule_is_two_sided_and_ignores_the_cells(rng: np.random.Generato
 
 def test_odds_that_rise_in_eight_cells_raise_an_alarm_and_in_one_they_do_not(rng: np.random.Generator) -> None:
     pccs, logits, times_s = drive(rng, 60)
-    logits = -6 + (logits + 6) / 10  # so calm that the threshold is the minimum
+    logits = -6 + (logits + 3) / 10  # so calm that the threshold is the minimum
     thresholds = clean((pccs, logits, times_s))
-    assert thresholds.excess == EXCESS_MIN
+    assert thresholds.excess == (EXCESS_MIN, EXCESS_MIN)
     for count, alarm in ((1, False), (8, True)):
         raised = logits.copy()
         raised[300:, 0, :count] += 9
         assert bool(values(thresholds, pccs, raised, times_s)[0].max() >= 1) is alarm
-    assert values(thresholds, pccs, logits - 20, times_s)[0].max() == 0, "odds below the baseline are no fault"
+    assert values(thresholds, pccs, logits - 20, times_s)[0].max() < 0, "odds below the baseline are no fault"
 
 
 @pytest.mark.parametrize("rule", [clean, by_pcc])
@@ -191,6 +196,20 @@ def test_fresh_drives_raise_about_as_many_false_alarms_as_requested(rate: float,
     raised = sum(alarms(rule(drive(rng, 180), rate), *drive(rng, 360)) for _ in range(10))
     assert raised < 4 * rate
     assert rate < 10 or raised > 0.1 * rate
+
+
+def test_other_cars_stand_in_for_blocks_that_a_short_drive_does_not_have(rng: np.random.Generator) -> None:
+    wild = rng.gumbel(1.0, 1.5, (2, 400))
+    calm = rng.gumbel(-1.0, 0.3, (2, 400))
+    of_prior, (wild_few, _), (calm_few, _), (wild_many, _), (calm_many, _) = (
+        PRIORS[0].mean,
+        excess_thresholds(wild[:, :20], 1.0),
+        excess_thresholds(calm[:, :20], 1.0),
+        excess_thresholds(wild, 1.0),
+        excess_thresholds(calm, 1.0),
+    )
+    assert of_prior < calm_many < calm_few < wild_few < wild_many
+    assert wild_many == pytest.approx(return_level(wild[0], block_probability(1.0) / 2), rel=0.2)
 
 
 def test_blocks_are_whole_and_never_span_a_gap() -> None:

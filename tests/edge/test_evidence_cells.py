@@ -81,9 +81,11 @@ def test_ordinary_odds_are_no_evidence_however_high_they_are() -> None:
 
 
 @pytest.mark.parametrize("fall", [-0.5, -EXCESS, -50.0, -1e30])
-def test_only_rises_count(fall: float) -> None:
+def test_a_fall_is_no_evidence(fall: float) -> None:
     state = Drive().see(fall)
-    assert (state.value, state.coverage) == (0.0, 0.0)
+    assert (state.value, state.coverage) == (pytest.approx(max(fall / EXCESS, -SCORE_MAX)), 0.0)
+    assert state.map is not None
+    assert not state.map.any()
     assert Drive().see(cells_with(WORST_CELLS, 1.5 * EXCESS, elsewhere=fall)).value == pytest.approx(1.5)
 
 

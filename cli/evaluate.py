@@ -65,6 +65,10 @@ def evaluate(
     paper_seconds: Annotated[
         float | None, typer.Option(help="Longest part of a drive to use in the paper protocol, in seconds.")
     ] = None,
+    continued: Annotated[
+        bool,
+        typer.Option(help="In the protocol cars: also continue each network on the held-out car's own drive."),
+    ] = True,
     every: EveryTub = False,
     camera: CameraField = None,
     hz: Hz = None,
@@ -74,7 +78,8 @@ def evaluate(
     """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
     require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
     if protocol == CARS:
-        _evaluate_cars(tubs or [], out, docs or out / "page", generated, quick, width, windows, seeds, seed, as_json)
+        given_cars = {"width": width, "windows": windows, "seeds": seeds, "seed": seed}
+        _evaluate_cars(tubs or [], out, docs or out / "page", generated, quick, continued, given_cars, as_json)
         return
     from ..evaluation.evaluate import PROTOCOLS, run_evaluation
     from ..evaluation.protocols.plan import QUICK, Plan
@@ -119,23 +124,21 @@ def _evaluate_cars(
     docs: Path,
     generated: int,
     quick: bool,
-    width: str | None,
-    windows: int | None,
-    seeds: int | None,
-    seed: int,
+    continued: bool,
+    given: Mapping[str, Any],
     as_json: bool,
 ) -> None:
     from ..evaluation.evaluate_cars import run_cars_evaluation
     from ..evaluation.protocols.cars import QUICK_CARS, CarsPlan
 
-    given: dict[str, Any] = {"width": width, "windows": windows, "seeds": seeds, "seed": seed}
-    plan = replace(
-        QUICK_CARS if quick else CarsPlan(), **{name: value for name, value in given.items() if value is not None}
-    )
+    plan = QUICK_CARS if quick else CarsPlan()
+    if not continued:
+        plan = replace(plan, continued_windows=0)
+    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
     page, rows = run_cars_evaluation(tubs, generated, plan, out, docs, DemoDisplay())
     lines = [
-        f"calibrated on {row.calibration}: AUC {row.auc:.3f}, worst car {row.worst_auc:.3f}, caught from 5 %"
-        f" {row.recall:.0%}, {row.false_alarms} false alarms in {row.clean_minutes:.1f} minutes"
+        f"{row.network}, calibrated on {row.calibration}: AUC {row.auc:.3f}, worst car {row.worst_auc:.3f}, caught"
+        f" from 5 % {row.recall:.0%}, {row.false_alarms} false alarms in {row.clean_minutes:.1f} minutes"
         for row in rows
         if row.seed is None
     ]

@@ -95,28 +95,35 @@ class Fit:
 
 
 def fit_obscuration(
-    cars: Sequence[FrameCache], settings: TrainSettings, device: str, callback: FitCallback
+    cars: Sequence[FrameCache],
+    settings: TrainSettings,
+    device: str,
+    callback: FitCallback,
+    start: ObscurationNet | None = None,
 ) -> tuple[ObscurationNet, list[PassMetrics]]:
     """Train the network on the drives of these cars; return it with its metrics.
 
-    No labels are needed: the faults are rendered, and their masks are the target. With a `base` in the settings the
-    training goes on from the base network. With 0 `windows` the network is the base network, or is untrained and all
-    its logits are 0. Raises InputError when the loss is no longer finite.
+    No labels are needed: the faults are rendered, and their masks are the target. The training continues from `start`
+    or, with a `base` in the settings, from the base network. With 0 `windows` the network is the one it would continue
+    from, or is untrained and all its logits are 0. Raises InputError when the loss is no longer finite.
     """
     started_s = time.perf_counter()
     torch.manual_seed(settings.seed)
     net = ObscurationNet(settings.width).to(torch.device(device))
-    if settings.base:
+    if start is not None:
+        net.load_state_dict(start.state_dict())
+    elif settings.base:
         net.load_state_dict(load_base())
+    continued = bool(start or settings.base)
     if not settings.windows:
-        if not settings.base:
+        if not continued:
             net.zero_init_head()
         return net.eval(), []
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kinds = tuple(kind for kind in KINDS if kind != settings.held_out)
     stream = WindowStream(cars, kinds, settings.seed, callback.rendered)
     held_back = stream.held_back(HELD_BACK // BATCH_SIZE)
-    learning_rate = CONTINUED_LEARNING_RATE if settings.base else LEARNING_RATE
+    learning_rate = CONTINUED_LEARNING_RATE if continued else LEARNING_RATE
     fit = Fit(net, stream, settings.windows, settings.passes, learning_rate)
     metrics: list[PassMetrics] = []
     for step in range(1, fit.steps + 1):

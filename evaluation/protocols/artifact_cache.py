@@ -71,14 +71,16 @@ class ArtifactCache:
             export_bundle(run, folder, "onnx")
         return Bundle.load(folder)
 
-    def network(self, name: str, cars: Sequence[Tub], settings: TrainSettings) -> ObscurationNet:
-        """Return the obscuration network `name`, trained on these cars."""
+    def network(
+        self, name: str, cars: Sequence[Tub], settings: TrainSettings, start: ObscurationNet | None = None
+    ) -> ObscurationNet:
+        """Return the obscuration network `name`, trained on these cars, from `start` on if it is given."""
         path, net = self.folder / "networks" / f"{name}.safetensors", ObscurationNet(settings.width)
         if not path.is_file():
-            self.display.step(f"training {name} on {len(cars)} cars")
+            self.display.step(f"training {name} on {len(cars)} drives")
             with self.display.training(settings.epochs) as callback:
                 caches = [build_cache([car], self.folder / CACHE_FOLDER, callback.decoded) for car in cars]
-                trained, _ = fit_obscuration(caches, settings, pick_device("auto"), callback)
+                trained, _ = fit_obscuration(caches, settings, pick_device("auto"), callback, start)
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as draft:
                 save_checked(draft, trained.state_dict(), {})

@@ -3,6 +3,7 @@
 The cars are dealt into folds. For each fold a network is trained on the cars of the others and on generated drives. A
 car of the fold is then calibrated on nothing, on 30 s, or on two minutes of its clean driving, and evaluated on its
 remaining drive: once as recorded, for false alarms, and several times with faults of all families rendered into it.
+The same is done with the network continued on the car's own drive, the calibrated part with faults in an eighth of it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from ...edge.errors import InputError
 from ...edge.evidence import Thresholds
 from ...edge.tubs.tub import Record, Tub
 from ...optics import FAMILIES
+from ...training.base_network import CONTINUED_WINDOWS
 from ...training.settings import PRESETS, TrainSettings
-from ..simulation.episodes import Episode
+from ..simulation.episodes import Episode, scattered_episodes
 from ..simulation.labels import read_labels
 from ..simulation.rerendered_drive import driving_s, segment
 from .artifact_cache import ArtifactCache, read_json, write_json
@@ -30,6 +32,7 @@ CALIBRATIONS_S = {"none": 0.0, "30 s": 30.0, "2 min": 120.0}  # of clean driving
 CALIBRATE_MAX_SHARE = 0.5  # of a drive, which leaves the rest to evaluate on
 JUDGED_MAX_S = 120.0  # of a drive that faults are rendered into, once for every pass
 CLEAN = "clean"
+HELD_OUT, CONTINUED = "held out", "continued"  # networks: that of the fold, and the same continued on the car
 JUDGED_BANDS = BANDS[:-1]  # a fault of more than 40 % is no question
 
 
@@ -39,6 +42,7 @@ class CarsPlan:
 
     width: str = "medium"
     windows: int = 45_000  # rendered for each training
+    continued_windows: int = CONTINUED_WINDOWS  # rendered to continue on a held-out car; 0 leaves that out
     folds: int = 4
     seeds: int = 2  # of the trainings; the faults are the same
     per_band: int = 1  # episodes of each car, family and coverage band
@@ -58,8 +62,12 @@ class CarsPlan:
             PRESETS["robust"], width=self.width, windows=self.windows, seed=self.seed + seed, many_cars=True, epochs=1
         )
 
+    def continued_settings(self, seed: int) -> TrainSettings:
+        """Return the settings with which the training with this number continues on a held-out car."""
+        return replace(self.settings(seed), windows=self.continued_windows, many_cars=False)
 
-QUICK_CARS = CarsPlan(width="narrow", windows=960, folds=2, seeds=1, generated_s=60.0)
+
+QUICK_CARS = CarsPlan(width="narrow", windows=960, continued_windows=960, folds=2, seeds=1, generated_s=60.0)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class CarFigures:
 
     car: str
     seed: int
+    network: str  # HELD_OUT or CONTINUED
     calibration: str  # a key of `CALIBRATIONS_S`
     refused: str  # why the calibration was refused; empty: it was not
     episodes: list[EpisodeFigures]
@@ -88,8 +97,15 @@ def run_cars(
             others = [tub for name, tub in cars.items() if name not in held_out]
             net = artifacts.network(f"fold-{fold}-seed-{seed}", [*others, *generated], settings)
             for name in held_out:
-                bundle = artifacts.bundle_with(net, f"{name}-seed-{seed}", cars[name], settings)
-                results += _evaluate(_Car(name, cars[name], plan, artifacts), bundle, seed)
+                car = _Car(name, cars[name], plan, artifacts)
+                bundle = artifacts.bundle_with(net, f"{name}-seed-{seed}", car.tub, settings)
+                results += _evaluate(car, bundle, seed, HELD_OUT)
+                if plan.continued_windows:
+                    continued = artifacts.network(
+                        f"{name}-continued-seed-{seed}", [car.partly_wet()], plan.continued_settings(seed), net
+                    )
+                    bundle = artifacts.bundle_with(continued, f"{name}-continued-seed-{seed}", car.tub, settings)
+                    results += _evaluate(car, bundle, seed, CONTINUED)
     return results
 
 
@@ -109,6 +125,13 @@ class _Car:
 
     def calibration_drive(self, seconds: float) -> Tub:
         return self._written(f"calibrate-{seconds:.0f}", segment(self.tub.records, 0.0, seconds), [])
+
+    def partly_wet(self) -> Tub:
+        """Return the part of the drive to calibrate on, as an owner would train on it: an eighth of it is wet."""
+        records = segment(self.tub.records, 0.0, self.calibrate_max_s)
+        rng = np.random.default_rng(self._seed("training faults"))
+        seconds = float(driving_s(records)[-1])
+        return self._written("partly-wet", records, scattered_episodes(seconds, rng, tuple(FAMILIES)))
 
     def clean(self) -> Tub:
         return self._written(CLEAN, segment(self.tub.records, self.calibrate_max_s, np.inf), [])
@@ -133,12 +156,12 @@ class _Car:
         return rng_seed(self.plan.seed, self.name, part)
 
 
-def _evaluate(car: _Car, bundle: Bundle, seed: int) -> list[CarFigures]:
+def _evaluate(car: _Car, bundle: Bundle, seed: int, network: str) -> list[CarFigures]:
     results = []
-    for calibration, seconds in CALIBRATIONS_S.items():
-        path = car.artifacts.folder / "cars" / f"{car.name}-seed-{seed}-{calibration.replace(' ', '')}.json"
+    for calibration in CALIBRATIONS_S:
+        path = car.artifacts.folder / "cars" / f"{bundle.folder.name}-{calibration.replace(' ', '')}.json"
         if (kept := read_json(path)) is None:
-            figures = _evaluate_calibrated(car, bundle, seed, calibration, min(seconds, car.calibrate_max_s))
+            figures = _evaluate_calibrated(car, bundle, seed, network, calibration)
             write_json(path, asdict(figures))
         else:
             figures = CarFigures(**with_rows(kept))
@@ -146,8 +169,9 @@ def _evaluate(car: _Car, bundle: Bundle, seed: int) -> list[CarFigures]:
     return results
 
 
-def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, calibration: str, seconds: float) -> CarFigures:
+def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, network: str, calibration: str) -> CarFigures:
     artifacts = car.artifacts
+    seconds = min(CALIBRATIONS_S[calibration], car.calibrate_max_s)
     thresholds: Thresholds | None = None
     refused = ""
     if seconds:
@@ -165,4 +189,6 @@ def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, calibration: str,
     clean = scored(CLEAN, car.clean())
     wet = [scored(part, drive) for part, drive in car.wet()]
     passes = [pass_figures(each, "") for each in (clean, *wet)]
-    return CarFigures(car.name, seed, calibration, refused, episode_figures(wet, clean, held_out=False), passes)
+    return CarFigures(
+        car.name, seed, network, calibration, refused, episode_figures(wet, clean, held_out=False), passes
+    )

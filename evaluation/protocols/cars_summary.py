@@ -17,6 +17,7 @@ from .plan import BANDS
 class CarsRow:
     """Figures over cars, or of one car. NaN where there is no data."""
 
+    network: str
     calibration: str
     seed: int | None  # None: of all trainings
     cars: int
@@ -31,9 +32,13 @@ class CarsRow:
     rate_bound_per_hour: float  # 95 % upper bound of the false-alarm rate
 
 
-def summarise(results: Sequence[CarFigures], calibration: str, seed: int | None) -> CarsRow:
-    """Summarise the results with one calibration, of one training or, for None, of all."""
-    chosen = [each for each in results if each.calibration == calibration and seed in (None, each.seed)]
+def summarise(results: Sequence[CarFigures], network: str, calibration: str, seed: int | None) -> CarsRow:
+    """Summarise the results of one network with one calibration, of one training or, for None, of all."""
+    chosen = [
+        each
+        for each in results
+        if (each.network, each.calibration) == (network, calibration) and seed in (None, each.seed)
+    ]
     aucs = np.array([car_auc(each) for each in chosen])
     large, small = (
         [row for each in chosen for row in each.episodes if (row.coverage >= BANDS[1]) == wanted]
@@ -43,6 +48,7 @@ def summarise(results: Sequence[CarFigures], calibration: str, seed: int | None)
     alarms = sum(row.false_alarms for each in chosen for row in each.passes)
     clean_s = sum(row.clean_s for each in chosen for row in each.passes)
     return CarsRow(
+        network,
         calibration,
         seed,
         cars=len({each.car for each in chosen}),
@@ -59,15 +65,22 @@ def summarise(results: Sequence[CarFigures], calibration: str, seed: int | None)
 
 
 def summaries(results: Sequence[CarFigures]) -> list[CarsRow]:
-    """Summarise each calibration: over all trainings first, then by training."""
+    """Summarise each network and calibration: over all trainings first, then by training if there are several."""
     seeds = sorted({each.seed for each in results})
-    return [summarise(results, calibration, seed) for calibration in CALIBRATIONS_S for seed in (None, *seeds)]
+    return [
+        summarise(results, network, calibration, seed)
+        for network in dict.fromkeys(each.network for each in results)
+        for calibration in CALIBRATIONS_S
+        for seed in (None, *(seeds if len(seeds) > 1 else ()))
+    ]
 
 
-def by_car(results: Sequence[CarFigures], calibration: str) -> dict[str, CarsRow]:
+def by_car(results: Sequence[CarFigures], network: str, calibration: str) -> dict[str, CarsRow]:
     """Summarise each car over all trainings."""
     names = dict.fromkeys(each.car for each in results)
-    return {name: summarise([each for each in results if each.car == name], calibration, None) for name in names}
+    return {
+        name: summarise([each for each in results if each.car == name], network, calibration, None) for name in names
+    }
 
 
 def car_auc(figures: CarFigures) -> float:

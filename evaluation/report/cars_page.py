@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..protocols.cars import CALIBRATIONS_S, CarFigures, CarsPlan
+from ..protocols.cars import CALIBRATIONS_S, CONTINUED, CarFigures, CarsPlan
 from ..protocols.cars_summary import CarsRow, by_car, summaries
 from .markdown import NOTHING, auc_value, share, table
 
 PAGE = "cars.md"
-FIGURES = ("AUC", "caught from 5 %", "2–5 %", "median delay", "90th percentile", "false alarms")
+FIGURES = ("AUC", "caught from 5 %", "2–5 %", "median delay", "90th percentile", "false alarms", "95 % bound")
 
 
 def write_cars_page(path: Path, results: Sequence[CarFigures], plan: CarsPlan, version: str, generated: int) -> Path:
@@ -23,13 +23,25 @@ def write_cars_page(path: Path, results: Sequence[CarFigures], plan: CarsPlan, v
         f" fold a network was trained on the other cars and {generated} generated drives, {plan.windows} windows, with"
         f" {plan.seeds} seeds. A held-out car was calibrated on nothing, 30 s, or two minutes of its clean driving, and"
         " evaluated on the rest of its drive, with faults of all families in it. AUC: of the evidence on settled frames"
-        " of faults from 5 % coverage on, mean over cars and worst car.\n\n"
-        + _table("calibrated on", [(_name(row), row) for row in rows])
+        " of faults from 5 % coverage on, mean over cars and worst car."
+        + (
+            f" *{CONTINUED.capitalize()}*: the network of the fold, trained further on {plan.continued_windows} windows"
+            " of the part of the car's drive that it is calibrated on, with faults in an eighth of it."
+            if plan.continued_windows
+            else ""
+        )
+        + f" The nominal rate of a calibration is {plan.false_alarms_per_hour:g} false alarms per hour.\n\n"
+        + _table("network, calibrated on", [(_name(row), row) for row in rows])
         + "".join(
-            f"\n## Calibrated on {calibration}\n\n" + _table("car", list(by_car(results, calibration).items()))
+            f"\n## {network.capitalize()}, calibrated on {calibration}\n\n"
+            + _table("car", list(by_car(results, network, calibration).items()))
+            for network in dict.fromkeys(each.network for each in results)
             for calibration in CALIBRATIONS_S
         )
-        + "".join(f"\n- {each.car}, {each.calibration}: no calibration ({each.refused})" for each in refused)
+        + "".join(
+            f"\n- {each.car}, {each.network}, {each.calibration}, seed {each.seed}: no calibration ({each.refused})"
+            for each in refused
+        )
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.rstrip() + "\n")
@@ -37,7 +49,7 @@ def write_cars_page(path: Path, results: Sequence[CarFigures], plan: CarsPlan, v
 
 
 def _name(row: CarsRow) -> str:
-    return row.calibration if row.seed is None else f"{row.calibration}, seed {row.seed}"
+    return ", ".join((row.network, row.calibration, *(() if row.seed is None else (f"seed {row.seed}",))))
 
 
 def _table(first: str, rows: Sequence[tuple[str, CarsRow]]) -> str:
@@ -52,6 +64,7 @@ def _cells(row: CarsRow) -> list[str]:
         _seconds(row.median_delay_s),
         _seconds(row.late_delay_s),
         f"{row.false_alarms} in {row.clean_minutes:.1f} min",
+        f"{row.rate_bound_per_hour:.1f} per hour",
     ]
 
 

@@ -58,7 +58,8 @@ def test_a_calm_drive_keeps_reference_and_baseline_and_counts_its_blocks(
     assert added.thresholds.reference is calibration.thresholds.reference
     assert added.thresholds.baseline is calibration.thresholds.baseline
     assert added.maxima.shape[1] > 1.8 * calibration.maxima.shape[1]
-    assert added.observable_rate is not None and calibration.observable_rate is not None
+    assert added.observable_rate is not None
+    assert calibration.observable_rate is not None
     assert added.observable_rate < 0.6 * calibration.observable_rate
     assert added.duration_s == pytest.approx(2 * calibration.duration_s, abs=1)
     added.save(tmp_path / "calibration.json")

@@ -12,7 +12,7 @@ from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.evaluation.protocols import cars as cars_module
 from mle_uvad.evaluation.protocols.artifact_cache import ArtifactCache
-from mle_uvad.evaluation.protocols.cars import CALIBRATIONS_S, CarFigures, CarsPlan, run_cars
+from mle_uvad.evaluation.protocols.cars import CALIBRATIONS_S, CONTINUED, HELD_OUT, CarFigures, CarsPlan, run_cars
 from mle_uvad.evaluation.protocols.cars_summary import by_car, summaries, summarise
 from mle_uvad.evaluation.protocols.figures import EVIDENCE, EpisodeFigures, PassFigures
 from mle_uvad.evaluation.report.cars_page import write_cars_page
@@ -21,7 +21,7 @@ from mle_uvad.evaluation.simulation.track import Track
 from mle_uvad.training.obscuration import ObscurationNet
 from mle_uvad.training.settings import TrainSettings
 
-PLAN = CarsPlan(width="narrow", windows=0, folds=2, seeds=1)
+PLAN = CarsPlan(width="narrow", windows=0, continued_windows=1, folds=2, seeds=1)
 
 
 class Quiet:
@@ -48,7 +48,14 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Stand in for the trainings: the names of the cars of each, which return an untrained network."""
     trainings: list[list[str]] = []
 
-    def network(self: ArtifactCache, name: str, cars: Sequence[Tub], settings: TrainSettings) -> ObscurationNet:
+    def network(
+        self: ArtifactCache,
+        name: str,
+        cars: Sequence[Tub],
+        settings: TrainSettings,
+        start: ObscurationNet | None = None,
+    ) -> ObscurationNet:
+        assert (start is None) == (settings.windows == PLAN.windows)
         trainings.append([car.folder.name for car in cars])
         net = ObscurationNet(settings.width)
         net.zero_init_head()
@@ -76,9 +83,18 @@ def test_each_car_is_held_out_from_the_network_that_judges_it(
     display = Quiet()
     artifacts = ArtifactCache(tmp_path, display)
     results = run_cars(tubs, [], PLAN, artifacts)
-    assert trained_on == [["car-1"], ["car-0", "car-2"]]
-    assert [(each.car, each.calibration) for each in results] == [
-        (car, calibration) for car in ("car-0", "car-2", "car-1") for calibration in CALIBRATIONS_S
+    assert trained_on == [
+        ["car-1"],
+        ["car-0-partly-wet"],
+        ["car-2-partly-wet"],
+        ["car-0", "car-2"],
+        ["car-1-partly-wet"],
+    ]
+    assert [(each.car, each.network, each.calibration) for each in results] == [
+        (car, network, calibration)
+        for car in ("car-0", "car-2", "car-1")
+        for network in (HELD_OUT, CONTINUED)
+        for calibration in CALIBRATIONS_S
     ]
     for each in results:
         assert [row.family for row in each.episodes] == ["mud"]
@@ -89,8 +105,9 @@ def test_each_car_is_held_out_from_the_network_that_judges_it(
     assert run_cars(tubs, [], PLAN, artifacts) == results
     assert len(display.steps) == exported, "the same call exports and evaluates nothing again"
     page = write_cars_page(tmp_path / "page" / "cars.md", results, PLAN, "0.1.0", 0).read_text()
-    assert "| none | 0.500 / 0.500 | 0.0% |" in page
-    assert "- car-0, 30 s: no calibration (" in page
+    assert "| held out, none | 0.500 / 0.500 | 0.0% |" in page
+    assert "| continued, 2 min | 0.500 / 0.500 | 0.0% |" in page
+    assert "- car-0, held out, 30 s, seed 0: no calibration (" in page
 
 
 def test_fewer_cars_than_folds_are_refused(tubs: dict[str, Tub], tmp_path: Path) -> None:
@@ -106,22 +123,24 @@ def figures(car: str, seed: int, aucs: Sequence[float], delays: Sequence[float |
         for n, (auc, delay) in enumerate(zip(aucs, delays, strict=True))
     ]
     small = EpisodeFigures("mud", False, "wet-0", 9, "sudden", 0.03, 1.0, 10, 12, {EVIDENCE: 0.1}, {}, None, None)
-    return CarFigures(car, seed, "2 min", "", [*episodes, small], [PassFigures("", "", "clean", alarms, 1800.0, 0, {})])
+    return CarFigures(
+        car, seed, HELD_OUT, "2 min", "", [*episodes, small], [PassFigures("", "", "clean", alarms, 1800.0, 0, {})]
+    )
 
 
 def test_the_summary_averages_cars_and_counts_all_clean_time() -> None:
     results = [figures("a", 0, (1.0, 0.8), (1.0, None), 0), figures("b", 0, (0.6, 0.6), (2.0, 3.0), 1)]
-    row = summarise(results, "2 min", 0)
+    row = summarise(results, HELD_OUT, "2 min", 0)
     assert (row.auc, row.worst_auc) == pytest.approx((0.75, 0.6))
     assert (row.recall, row.recall_small, row.median_delay_s) == (0.75, 1.0, 2.0)
     assert (row.false_alarms, row.clean_minutes) == (1, 60.0)
     assert row.rate_bound_per_hour == pytest.approx(4.74, abs=0.01)
-    assert by_car(results, "2 min")["b"].auc == pytest.approx(0.6)
+    assert by_car(results, HELD_OUT, "2 min")["b"].auc == pytest.approx(0.6)
 
 
 def test_every_training_has_a_row_beside_that_of_all() -> None:
     results = [
-        CarFigures(each.car, each.seed, calibration, "", each.episodes, each.passes)
+        CarFigures(each.car, each.seed, HELD_OUT, calibration, "", each.episodes, each.passes)
         for calibration in CALIBRATIONS_S
         for each in (figures("a", 0, (0.9,), (1.0,), 0), figures("a", 1, (0.7,), (None,), 0))
     ]

@@ -15,6 +15,7 @@ from .protocols.cars_summary import CarsRow, summaries
 from .protocols.display import Display
 from .protocols.plan import rng_seed
 from .report.cars_page import PAGE, write_cars_page
+from .report.false_alarms import find_false_alarms
 
 
 def run_cars_evaluation(
@@ -33,4 +34,5 @@ def run_cars_evaluation(
         name = f"{GENERATED}{number}"
         drives.append(generated_drive(artifacts, name, rng_seed(plan.seed, name), plan.generated_s))
     results = run_cars(cars, drives, plan, artifacts)
-    return write_cars_page(docs / PAGE, results, plan, __version__, generated), summaries(results)
+    alarms = list(find_false_alarms(results, artifacts))
+    return write_cars_page(docs / PAGE, results, alarms, plan, __version__, generated), summaries(results)

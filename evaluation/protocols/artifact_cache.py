@@ -132,10 +132,13 @@ class ArtifactCache:
                 predict(drive, Monitor(open_scorer(bundle), thresholds), progress).save(path)
         return Predictions.load(path)
 
-    def kept(self, detector: str, name: str) -> tuple[Tub, list[Label], Predictions]:
-        """Load a drive of this folder, its labels and the stored predictions of a detector."""
-        folder = self.folder / "tubs" / name
-        return Tub(folder), read_labels(folder), Predictions.load(self.folder / "observed" / detector / f"{name}.npz")
+    def kept(self, detector: str, drive: str, stored: str | None = None) -> tuple[Tub, list[Label], Predictions]:
+        """Load a drive of this folder, its labels and the predictions of a detector, `stored` under the drive's name
+        or another.
+        """
+        folder = self.folder / "tubs" / drive
+        predictions = Predictions.load(self.folder / "observed" / detector / f"{stored or drive}.npz")
+        return Tub(folder), read_labels(folder), predictions
 
 
 def read_json(path: Path) -> Any:

@@ -82,6 +82,26 @@ class CarFigures:
     episodes: list[EpisodeFigures]
     passes: list[PassFigures]
 
+    @property
+    def detector(self) -> str:
+        """Name of the bundle."""
+        return detector_name(self.car, self.network, self.seed)
+
+    @property
+    def thresholds(self) -> str:
+        """Name of the thresholds: `uncalibrated` where the calibration was refused."""
+        return thresholds_name("none" if self.refused else self.calibration)
+
+
+def detector_name(car: str, network: str, seed: int) -> str:
+    """Return the name of the bundle with a network for a held-out car."""
+    return f"{car}-{'continued-' if network == CONTINUED else ''}seed-{seed}"
+
+
+def thresholds_name(calibration: str) -> str:
+    """Return the name of the thresholds by a calibration, one of `CALIBRATIONS_S`."""
+    return "uncalibrated" if calibration == "none" else calibration.replace(" ", "")
+
 
 def run_cars(
     cars: Mapping[str, Tub], generated: Sequence[Tub], plan: CarsPlan, artifacts: ArtifactCache
@@ -98,13 +118,12 @@ def run_cars(
             net = artifacts.network(f"fold-{fold}-seed-{seed}", [*others, *generated], settings)
             for name in held_out:
                 car = _Car(name, cars[name], plan, artifacts)
-                bundle = artifacts.bundle_with(net, f"{name}-seed-{seed}", car.tub, settings)
+                bundle = artifacts.bundle_with(net, detector_name(name, HELD_OUT, seed), car.tub, settings)
                 results += _evaluate(car, bundle, seed, HELD_OUT)
                 if plan.continued_windows:
-                    continued = artifacts.network(
-                        f"{name}-continued-seed-{seed}", [car.partly_wet()], plan.continued_settings(seed), net
-                    )
-                    bundle = artifacts.bundle_with(continued, f"{name}-continued-seed-{seed}", car.tub, settings)
+                    detector = detector_name(name, CONTINUED, seed)
+                    continued = artifacts.network(detector, [car.partly_wet()], plan.continued_settings(seed), net)
+                    bundle = artifacts.bundle_with(continued, detector, car.tub, settings)
                     results += _evaluate(car, bundle, seed, CONTINUED)
     return results
 
@@ -180,7 +199,7 @@ def _evaluate_calibrated(car: _Car, bundle: Bundle, seed: int, network: str, cal
             thresholds = artifacts.thresholds(bundle, drive, car.plan.false_alarms_per_hour, file)
         except InputError as error:
             refused = str(error)  # as on a car, the monitor goes on uncalibrated
-    suffix = "uncalibrated" if thresholds is None else calibration.replace(" ", "")
+    suffix = thresholds_name("none" if thresholds is None else calibration)
 
     def scored(part: str, drive: Tub) -> ScoredDrive:
         predictions = artifacts.predictions(f"{part}-{suffix}", bundle, thresholds, drive)

@@ -73,7 +73,7 @@ def judge(labels: Sequence[Label], obscured: Bools, pccs: NDArray[np.float64], t
     """
     truth = frame_truth(labels, times_s)
     # An alarm raised before the onset is no detection: only a rising edge within the episode counts.
-    rising = obscured & ~np.concatenate([[False], obscured[:-1]])
+    rising = _rising(obscured)
     episodes = []
     for number, label in enumerate(labels):
         hits = times_s[rising & (truth.episode == number)]
@@ -85,6 +85,15 @@ def judge(labels: Sequence[Label], obscured: Bools, pccs: NDArray[np.float64], t
         clean_hours=float(durations_s(times_s)[truth.clean].sum()) / 3600,
         pcc_auc=auc(-pccs[defined & truth.obscured], -pccs[defined & ~truth.obscured]),
     )
+
+
+def false_alarm_frames(labels: Sequence[Label], obscured: Bools, times_s: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the numbers of the frames at which a false alarm of the drive was raised; arguments as in `judge`."""
+    return np.flatnonzero(_rising(obscured) & frame_truth(labels, times_s).clean)
+
+
+def _rising(obscured: Bools) -> Bools:
+    return obscured & ~np.concatenate([[False], obscured[:-1]])
 
 
 def durations_s(times_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,14 +6,22 @@ from pathlib import Path
 
 from ..protocols.cars import CALIBRATIONS_S, CONTINUED, CarFigures, CarsPlan
 from ..protocols.cars_summary import CarsRow, by_car, summaries
+from .false_alarms import FalseAlarm, write_false_alarms
 from .markdown import NOTHING, auc_value, share, table
 
 PAGE = "cars.md"
 FIGURES = ("AUC", "caught from 5 %", "2–5 %", "median delay", "90th percentile", "false alarms", "95 % bound")
 
 
-def write_cars_page(path: Path, results: Sequence[CarFigures], plan: CarsPlan, version: str, generated: int) -> Path:
-    """Write the page and return its path."""
+def write_cars_page(
+    path: Path,
+    results: Sequence[CarFigures],
+    false_alarms: Sequence[FalseAlarm],
+    plan: CarsPlan,
+    version: str,
+    generated: int,
+) -> Path:
+    """Write the page and, beside it, the pictures of the false alarms; return the path of the page."""
     names = list(dict.fromkeys(each.car for each in results))
     rows = summaries(results)
     refused = [each for each in results if each.refused]
@@ -38,6 +46,7 @@ def write_cars_page(path: Path, results: Sequence[CarFigures], plan: CarsPlan, v
             for network in dict.fromkeys(each.network for each in results)
             for calibration in CALIBRATIONS_S
         )
+        + (f"\n## False alarms\n\n{write_false_alarms(false_alarms, path.parent)}" if false_alarms else "")
         + "".join(
             f"\n- {each.car}, {each.network}, {each.calibration}, seed {each.seed}: no calibration ({each.refused})"
             for each in refused

@@ -79,6 +79,21 @@ def test_another_rate_needs_no_new_drive(run: Any, bundle_folder: Path, make_tub
     assert "needs a drive" in run("calibrate", bundle_folder, "--rule", "pcc").err
 
 
+def test_a_second_drive_is_added_to_a_calibration(
+    run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any
+) -> None:
+    first, second = make_tub(moving_frames(700), name="first"), make_tub(moving_frames(700), name="second")
+    assert "no calibration" in run("calibrate", bundle_folder, "--tub", first, "--add").error_line
+    before = json.loads(run("calibrate", bundle_folder, "--tub", first, "--json").out)
+    added = run("calibrate", bundle_folder, "--tub", second, "--add", "--json")
+    assert added.code == 0
+    figures = json.loads(added.out)
+    assert figures["blocks"] == 2 * before["blocks"]
+    assert (bundle_folder / "calibration.json.1").is_file(), "the one before is kept"
+    for more in (("--add",), ("--tub", first, "--add", "--rule", "pcc")):
+        assert "--add keeps the rule and the rate" in run("calibrate", bundle_folder, *more).error_line
+
+
 def test_calibrate_by_the_pcc_alone(
     run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any, tmp_path: Path
 ) -> None:

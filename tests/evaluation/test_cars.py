@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.tubs.tub import Tub
@@ -15,7 +17,9 @@ from mle_uvad.evaluation.protocols.artifact_cache import ArtifactCache
 from mle_uvad.evaluation.protocols.cars import CALIBRATIONS_S, CONTINUED, HELD_OUT, CarFigures, CarsPlan, run_cars
 from mle_uvad.evaluation.protocols.cars_summary import by_car, summaries, summarise
 from mle_uvad.evaluation.protocols.figures import EVIDENCE, EpisodeFigures, PassFigures
+from mle_uvad.evaluation.protocols.predictions import Predictions
 from mle_uvad.evaluation.report.cars_page import write_cars_page
+from mle_uvad.evaluation.report.false_alarms import find_false_alarms
 from mle_uvad.evaluation.simulation.drives import write_drive
 from mle_uvad.evaluation.simulation.track import Track
 from mle_uvad.training.obscuration import ObscurationNet
@@ -104,10 +108,35 @@ def test_each_car_is_held_out_from_the_network_that_judges_it(
     exported = len(display.steps)
     assert run_cars(tubs, [], PLAN, artifacts) == results
     assert len(display.steps) == exported, "the same call exports and evaluates nothing again"
-    page = write_cars_page(tmp_path / "page" / "cars.md", results, PLAN, "0.1.0", 0).read_text()
+    page = write_cars_page(tmp_path / "page" / "cars.md", results, [], PLAN, "0.1.0", 0).read_text()
     assert "| held out, none | 0.500 / 0.500 | 0.0% |" in page
     assert "| continued, 2 min | 0.500 / 0.500 | 0.0% |" in page
     assert "- car-0, held out, 30 s, seed 0: no calibration (" in page
+
+
+def test_a_false_alarm_is_shown_with_its_frame(
+    tubs: dict[str, Tub], trained_on: list[list[str]], tmp_path: Path
+) -> None:
+    artifacts = ArtifactCache(tmp_path, Quiet())
+    results = run_cars(tubs, [], replace(PLAN, continued_windows=0), artifacts)
+    assert list(find_false_alarms(results, artifacts)) == []
+    stored = tmp_path / "observed" / "car-0-seed-0" / "clean-uncalibrated.npz"
+    predictions = Predictions.load(stored)
+    predictions.obscured[40:50] = True
+    predictions.maps[40] = 0
+    predictions.maps[40, :10, :10] = 255
+    predictions.save(stored)
+    first = replace(results[0], passes=[replace(results[0].passes[0], false_alarms=1)])
+    (alarm,) = find_false_alarms([first], artifacts)
+    assert (alarm.passed, alarm.t_s) == ("clean", predictions.times_s[40])
+    page = write_cars_page(tmp_path / "page" / "cars.md", results, [alarm], PLAN, "0.1.0", 0).read_text()
+    assert "| car-0 | held out, none, seed 0 | clean, " in page
+    assert "![false alarm 1](false_alarms/1.png)" in page
+    painted = np.asarray(Image.open(tmp_path / "page" / "false_alarms" / "1.png"), int)
+    height, width = alarm.frame.shape[:2]
+    assert painted.shape == (2 * height, 2 * width, 3)
+    redder = painted[..., 0] - painted[..., 1:].mean(-1)
+    assert redder[: height // 2, : width // 2].mean() > 50 + redder[-height // 2 :].mean()
 
 
 def test_fewer_cars_than_folds_are_refused(tubs: dict[str, Tub], tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..edge.alarm import Alarm
 from ..edge.driving import continuous_s
+from ..edge.ema import WARM_UP_S
 from ..edge.errors import InputError
 from ..edge.evidence import Evidence, Thresholds, uncalibrated_thresholds
-from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.reasons import advice_for
 from ..edge.tubs.replay import drive_again
@@ -200,7 +200,7 @@ def _require_motion(scores: Sequence[FrameScore]) -> None:
     """Raise InputError for a drive whose scores never warm up, or on which the car stood most of the time."""
     warmed_up = sum(score.warmed_up for score in scores)
     if not warmed_up:
-        raise InputError(f"no part of the drive lasts {max(TIME_CONSTANTS_S):g} s without a gap; record another drive")
+        raise InputError(f"no part of the drive lasts {WARM_UP_S:g} s without a gap; record another drive")
     still = 1 - sum(score.is_informative for score in scores) / warmed_up
     if still >= STILL_SHARE_MAX:
         raise InputError(f"the car stood in {still:.0%} of the frames; calibrate while driving")

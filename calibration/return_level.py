@@ -32,7 +32,7 @@ def return_level(maxima: Array, probability: float, prior: Prior | None = None) 
     on average over many calibrations. The result is never below the largest maximum.
 
     With a prior, both L-moments are shrunk towards it, as if it were so many further blocks (empirical Bayes). The
-    probability then holds on average over cars like those of the prior, and one large maximum does not set the level.
+    probability then holds on average over cars like those of the prior.
 
     Example:
         >>> maxima = np.array([1.0, 1.2, 0.9, 1.1, 1.4, 1.0, 1.3, 0.8, 1.1, 1.2])
@@ -40,18 +40,18 @@ def return_level(maxima: Array, probability: float, prior: Prior | None = None) 
         1.4
         >>> return_level(maxima, probability=0.001) > 1.6
         True
-        >>> calmer = Prior(mean=0.5, scale=0.1, blocks=100)
+        >>> calmer = Prior(mean=0.9, scale=0.05, blocks=100)
         >>> return_level(maxima, probability=0.001, prior=calmer) < return_level(maxima, probability=0.001)
         True
     """
     ordered = np.sort(maxima)
     mean, scale = (float(moment) for moment in _l_moments(ordered))
-    if prior is None:
-        return max(mean + scale * _return_level_factor(len(maxima), probability), float(ordered[-1]))
-    blocks = len(maxima) + prior.blocks
-    mean = (len(maxima) * mean + prior.blocks * prior.mean) / blocks
-    scale = (len(maxima) * scale + prior.blocks * prior.scale) / blocks
-    return mean + scale * _return_level_factor(blocks, probability)
+    blocks = len(maxima)
+    if prior is not None:
+        blocks += prior.blocks
+        mean += prior.blocks / blocks * (prior.mean - mean)
+        scale += prior.blocks / blocks * (prior.scale - scale)
+    return max(mean + scale * _return_level_factor(blocks, probability), float(ordered[-1]))
 
 
 def _l_moments(ordered: Array) -> tuple[Array, Array]:

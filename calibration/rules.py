@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..edge.driving import continuous_s
 from ..edge.ema import ExponentialAverage
 from ..edge.errors import InputError
 from ..edge.evidence import AVERAGING_S, PCC_MAX, Thresholds, cell_filters, fisher_z, mean_of_worst
@@ -23,6 +24,10 @@ PCC_DEVIATION_MIN = 1e-4  # over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0
 BASELINE_QUANTILE = 0.99  # of the frames of a clean drive
 BASELINE_MIN = -1.0  # log odds; with `EXCESS_MIN` on top, an alarm needs odds of 1 or more
+# Less driving does not show enough of a track: the baseline then lies between its own and the one with which the
+# thresholds would be those of a car without a calibration.
+BASELINE_S = 30.0
+UNKNOWN_BASELINE = (1.0, 0.7)  # log odds, fast and slow filter
 NEIGHBOURS = 2  # cells to all sides: what passes a cell on one lap passes beside it on the next
 FOLDS = 5  # of a clean drive, in order: each is measured by the baseline of the others
 # Block maxima of the excess, log odds, of the fast and the slow filter: means over eight cars, each with a network that
@@ -79,6 +84,7 @@ def clean_thresholds(
     segments = filtered_segments(logits.reshape(len(logits), -1), times_s, cell_filters(AVERAGING_S))
     require_blocks(segments)
     baseline, maxima = baseline_and_maxima(segments)
+    baseline = _allow_for_the_unseen(baseline, sum(continuous_s(step_s) for step_s in np.diff(times_s).tolist()))
     thresholds = Thresholds(
         pcc=(-1.0, float(np.median(pccs).clip(-PCC_MAX, PCC_MAX)), 1.0),
         baseline=baseline.reshape(2, GRID_SIDE, GRID_SIDE).astype(np.float32),
@@ -133,6 +139,13 @@ def _baseline(values: Array) -> Array:
     for axis in (1, 2):
         near = np.lib.stride_tricks.sliding_window_view(near, 2 * NEIGHBOURS + 1, axis).max(-1)
     return np.maximum(near, BASELINE_MIN).reshape(-1, side * side)
+
+
+def _allow_for_the_unseen(baseline: Array, driving_s: float) -> Array:
+    """Raise the baseline [2, F] of a drive that is too short to have shown what the car passes."""
+    missing = max(0.0, 1 - driving_s / BASELINE_S)
+    unknown = np.maximum(baseline, np.array(UNKNOWN_BASELINE)[:, None])
+    return baseline + missing * (unknown - baseline)
 
 
 def excess_thresholds(maxima: Array, false_alarms_per_hour: float) -> tuple[float, float]:

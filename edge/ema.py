@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from .driving import is_gap
 from .graph import RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 
+WARM_UP_S = 1.5 * max(TIME_CONSTANTS_S)  # sooner, the means of a few moments look to the network like a fault
 EFFECTIVE_FRAMES_MIN = 16.0  # in the slow mean: 80 at 20 frames a second, 16 at 4; fewer leave traces of what moves
 
 
@@ -49,7 +50,7 @@ class RunningMeans:
     """The state of the graph between frames: its running means, float32 [2, 17600], zero at a restart.
 
     Example:
-        A camera at 20 frames a second warms the means up in two seconds; one at 2 a second never does.
+        A camera at 20 frames a second warms the means up in three seconds; one at 2 a second never does.
 
         >>> for hz in (20, 2):
         ...     state = RunningMeans()
@@ -72,9 +73,9 @@ class RunningMeans:
 
     @property
     def warmed_up(self) -> bool:
-        """Whether the slow mean has seen a whole time constant, and enough frames that none of them dominates it."""
+        """Whether the means have seen enough time, and enough frames that none of them dominates the slow one."""
         enough_frames = self._squared_weights * EFFECTIVE_FRAMES_MIN <= 1
-        return enough_frames and self._weights.seen_s >= max(TIME_CONSTANTS_S)
+        return enough_frames and self._weights.seen_s >= WARM_UP_S
 
     def weights(self, t_s: float) -> NDArray[np.float32]:
         """Return the weights [2] of the frame seen at `t_s` seconds, as the graph takes them.

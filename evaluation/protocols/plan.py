@@ -11,9 +11,9 @@ import numpy as np
 
 from ...calibration.blocks import BLOCK_S, BLOCKS_MIN
 from ...edge.driving import is_gap
+from ...edge.ema import WARM_UP_S
 from ...edge.errors import InputError
 from ...edge.evidence import SLOW_RISE_S
-from ...edge.graph import TIME_CONSTANTS_S
 from ...edge.tubs.tub import Record
 from ...optics import FAMILIES, TIME_PROFILES
 from ...training.settings import PRESETS, TrainSettings
@@ -136,7 +136,7 @@ def _blocks(records: Sequence[Record]) -> int:
     times_s = np.array([record.timestamp_ms / 1000 for record in records])
     gaps = [is_gap(step_s) for step_s in np.diff(times_s).tolist()]
     runs = np.split(times_s, np.flatnonzero(gaps) + 1)
-    return sum(max(0, int((run[-1] - run[0] - SLOW_RISE_S - max(TIME_CONSTANTS_S)) // BLOCK_S)) for run in runs)
+    return sum(max(0, int((run[-1] - run[0] - SLOW_RISE_S - WARM_UP_S) // BLOCK_S)) for run in runs)
 
 
 def training_episodes(seconds: float, plan: Plan, held_out: str | None, rng: np.random.Generator) -> list[Episode]:

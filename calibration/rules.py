@@ -18,7 +18,7 @@ from .blocks import BLOCK_S, Segment, block_maxima, filtered_segments, require_b
 from .return_level import Prior, return_level
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
-FRAMES_MIN = 300
+FRAMES_MIN = 200  # twenty seconds at 10 Hz
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 PCC_DEVIATION_MIN = 1e-4  # over a drive: below it nothing moved
 PCC_AVERAGING_S = 1.0

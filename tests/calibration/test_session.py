@@ -177,7 +177,7 @@ def test_a_drive_that_ends_too_early_or_has_too_few_frames_is_rejected() -> None
     assert rejected is not None
     assert rejected.reason.startswith("too short: it ended at 50%; ")
     assert road.drive(DRIVE_S).names == ["UseReference"], "it goes on after its end"
-    assert "150 frames can be scored and calibration needs 300" in Road(hz=2.0).drive(DRIVE_S + 2).rejection
+    assert "150 frames can be scored and calibration needs 200" in Road(hz=2.0).drive(DRIVE_S + 2).rejection
 
 
 def test_a_camera_whose_scores_hardly_vary_is_rejected() -> None:

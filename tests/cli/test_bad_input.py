@@ -100,7 +100,7 @@ def test_a_drive_that_is_too_short_leaves_the_old_calibration(
     calibration.save(path)
     before = path.read_bytes()
     outcome = run("calibrate", bundle_folder, "--tub", make_tub(20))
-    assert "20 frames can be scored and calibration needs 300" in outcome.error_line
+    assert "20 frames can be scored and calibration needs 200" in outcome.error_line
     assert path.read_bytes() == before
 
 

@@ -26,7 +26,7 @@ BASELINE_QUANTILE = 0.99  # of the frames of a clean drive
 BASELINE_MIN = -1.0  # log odds; with `EXCESS_MIN` on top, an alarm needs odds of 1 or more
 # Less driving does not show enough of a track: the baseline then lies between its own and the one with which the
 # thresholds would be those of a car without a calibration.
-BASELINE_S = 30.0
+BASELINE_S = 45.0
 UNKNOWN_BASELINE = (1.0, 0.7)  # log odds, fast and slow filter
 NEIGHBOURS = 2  # cells to all sides: what passes a cell on one lap passes beside it on the next
 FOLDS = 5  # of a clean drive, in order: each is measured by the baseline of the others

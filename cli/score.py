@@ -12,7 +12,7 @@ from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.times import open_drive
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar, console
-from .drives import CameraField, EveryTub, Hz, print_failed, tubs_of
+from .drives import CameraField, EveryTub, Hz, camera_of, print_failed, tubs_of
 
 
 def score(
@@ -34,7 +34,9 @@ def score(
 
     With several drives, those that were scored before are not scored again.
     """
-    tubs = tubs_of(tubs, every=every)
+    given, tubs = tubs, tubs_of(tubs, every=every)
+    if len(given) == 1:
+        camera = camera_of(given[0], tubs[0], camera)
     if len(tubs) > 1:
         _score_many(tubs, bundle, calibration, out, jobs, camera, hz, as_json)
         return

@@ -8,17 +8,15 @@ from datetime import datetime
 
 import numpy as np
 
-from ..edge.alarm import Alarm
-from ..edge.bundle import Bundle
 from ..edge.driving import continuous_s
 from ..edge.errors import InputError
-from ..edge.evidence import Evidence, uncalibrated_thresholds
 from ..edge.graph import TIME_CONSTANTS_S
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.reasons import advice_for
 from ..edge.tubs.replay import drive_again
 from ..edge.tubs.tub import Record, Tub, commonest_camera
 from .calibration import Calibration
+from .obscured_spans import ObscuredSpans
 from .phases import reference_from_drive, thresholds_from_drive
 from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
 
@@ -68,12 +66,11 @@ def calibrate_on_tub(
     else:
         require_usable(pccs)
         _require_motion([score for _, score in scored])
-        if spans := obscured_spans(scorer.bundle, scored):
-            start_s, end_s = max(spans, key=lambda span: span[1] - span[0])
-            warn(
-                f"the lens looks obscured for {end_s - start_s:.0f} s, {start_s - times_s[0]:.0f} s into the drive:"
-                " faults like this one will give no event; look at those frames, and calibrate with a wiped lens"
-            )
+        spans = ObscuredSpans(scorer.bundle)
+        for t_s, score in scored:
+            spans.update(score, t_s)
+        if warning := spans.warning(float(times_s[0])):
+            warn(warning)
         scorer.reference = reference_from_drive(score for _, score in scored)
         scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records), maps=False)
         thresholds, maxima = thresholds_from_drive(scored, scorer.reference, false_alarms_per_hour)
@@ -98,24 +95,6 @@ def _stretches(tub: Tub) -> Tub:
     starts = [stretch * spare // (STRETCHES - 1) + stretch * STRETCH_FRAMES for stretch in range(STRETCHES)]
     shorter.records = [record for start in starts for record in tub.records[start : start + STRETCH_FRAMES]]
     return shorter
-
-
-def obscured_spans(bundle: Bundle, scored: Sequence[tuple[float, FrameScore]]) -> list[tuple[float, float]]:
-    """Return when a monitor without a calibration sees an obscured lens: start and end of each event, in seconds.
-
-    `scored` are the times in seconds and the scores of a drive, made with the reference of the bundle. Empty for a
-    bundle of one car, which has no thresholds of its own.
-    """
-    if bundle.uncalibrated_excess is None:
-        return []
-    evidence = Evidence(uncalibrated_thresholds(bundle.uncalibrated_excess, bundle.reference))
-    alarm = Alarm()
-    spans: dict[int, tuple[float, float]] = {}
-    for t_s, score in scored:
-        state = alarm.update(evidence.update(score, t_s), t_s)
-        if state.obscured:
-            spans[state.event_id] = (state.since_s, t_s)
-    return list(spans.values())
 
 
 def _score_drive(

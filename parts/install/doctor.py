@@ -143,13 +143,11 @@ def _check_calibration(path: Path, scorer: Scorer, config: CarConfig, lens: Lens
     kind = _camera_kind(config, lens)
     if not path.exists():
         # A car that gets its luma from the camera records RGB all the same.
-        recorded = lens.camera_channel != LumaCamera.outputs[1]
-        fix = "mle-uvad calibrate " + (
-            f"{shlex.quote(str(scorer.bundle.folder))} --tub TUB"
-            if recorded
-            else f"--car {shlex.quote(str(config.car))}"
-        )
-        return Finding("calibration", WARN, f"there is no calibration at {path}: no event will be raised", fix)
+        car, bundle = shlex.quote(str(config.car)), shlex.quote(str(scorer.bundle.folder))
+        drive = f"--car {car}" if lens.camera_channel == LumaCamera.outputs[1] else f"{bundle} --tub TUB"
+        without = "no event will be raised" if scorer.bundle.uncalibrated_excess is None else "only large faults count"
+        reason = f"there is no calibration at {path}: {without}"
+        return Finding("calibration", WARN, reason, f"mle-uvad calibrate {drive}")
     found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
     return Finding(
         "calibration",

@@ -70,7 +70,8 @@ def _moved(node: Node, inputs: list[Tensor], move: Callable[[Any], Any]) -> list
 
 
 def _cast(node: Node, inputs: list[Tensor]) -> list[Tensor]:
-    return _moved(node, inputs, lambda values: values.astype(DTYPES[node.attributes["to"]]) if values.size else values)
+    values = inputs[0].values
+    return [Tensor(inputs[0].shape, None if values is None else values.astype(DTYPES[node.attributes["to"]]))]
 
 
 def _known(tensor: Tensor) -> list[int]:

@@ -32,6 +32,8 @@ NODE, INITIALIZER, SPARSE_INITIALIZER = 1, 5, 15  # of a graph
 INPUT, OUTPUT, OPERATOR, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7  # of a node
 NAME, INT, STRING, TENSOR, INTS = 1, 3, 4, 5, 8  # of an attribute
 SUBGRAPH, TENSORS, SUBGRAPHS, SPARSE, SPARSES = 6, 10, 11, 22, 23  # of an attribute, never used by us
+TYPE, FLOAT, FLOATS = 20, 2, 7  # of an attribute
+TYPES = {FLOAT: 1, INT: 2, STRING: 3, TENSOR: 4, FLOATS: 6, INTS: 7}  # the type that each field of a value has
 DIMENSION, DATA_TYPE, TENSOR_NAME, RAW_DATA, EXTERNAL_DATA, DATA_LOCATION = 1, 2, 8, 9, 13, 14  # of a tensor
 
 Field = tuple[int, Any]  # its number; an int for a varint, else the bytes
@@ -109,14 +111,20 @@ def _attribute(attribute: memoryview) -> tuple[str, Any]:
     fields = list(_fields(attribute))
     if any(number in (SUBGRAPH, SUBGRAPHS, SPARSE, SPARSES, TENSORS) for number, _ in fields):
         raise InputError("the model holds graphs in its graph, or sparse tensors")
-    name = bytes(_only(fields, NAME)).decode()
-    if any(number == TENSOR for number, _ in fields):
-        return name, _tensor(_only(fields, TENSOR))[1]
-    if any(number == STRING for number, _ in fields):
-        return name, bytes(_only(fields, STRING))
-    if any(number == INT for number, _ in fields):
-        return name, _signed(_only(fields, INT))
-    return name, _integers(fields, INTS)
+    kinds = {number for number, _ in fields if number in TYPES}
+    kind = kinds.pop() if kinds else INTS
+    if kinds or TYPES[kind] != _only(fields, TYPE):
+        raise ValueError("an attribute with another value than its type")
+    value: Any = None  # of numbers with a point, which say nothing of shapes
+    if kind == INTS:
+        value = _integers(fields, INTS)
+    elif kind == INT:
+        value = _signed(_only(fields, INT))
+    elif kind == STRING:
+        value = bytes(_only(fields, STRING))
+    elif kind == TENSOR:
+        value = _tensor(_only(fields, TENSOR))[1]
+    return bytes(_only(fields, NAME)).decode(), value
 
 
 def _tensor(tensor: memoryview) -> tuple[str, Tensor]:

@@ -90,6 +90,14 @@ def squared() -> Any:
     return model([*nodes, identity(row)])
 
 
+def ambiguous(**more: Any) -> Any:
+    """Make a model whose attribute keepdims is 1 or 0, as one reads it, on which the size of a sum depends."""
+    made = grown([("ReduceMean", [], {"axes": [0], "keepdims": 1})], {})
+    (attribute,) = (entry for entry in made.graph.node[0].attribute if entry.name == "keepdims")
+    attribute.MergeFrom(onnx.AttributeProto(**more))
+    return made
+
+
 def packed() -> bytes:
     """Make a model whose tensor has its sizes in one field, which a runtime reads and the exporter does not write."""
     data = model([identity()], [onnx.numpy_helper.from_array(np.zeros(4, np.float32), "w")]).SerializeToString()
@@ -168,6 +176,10 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: grown([("Identity", [], {})], {"shares": np.zeros(2, np.float32)}),
         "two tensors of one name",
     ),
+    "a large row cast": (lambda: grown([("Expand", ["by"], {}), ("Cast", [], {"to": 7})], {"by": [10**11, 2]}), MUCH),
+    "an attribute of two values": (lambda: ambiguous(s=b""), "no ONNX file"),
+    "an attribute of two numbers": (lambda: ambiguous(ints=[0]), "no ONNX file"),
+    "an attribute of another type": (lambda: ambiguous(type=onnx.AttributeProto.INTS), "no ONNX file"),
     "sizes in a form of their own": (packed, "no ONNX file|not of its shape"),
     "additions": (
         lambda: model([onnx.helper.make_node("Add", ["w", "w"], [f"y{number}"]) for number in range(5000)]),

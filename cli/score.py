@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..calibration.score_drives import require_new, score_drive, score_drives
-from ..edge.bundle import CALIBRATION_FILE
+from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.times import open_drive
 from .app import Json, exit_if_skipped, print_figures
@@ -99,8 +99,9 @@ def _event_lines(scores: Path) -> list[str]:
 
 def _say_if_uncalibrated(drives: list[dict[str, Any]], bundle: Path) -> None:
     if any("uncalibrated" in figures["status"] for figures in drives):
+        found = "only large faults are" if Bundle.load(bundle).uncalibrated_excess else "no fault is"
         console.print(
-            "without a calibration only large faults are found; next: mle-uvad calibrate"
+            f"without a calibration {found} found; next: mle-uvad calibrate"
             f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean",
             markup=False,
         )

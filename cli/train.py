@@ -190,6 +190,6 @@ class TrainingDisplay:
         self._health = metrics.latent
         if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc:
             console.print(
-                f"note: after {self._epochs} epochs the autoencoder reconstructs no better than the mean frame, as is"
+                f"note: after epoch {self._epochs} the autoencoder reconstructs no better than the mean frame, as is"
                 " expected after few; the PCC says little then, and the alarm does not use it. Give more --epochs"
             )

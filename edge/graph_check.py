@@ -8,7 +8,8 @@ from math import prod
 
 from .errors import InputError
 from .graph import FEATURE_MAPS, FEATURE_SIDE, GRAPH_INPUTS, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
-from .graph_shapes import RULES, multiply_adds, shapes_after
+from .graph_products import multiply_adds
+from .graph_shapes import RULES, shapes_after
 from .onnx_file import Tensor, read_graph
 
 # Ours take 14 to 89 million multiply-adds and make 2 million elements, and 35 and 14 more for each pixel.

@@ -100,11 +100,11 @@ def _node(node: memoryview) -> Node:
     fields = list(_fields(node))
     if len(_only(fields, DOMAIN, b"")):
         raise InputError("the model has operators that are not of ONNX")
-    names = {wanted: [bytes(value).decode() for number, value in fields if number == wanted] for wanted in (1, 2)}
+    inputs, outputs = ([bytes(value).decode() for number, value in fields if number == end] for end in (INPUT, OUTPUT))
     attributes = [_attribute(value) for number, value in fields if number == ATTRIBUTE]
     if len(dict(attributes)) < len(attributes):
         raise ValueError("two attributes of one name")
-    return Node(bytes(_only(fields, OPERATOR)).decode(), names[INPUT], names[OUTPUT], dict(attributes))
+    return Node(bytes(_only(fields, OPERATOR)).decode(), inputs, outputs, dict(attributes))
 
 
 def _attribute(attribute: memoryview) -> tuple[str, Any]:

@@ -152,6 +152,20 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         MANY,
     ),
+    "a size that is no number": (
+        lambda: grown([("Resize", ["", "by"], {})], {"by": np.array([np.nan], np.float32)}),
+        UNKNOWN,
+    ),
+    "a size cast from no number": (
+        lambda: model(
+            [
+                onnx.helper.make_node("Cast", ["size"], ["whole"], to=7),
+                onnx.helper.make_node("Expand", ["shares", "whole"], ["y"]),
+            ],
+            [onnx.numpy_helper.from_array(np.array([np.inf], np.float32), "size")],
+        ),
+        UNKNOWN,
+    ),
     "squares of squares": (squared, MUCH),
     "a size that a frame decides": (lambda: grown([("Cast", [], {"to": 7}), ("ConstantOfShape", [], {})], {}), UNKNOWN),
     "nothing to make of": (lambda: grown([("Conv", [""], {}), ("Add", [], {})], {}), UNKNOWN),

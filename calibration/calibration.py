@@ -90,18 +90,19 @@ class Calibration:
         )
         for name, made_for, found in pairs:
             if made_for != found:
-                # A car may give luma and record RGB: thresholds for luma are always right when made on the car.
-                remedy = (
-                    "--car MYCAR"
-                    if (camera or self.camera) == "luma"
-                    else f"{shlex.quote(str(bundle.folder))} --tub TUB"
-                )
                 holder = "car" if name == "camera frames" else "bundle"
-                return (
-                    f"the calibration is for {name} {made_for}, the {holder} has {found};"
-                    f" run `mle-uvad calibrate {remedy}`"
-                )
+                remedy = self._remedy(bundle, camera)
+                return f"the calibration is for {name} {made_for}, the {holder} has {found}; {remedy}"
         return ""
+
+    def _remedy(self, bundle: Bundle, camera: str | None) -> str:
+        on_tub = f"mle-uvad calibrate {shlex.quote(str(bundle.folder))} --tub TUB"
+        # A car may give luma and record RGB: thresholds for luma are always right when made on the car.
+        if (camera or self.camera) == "luma":
+            return "run `mle-uvad calibrate --car MYCAR`"
+        if self.camera == "luma":  # those of the car stay, for the drives that it records in RGB there are others
+            return f"for drives in RGB, run `{on_tub} --out FILE` and give FILE to --calibration"
+        return f"run `{on_tub}`"
 
     @classmethod
     def of(

@@ -8,16 +8,16 @@ from datetime import datetime
 
 import numpy as np
 
-from ..edge.alarm import Alarm
 from ..edge.driving import continuous_s
 from ..edge.ema import WARM_UP_S
 from ..edge.errors import InputError
-from ..edge.evidence import Evidence, Thresholds, uncalibrated_thresholds
+from ..edge.evidence import Thresholds
 from ..edge.scorer import FrameScore, Scorer
 from ..edge.tubs.reasons import advice_for
 from ..edge.tubs.replay import drive_again
 from ..edge.tubs.tub import Record, Tub, commonest_camera
 from .calibration import Calibration
+from .obscured_spans import ObscuredSpans, careful_thresholds
 from .phases import maxima_from_drive, reference_from_drive, thresholds_from_drive
 from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
 
@@ -67,8 +67,7 @@ def calibrate_on_tub(
     else:
         require_usable(pccs)
         _require_motion([score for _, score in scored])
-        if (excess := scorer.bundle.uncalibrated_excess) is not None:
-            _warn_of_faults(uncalibrated_thresholds(excess, scorer.reference), scored, warn)
+        _warn_of_faults(careful_thresholds(scorer.bundle), scored, warn)
         scorer.reference = reference_from_drive(score for _, score in scored)
         scored = _score_drive(scorer, tub, lambda done: progress(records + done, phases * records), maps=False)
         thresholds, maxima = thresholds_from_drive(scored, scorer.reference, false_alarms_per_hour)
@@ -130,28 +129,13 @@ def add_drive(
 
 
 def _warn_of_faults(
-    thresholds: Thresholds, scored: Sequence[tuple[float, FrameScore]], warn: Callable[[str], None]
+    thresholds: Thresholds | None, scored: Sequence[tuple[float, FrameScore]], warn: Callable[[str], None]
 ) -> None:
-    if spans := obscured_spans(thresholds, scored):
-        start_s, end_s = max(spans, key=lambda span: span[1] - span[0])
-        warn(
-            f"the lens looks obscured for {end_s - start_s:.0f} s, {start_s - scored[0][0]:.0f} s into the drive:"
-            " faults like this one will give no event; look at those frames, and calibrate with a wiped lens"
-        )
-
-
-def obscured_spans(thresholds: Thresholds, scored: Sequence[tuple[float, FrameScore]]) -> list[tuple[float, float]]:
-    """Return when a monitor with these thresholds sees an obscured lens: start and end of each event, in seconds.
-
-    `scored` are the times in seconds and the scores of a drive, made with the reference of the thresholds.
-    """
-    evidence, alarm = Evidence(thresholds), Alarm()
-    spans: dict[int, tuple[float, float]] = {}
+    spans = ObscuredSpans(thresholds)
     for t_s, score in scored:
-        state = alarm.update(evidence.update(score, t_s), t_s)
-        if state.obscured:
-            spans[state.event_id] = (state.since_s, t_s)
-    return list(spans.values())
+        spans.update(score, t_s)
+    if warning := spans.warning(scored[0][0]):
+        warn(warning)
 
 
 def _duration_s(scored: Sequence[tuple[float, FrameScore]]) -> float:

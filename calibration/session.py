@@ -14,6 +14,7 @@ from ..edge.monitor import Reading
 from ..edge.reference import Reference, distribution_shift
 from ..edge.scorer import FrameScore
 from ..edge.status import STATUSES
+from .obscured_spans import ObscuredSpans
 from .phases import ReferencePhase, ThresholdPhase
 from .rules import block_probability
 
@@ -83,12 +84,18 @@ class CalibrationSession:
     """
 
     def __init__(
-        self, false_alarms_per_hour: float, *, previous_t_s: float = math.inf, was_drifting: bool = False
+        self,
+        false_alarms_per_hour: float,
+        *,
+        previous_t_s: float = math.inf,
+        was_drifting: bool = False,
+        spans: ObscuredSpans | None = None,
     ) -> None:
         """Begin a drive.
 
         `previous_t_s` is the time of the reading before it, if there was one; `was_drifting` says whether the scene is
-        known to be unlike that of the calibration in force. Raises InputError for a rate below 1e-6.
+        known to be unlike that of the calibration in force; `spans` watches for an obscured lens. Raises InputError for
+        a rate below 1e-6.
         """
         block_probability(false_alarms_per_hour)
         self.maxima = np.empty((2, 0))  # of the blocks that the thresholds rest on, [2, K] once there are any
@@ -103,6 +110,8 @@ class CalibrationSession:
         self._threshold_phase: ThresholdPhase | None = None  # None in the reference phase
         self._kept_s = -math.inf  # time of the last frame that was added to a phase
         self._halves: _HalfMeans | None = None
+        self._spans = spans
+        self._first_s: float | None = None
         self._ended = False
 
     @property
@@ -120,10 +129,18 @@ class CalibrationSession:
         """True once the session has returned a reference to use."""
         return self._threshold_phase is not None
 
+    @property
+    def warning(self) -> str:
+        """One line if the lens looked obscured for a part of the drive, else empty."""
+        return "" if self._spans is None or self._first_s is None else self._spans.warning(self._first_s)
+
     def update(self, reading: Reading) -> Outcome | None:
         """Take the reading of one frame. The last frame of a phase takes some time, the others next to none."""
         if self._ended:
             return None
+        self._first_s = reading.t_s if self._first_s is None else self._first_s
+        if self._spans is not None:
+            self._spans.update(reading.score, reading.t_s)
         step_s, self._t_s = reading.t_s - self._t_s, reading.t_s
         self._drifting = is_drifting(reading.alarm.status, before=self._drifting)
         try:
@@ -182,6 +199,8 @@ class CalibrationSession:
         reference = self._reference_phase.reference()
         self._threshold_phase, self._halves = ThresholdPhase(reference), _HalfMeans(reference)
         self._kept_s = -math.inf
+        if self._spans is not None:
+            self._spans.restart()
         return UseReference(reference)
 
     def _update_threshold_phase(self, phase: ThresholdPhase, reading: Reading, step_s: float) -> UseThresholds | None:

@@ -17,7 +17,7 @@ from .console import console
 def bench(
     bundle: BundleFolder,
     seconds: Annotated[
-        float, typer.Option(min=1, help="Length of each of the two measurements: back to back, and at 20 Hz.")
+        float, typer.Option(min=1, max=3600, help="Length of each of the two measurements: back to back, and at 20 Hz.")
     ] = 10.0,
     stress: Annotated[
         int, typer.Option(min=0, help="Number of processes that copy memory at full speed meanwhile.")

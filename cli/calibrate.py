@@ -1,6 +1,7 @@
 """`mle-uvad calibrate`: make the thresholds of a vehicle, from a recorded drive or on a car that is being driven."""
 
 import math
+import shlex
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,11 +20,12 @@ from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
 from ..edge.tubs.times import open_drive
-from ..edge.tubs.tub import Skipped
+from ..edge.tubs.tub import Skipped, commonest_camera
 from ..parts.calibration_request import Reply, request_calibration
+from ..parts.luma_camera import LumaCamera
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar, console
-from .drives import CameraField, Hz, is_car, lens_of, one_tub
+from .drives import CameraField, Hz, camera_of, is_car, lens_of, one_tub
 
 
 def calibrate(
@@ -39,7 +41,10 @@ def calibrate(
     ] = None,
     rule: Annotated[
         str,
-        typer.Option(help="clean: for a false-alarm rate; pcc: the same, by the PCC alone; paper: PCC below µ − 0.5σ."),
+        typer.Option(
+            help="clean: for a false-alarm rate; pcc: the same, by the PCC alone; paper: PCC below its mean by half a"
+            " standard deviation."
+        ),
     ] = "clean",
     false_alarms_per_hour: Annotated[
         float, typer.Option(help="False-alarm rate that the rules clean and pcc allow.")
@@ -77,11 +82,14 @@ def calibrate(
         return
     if bundle is None:
         raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
-    made = bundle / CALIBRATION_FILE
+    made, luma_car = bundle / CALIBRATION_FILE, None
     if is_car(bundle):
         lens = lens_of(bundle)
+        luma_car = bundle if lens.camera_channel == LumaCamera.outputs[1] else None
         bundle, made = lens.bundle, lens.calibration
-    tub = None if tub is None else one_tub(tub)
+    if tub is not None:
+        given, tub = tub, one_tub(tub)
+        camera = camera_of(given, tub, camera)
     path = require_new(out or made, tub, bundle)
     skipped: list[Skipped] = []
     if add and (tub is None or (rule, false_alarms_per_hour) != ("clean", 1.0)):
@@ -92,6 +100,11 @@ def calibrate(
         calibration = Calibration.load(made).at(false_alarms_per_hour)
     else:
         scorer, drive = open_scorer(Bundle.load(bundle)), open_drive(tub, camera, hz)
+        if luma_car and out is None and commonest_camera(drive) == "rgb":
+            raise InputError(
+                f"{tub} holds RGB frames, and the part of {luma_car} gets {LumaCamera.outputs[1]}: thresholds for one"
+                f" do not hold for the other; run: mle-uvad calibrate --car {shlex.quote(str(luma_car))}"
+            )
         now = datetime.now(timezone.utc)
         existing = Calibration.load(made) if add else None
         with Bar("calibrating") as bar:
@@ -148,8 +161,8 @@ def _print_calibration(path: Path, calibration: Calibration, as_json: bool, verb
     lines = [f"{path}: calibrated on {calibration.frames} frames, {minutes:.1f} minutes of driving"]
     if (observable := calibration.observable_rate) is not None:
         lines.append(
-            f"Nominal rate: {calibration.false_alarms_per_hour:g} false alarms per hour in this light and on this"
-            f" track. The drive alone shows no more than that there are fewer than {observable:.0f}"
+            f"made for {calibration.false_alarms_per_hour:g} false alarms per hour, in this light and on this track;"
+            f" this drive alone proves only that there are fewer than {observable:.0f}"
         )
     if verbose or not blocks:
         lines.append(f"alarm when {_alarm_rule(calibration.thresholds)}")

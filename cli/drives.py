@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..edge.errors import InputError
+from ..edge.tubs.camera_field import find_camera_field
 from ..edge.tubs.find import find_tubs
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
@@ -16,7 +17,9 @@ from .console import console
 
 CameraField = Annotated[
     str | None,
-    typer.Option("--camera", help="Field with the pictures. Default: cam/image_array, or the only one of its type."),
+    typer.Option(
+        "--camera", help="Field with the pictures. Default: that of the car given, cam/image_array, or the only one."
+    ),
 ]
 Hz = Annotated[
     float | None,
@@ -47,6 +50,19 @@ def one_tub(given: Path) -> Path:
     """Return the only tub with records that a folder stands for. Raises InputError where there are several."""
     [tub] = _found(given, None)
     return tub
+
+
+def camera_of(given: Path, tub: Path, asked: str | None) -> str | None:
+    """Return the field with the pictures: as asked for, or what the part gets on the car that was given.
+
+    None, which leaves the choice to the tub, where no car was given or its tub does not record that channel.
+    """
+    if asked is not None or not is_car(given):
+        return asked
+    try:
+        return find_camera_field(tub, lens_of(given).camera_channel)
+    except InputError:
+        return None
 
 
 def open_drives(tubs: Sequence[Path], camera: str | None, hz: float | None) -> tuple[list[Tub], dict[str, str]]:

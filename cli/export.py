@@ -42,6 +42,7 @@ def export(
     print_figures(
         figures,
         f"{out}: {len(bundle.model) / 1e6:.2f} MB, for frames of {bundle.width}x{bundle.height}; the PCC differs from"
-        f" PyTorch by at most {bundle.parity['pcc_difference']:.1e} on {bundle.parity['frames']} frames",
+        f" PyTorch by at most {bundle.parity['pcc_difference']:.1e} on {bundle.parity['frames']} frames\n"
+        f"next: mle-uvad calibrate {shlex.quote(str(out))} --tub TUB, with a drive whose lens was clean",
         as_json,
     )

@@ -41,7 +41,8 @@ def report(
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as draft:
         draft.write_text(page, encoding="utf-8")
-    print(f"{out}: {len(drives)} drives, {len(found.events)} logged events; open it in a browser")
+    counts = (len(drives), "drive"), (len(found.events), "logged event")
+    print(f"{out}: {', '.join(f'{count} {name}' + 's' * (count != 1) for count, name in counts)}; open it in a browser")
     exit_if_skipped([skip for tub in found.tubs for skip in tub.skipped])
 
 

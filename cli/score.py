@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from ..calibration.score_drives import require_new, score_drive, score_drives
-from ..edge.bundle import CALIBRATION_FILE
+from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.times import open_drive
 from .app import Json, exit_if_skipped, print_figures
 from .console import Bar, console
-from .drives import CameraField, EveryTub, Hz, print_failed, tubs_of
+from .drives import CameraField, EveryTub, Hz, camera_of, print_failed, tubs_of
 
 
 def score(
@@ -34,7 +34,9 @@ def score(
 
     With several drives, those that were scored before are not scored again.
     """
-    tubs = tubs_of(tubs, every=every)
+    given, tubs = tubs, tubs_of(tubs, every=every)
+    if len(given) == 1:
+        camera = camera_of(given[0], tubs[0], camera)
     if len(tubs) > 1:
         _score_many(tubs, bundle, calibration, out, jobs, camera, hz, as_json)
         return
@@ -97,8 +99,9 @@ def _event_lines(scores: Path) -> list[str]:
 
 def _say_if_uncalibrated(drives: list[dict[str, Any]], bundle: Path) -> None:
     if any("uncalibrated" in figures["status"] for figures in drives):
+        found = "only large faults are" if Bundle.load(bundle).uncalibrated_excess else "no fault is"
         console.print(
-            "without a calibration only large faults are found; next: mle-uvad calibrate"
+            f"without a calibration {found} found; next: mle-uvad calibrate"
             f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean",
             markup=False,
         )

@@ -13,7 +13,7 @@ import typer
 from ..edge.errors import InputError
 from .app import require_extra
 from .console import Bar, console
-from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
+from .drives import CameraField, EveryTub, Hz, camera_of, open_drives, print_failed, tubs_of
 from .tables import print_skipped
 
 if TYPE_CHECKING:  # they need torch, which the car does not have
@@ -111,7 +111,9 @@ def train(
         "seed": seed,
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
-    tubs = tubs_of(tubs, every=every)
+    given_folders, tubs = tubs, tubs_of(tubs, every=every)
+    if len(given_folders) == 1:
+        camera = camera_of(given_folders[0], tubs[0], camera)
     for tub in tubs:
         if out.resolve().is_relative_to(tub.resolve()):
             raise InputError(f"{out} lies in the tub {tub}; give another folder to --out")
@@ -188,6 +190,6 @@ class TrainingDisplay:
         self._health = metrics.latent
         if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc:
             console.print(
-                f"note: after {self._epochs} epochs the autoencoder reconstructs no better than the mean frame, as is"
+                f"note: after epoch {self._epochs} the autoencoder reconstructs no better than the mean frame, as is"
                 " expected after few; the PCC says little then, and the alarm does not use it. Give more --epochs"
             )

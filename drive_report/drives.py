@@ -1,6 +1,5 @@
 """The recorded drives of a tub: what the part said of each frame, and the throttle."""
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from ..edge.errors import InputError
 from ..edge.status import STATUSES
-from ..edge.tubs.replay import COLUMNS
+from ..edge.tubs.scores import ScoredRecord, scored_records
 from ..edge.tubs.tub import Record
 
 FIELDS = (
@@ -68,18 +67,7 @@ def split_drives(records: Sequence[Record], scores: Scores) -> list[Drive]:
 
 def read_scores(path: Path) -> Scores:
     """Read what `mle-uvad score` wrote, under the names of the tub's fields. Raises InputError."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != COLUMNS:
-                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
-            return {(int(row["index"]), int(row["timestamp_ms"])): _as_fields(row) for row in rows}
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); give the file that `mle-uvad score` wrote"
-        ) from None
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise InputError(f"{path} holds no scores ({error}); give the file that `mle-uvad score` wrote") from None
+    return {(row.index, row.timestamp_ms): _as_fields(row) for row in scored_records(path)}
 
 
 def status_shares(drives: Sequence[Drive]) -> list[tuple[str, float]]:
@@ -88,14 +76,14 @@ def status_shares(drives: Sequence[Drive]) -> list[tuple[str, float]]:
     return [(status, count / counts.total()) for status, count in counts.most_common()]
 
 
-def _as_fields(row: Mapping[str, str]) -> dict[str, Any]:
+def _as_fields(row: ScoredRecord) -> dict[str, Any]:
     return {
-        "lens/status": row["status"],
-        "lens/pcc": float(row["pcc"]) if row["pcc"] else None,
-        "evidence": float(row["evidence"]) if row["evidence"] else None,
-        "lens/coverage": float(row["coverage"]) if row["coverage"] else None,
-        "lens/obscured": row["obscured"] == "1",
-        "lens/event_id": int(row["event_id"]),
+        "lens/status": row.status,
+        "lens/pcc": row.pcc,
+        "evidence": row.evidence,
+        "lens/coverage": row.coverage,
+        "lens/obscured": row.obscured,
+        "lens/event_id": row.event_id,
     }
 
 

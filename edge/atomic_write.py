@@ -35,10 +35,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def sweep_drafts(path: Path) -> None:
-    """Delete the drafts of `path` that killed processes left."""
+    """Delete the drafts of a file, or of all files in a folder, that killed processes left."""
     if os.name != "posix":
         return  # elsewhere a signal of 0 is no question but an end
-    for draft in path.parent.glob(f"{glob.escape(f'.{path.name}')}.*.tmp"):
+    drafts = path.glob(".*.tmp") if path.is_dir() else path.parent.glob(f"{glob.escape(f'.{path.name}')}.*.tmp")
+    for draft in drafts:
         number = draft.name.split(".")[-2]
         if not number.isdecimal() or draft.is_dir():
             continue

@@ -78,13 +78,13 @@ class Bundle:
                         f"{model_file} is damaged: {name} is {str(value)[:12]}, bundle.json says "
                         f"{str(declared[name])[:12]!r}; export it again or copy it again"
                     )
-            try:
-                check_graph(model)
-            except InputError as error:
-                raise InputError(f"{model_file} is refused: {error}; export the bundle again") from None
             height, width = int(size["height"]), int(size["width"])
             if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
                 raise ValueError(f"input is {width}x{height}")
+            try:
+                check_graph(model, height, width)
+            except InputError as error:
+                raise InputError(f"{model_file} is refused: {error}; export the bundle again") from None
             if tuple(facts["spans_s"]) != TIME_CONSTANTS_S:
                 raise ValueError(f"spans_s is {facts['spans_s']}")
             reference = read_reference(facts["reference"])

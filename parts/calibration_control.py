@@ -9,6 +9,7 @@ from typing import Any
 
 from ..calibration.calibration import Calibration
 from ..calibration.kept import save
+from ..calibration.obscured_spans import ObscuredSpans, careful_thresholds
 from ..calibration.session import CalibrationSession, Outcome, Rejected, UseReference, UseThresholds, is_drifting
 from ..edge.errors import InputError
 from ..edge.frame import camera_of, frame_fault
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 CANCELLED = "cancelled"
 UNCALIBRATED = "lens monitor runs uncalibrated: %s"
-MESSAGE_LASTS_S = 10.0  # after the end of a drive
+MESSAGE_LASTS_S, WARNING_LASTS_S = 10.0, 60.0  # after the end of a drive
 
 
 class CalibrationControl:
@@ -47,7 +48,7 @@ class CalibrationControl:
         self._session: CalibrationSession | None = None
         self._requests = CalibrationRequests(path.parent)
         self._previous_t_s = math.inf
-        self._checked_s = self._ended_s = -math.inf
+        self._checked_s = self._message_until_s = -math.inf
         self._drifting = False
         self._held = False  # the button, in the loop before
         self._presses = 0  # counted by the loop
@@ -93,7 +94,7 @@ class CalibrationControl:
             return self._end(outcome, reading.t_s)
         if self._session is not None:
             self.message = f"calibrating {self._session.progress * 100:.0f} %"
-        elif reading.t_s - self._ended_s > MESSAGE_LASTS_S:
+        elif reading.t_s > self._message_until_s:
             self.message = ""
         return outcome
 
@@ -127,7 +128,10 @@ class CalibrationControl:
 
     def _start(self) -> None:
         self._session = CalibrationSession(
-            self._false_alarms_per_hour, previous_t_s=self._previous_t_s, was_drifting=self._drifting
+            self._false_alarms_per_hour,
+            previous_t_s=self._previous_t_s,
+            was_drifting=self._drifting,
+            spans=ObscuredSpans(careful_thresholds(self._scorer.bundle)),
         )
 
     def _report_drift(self, reading: Reading) -> None:
@@ -141,15 +145,17 @@ class CalibrationControl:
         """Report the end of the session. Return the thresholds to use, if it had set a reference."""
         session, self._session = self._session, None
         assert session is not None  # it ended
-        problem = ""
+        problem = warning = ""
         if isinstance(outcome, UseThresholds):
-            state, self.message = "calibrated", "lens calibrated"
-            detail = problem = self._keep(outcome, session)
+            warning = session.warning
+            state, self.message = "calibrated", f"lens calibrated, but {warning}" if warning else "lens calibrated"
+            problem = self._keep(outcome, session)
+            detail = "; ".join(filter(None, (warning, problem)))
         elif outcome.reason == CANCELLED:
             state, detail, self.message = CANCELLED, CANCELLED, "calibration cancelled"
         else:
             state, detail, self.message = "refused", outcome.reason, f"not calibrated: {outcome.reason}"
-        self._ended_s = t_s
+        self._message_until_s = t_s + (WARNING_LASTS_S if warning else MESSAGE_LASTS_S)
         logger.warning("lens monitor: %s%s", self.message, f"; {problem}" if problem else "")
         self._requests.reply(state, session.progress, detail, t_s)
         return UseThresholds(self.thresholds) if session.in_threshold_phase else None

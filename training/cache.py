@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edge.atomic_write import atomic_write
+from ..edge.atomic_write import atomic_write, sweep_drafts
 from ..edge.driving import GAP_S
 from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80, to_rgb
@@ -88,6 +88,7 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
     names, fingerprint = _fingerprints(parts)
     shards = [folder / f"{name}.u8" for name in names]
     skipped, missing = {}, {}
+    sweep_drafts(folder)
     for shard, records in zip(shards, parts, strict=True):
         earlier = _skipped_earlier(shard, len(records))
         if earlier is None:

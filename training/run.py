@@ -1,6 +1,10 @@
 """The run folder: weights and state as safetensors, facts as JSON, one line of metrics an epoch. No pickle."""
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +61,33 @@ class RunFolder:
         self.metrics_file = folder / "metrics.jsonl"
         self.obscuration_file = folder / "obscuration.safetensors"
         self.passes_file = folder / "obscuration.jsonl"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Create the folder and keep other trainings out while the block runs; drafts of killed ones are deleted.
+
+        The lock is the system's, on the folder itself: it ends with the process, however that ends. Raises InputError
+        if another training has it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"another training writes {self.folder}; wait for its end, or give another folder to --out"
+                ) from None
+            for path in self.folder.iterdir():
+                if is_draft(path):
+                    path.unlink()
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # it is refused unless nothing came of the training
+                    self.folder.rmdir()
+        finally:
+            os.close(descriptor)
 
     def require_same(self, settings: TrainSettings) -> None:
         """Raise InputError if the folder holds anything but a run with these settings, finished or not."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -59,17 +60,18 @@ def train_tubs(
     obscuration network, which takes minutes.
     """
     run, shards = RunFolder(folder), folder.parent / CACHE_FOLDER
-    with processes.rank_zero_first():
-        run.require_same(settings)
-        tubs = leave_out_other_sizes(tubs)
-        cache = build_cache(tubs, shards, callback.decoded)
-        # Now, though used last: a car that drove too little is refused before hours of training.
-        cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
-        run.start(settings, cache, [str(tub.folder) for tub in tubs])
-    train(cache, settings, folder, device, callback, processes)
-    if processes.first and not run.obscuration_file.exists():
-        net, passes = fit_obscuration(cars, settings, device, callback)
-        run.finish_obscuration(net, torch.from_numpy(_reference(cache, settings)), passes)
+    run.require_same(settings)
+    with run.locked() if processes.first else nullcontext():
+        with processes.rank_zero_first():
+            tubs = leave_out_other_sizes(tubs)
+            cache = build_cache(tubs, shards, callback.decoded)
+            # Now, though used last: a car that drove too little is refused before hours of training.
+            cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
+            run.start(settings, cache, [str(tub.folder) for tub in tubs])
+        train(cache, settings, folder, device, callback, processes)
+        if processes.first and not run.obscuration_file.exists():
+            net, passes = fit_obscuration(cars, settings, device, callback)
+            run.finish_obscuration(net, torch.from_numpy(_reference(cache, settings)), passes)
     return cache
 
 

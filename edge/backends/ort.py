@@ -31,6 +31,8 @@ class OrtBackend:
         # Spinning burns most of a core between two frames and makes none of them faster.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        # A model from memory would read files that it names in the working directory; below this there are none.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         frame = np.zeros((bundle.height, bundle.width, 3), np.uint8)
         running_means, ema_weights = (
             np.zeros((len(TIME_CONSTANTS_S), RUNNING_MEANS_SIZE), np.float32),

@@ -1,9 +1,26 @@
-"""Reads the events from a scores.csv that `write_scores` wrote."""
+"""Reads a scores.csv that `write_scores` wrote: row by row, because a long drive has many."""
 
 import csv
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from ..errors import InputError
+from .replay import COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRecord:
+    """One row: what the monitor said of a record; None where it said nothing."""
+
+    index: int
+    timestamp_ms: int
+    status: str
+    pcc: float | None  # −1…1
+    evidence: float | None  # 0…2.5
+    coverage: float | None  # 0…1
+    obscured: bool
+    event_id: int  # 0 when there is none
 
 
 @dataclass(frozen=True)
@@ -17,23 +34,52 @@ class ScoredEvent:
     coverage: float  # 0…1 of the lens, the largest
 
 
+def scored_records(path: Path) -> Iterator[ScoredRecord]:
+    """Yield the rows of the file in order. Raises InputError where it cannot be read or is something else."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
+            for row in rows:
+                yield _record(row)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); give the file that `mle-uvad score` wrote"
+        ) from None
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise InputError(f"{path} holds no scores ({error}); give the file that `mle-uvad score` wrote") from None
+
+
 def read_scored_events(path: Path) -> list[ScoredEvent]:
-    """Return the events in the file, in order."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    events = []
-    for event_id, group in groupby(rows, key=lambda row: row["event_id"]):
-        if event_id == "0":
-            continue
-        within = list(group)
-        first, last = within[0], within[-1]
-        events.append(
-            ScoredEvent(
-                began_s=(int(first["timestamp_ms"]) - int(rows[0]["timestamp_ms"])) / 1000,
-                duration_s=(int(last["timestamp_ms"]) - int(first["timestamp_ms"])) / 1000,
-                first_index=int(first["index"]),
-                last_index=int(last["index"]),
-                coverage=max(float(row["coverage"] or 0) for row in within),
+    """Return the events in the file, in order. Raises InputError as `scored_records`."""
+    events: list[ScoredEvent] = []
+    first_ms = began_ms = event_id = 0
+    for number, record in enumerate(scored_records(path)):
+        first_ms = first_ms if number else record.timestamp_ms
+        coverage = record.coverage or 0.0
+        if record.event_id and record.event_id != event_id:
+            began_ms = record.timestamp_ms
+            events.append(ScoredEvent((began_ms - first_ms) / 1000, 0.0, record.index, record.index, coverage))
+        elif record.event_id:
+            events[-1] = replace(
+                events[-1],
+                duration_s=(record.timestamp_ms - began_ms) / 1000,
+                last_index=record.index,
+                coverage=max(events[-1].coverage, coverage),
             )
-        )
+        event_id = record.event_id
     return events
+
+
+def _record(row: dict[str, str]) -> ScoredRecord:
+    return ScoredRecord(
+        index=int(row["index"]),
+        timestamp_ms=int(row["timestamp_ms"]),
+        status=row["status"],
+        pcc=float(row["pcc"]) if row["pcc"] else None,
+        evidence=float(row["evidence"]) if row["evidence"] else None,
+        coverage=float(row["coverage"]) if row["coverage"] else None,
+        obscured=row["obscured"] == "1",
+        event_id=int(row["event_id"]),
+    )

@@ -35,6 +35,7 @@ IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its
 IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes an image that was cut and filled with zeros
 MANIFEST = "manifest.json"
 OVERWRITTEN = "image belongs to a later record"
+NOT_ITS_OWN = "image belongs to another record"
 WHOLE_MAX = 2**53  # beyond, a float skips integers
 
 
@@ -130,6 +131,7 @@ class Tub:
                     self.deleted += 1
                 else:
                     self._keep(by_index, record, where)
+        self._require_own_images(by_index)
         self.records = [by_index[index][0] for index in sorted(by_index)]
         self.uncatalogued = len(self._image_names() - named)
         if not self.records:
@@ -202,6 +204,16 @@ class Tub:
         else:
             self.skipped.append(Skipped(OVERWRITTEN, where))
 
+    def _require_own_images(self, by_index: dict[int, tuple[Record, str]]) -> None:
+        """Leave out records whose image belongs to another: to the one of its number, or else to the latest one."""
+        owners: dict[Path, Record] = {}
+        for record, _ in by_index.values():
+            owners[record.image] = max(owners.get(record.image, record), record, key=_belongs)
+        for record, where in list(by_index.values()):
+            if owners[record.image] is not record:
+                del by_index[record.index]
+                self.skipped.append(Skipped(NOT_ITS_OWN, where))
+
     def _lines(self, catalog: Path) -> Iterator[tuple[bytes, str]]:
         """Yield each line with its place. One that is longer than the bound is cut, and so counts as torn."""
         try:
@@ -258,6 +270,11 @@ def commonest_camera(tub: Tub) -> str | None:
         with suppress(BadImageError):
             kinds[camera_of(read_image(record.image))] += 1
     return kinds.most_common(1)[0][0] if kinds else None
+
+
+def _belongs(record: Record) -> tuple[bool, int]:
+    """Return the key by which the records of one image compare: its number is the record's, then how late it is."""
+    return record.image.name.split("_")[0] == str(record.index), record.timestamp_ms
 
 
 def _require_fit(frame: NDArray[np.uint8], height: int, width: int, kind: str | None) -> None:

@@ -69,7 +69,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
     else:
         findings += [
             _check_bundle(scorer.bundle),
-            _run("calibration", _check_calibration, lens.calibration, scorer, _camera_kind(config, lens)),
+            _run("calibration", _check_calibration, lens.calibration, scorer, config, lens),
             _check_camera(config, scorer.bundle),
             _check_speed(scorer, _hz(config)),
         ]
@@ -139,10 +139,15 @@ def _camera_kind(config: CarConfig, lens: LensConfig) -> str | None:
     return "luma" if depth == 1 else "rgb" if depth == 3 else None
 
 
-def _check_calibration(path: Path, scorer: Scorer, kind: str | None) -> Finding:
+def _check_calibration(path: Path, scorer: Scorer, config: CarConfig, lens: LensConfig) -> Finding:
+    kind = _camera_kind(config, lens)
     if not path.exists():
-        fix = f"mle-uvad calibrate {shlex.quote(str(scorer.bundle.folder))} --tub TUB"
-        return Finding("calibration", WARN, f"there is no calibration at {path}: no event will be raised", fix)
+        # A car that gets its luma from the camera records RGB all the same.
+        car, bundle = shlex.quote(str(config.car)), shlex.quote(str(scorer.bundle.folder))
+        drive = f"--car {car}" if lens.camera_channel == LumaCamera.outputs[1] else f"{bundle} --tub TUB"
+        without = "no event will be raised" if scorer.bundle.uncalibrated_excess is None else "only large faults count"
+        reason = f"there is no calibration at {path}: {without}"
+        return Finding("calibration", WARN, reason, f"mle-uvad calibrate {drive}")
     found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
     return Finding(
         "calibration",

@@ -42,7 +42,7 @@ def test_figures_for_a_program(run: Any, bundle_folder: Path) -> None:
     ("arguments", "expected"),
     [
         (["no"], "does not exist"),
-        (["no", "--seconds", "0"], "--seconds"),
+        *((["no", f"--seconds={seconds}"], "--seconds") for seconds in ("0", "-5", "inf", "-inf", "nan", "1e300", "x")),
         (["no", "--stress", "-1"], "--stress"),
     ],
 )

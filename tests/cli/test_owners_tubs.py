@@ -225,3 +225,64 @@ def test_a_converted_tub_is_scored_at_the_rate_that_is_given(
     assert int(rows[99]["timestamp_ms"]) - int(rows[0]["timestamp_ms"]) == 99 * 50
     for command in ("train", "calibrate"):
         assert "--hz 20" in run(*arguments_for(command, tub, bundle_folder, tmp_path / "out")).error_line
+
+
+def with_luma(tub: Path) -> Path:
+    """Add a second field of pictures to a tub, cam/luma, all black, as tests tell them apart."""
+    lines = (tub / "manifest.json").read_text().splitlines()
+    lines[:2] = [json.dumps([*json.loads(lines[0]), "cam/luma"]), json.dumps([*json.loads(lines[1]), "image_array"])]
+    (tub / "manifest.json").write_text("\n".join(lines) + "\n")
+    catalog = tub / "catalog_0.catalog"
+    records = [json.loads(line) for line in catalog.read_text().splitlines()]
+    catalog.write_text("".join(json.dumps(r | {"cam/luma": f"{r['_index']}_cam_luma_.png"}) + "\n" for r in records))
+    for record in records:
+        Image.fromarray(np.zeros((120, 160), np.uint8)).save(tub / "images" / f"{record['_index']}_cam_luma_.png")
+    return tub
+
+
+@pytest.mark.parametrize(
+    ("channel", "recorded", "asked", "expected"),
+    [
+        ("cam/luma", True, (), "dark"),
+        ("cam/luma", True, ("--camera", "cam/image_array"), "uncalibrated"),
+        ("cam/luma", False, (), "uncalibrated"),  # the part gets the luma, the tub has the RGB frames alone
+        ("cam/image_array", True, (), "uncalibrated"),
+    ],
+)
+def test_the_pictures_of_a_car_are_those_that_its_part_gets(
+    channel: str, recorded: bool, asked: tuple[str, ...], expected: str, run: Any, mycar: Path, make_tub: MakeTub
+) -> None:
+    tub = make_tub(30, name="mycar/data")
+    if recorded:
+        with_luma(tub)
+    (mycar / "myconfig.py").write_text(f"LENS_CAMERA_CHANNEL = {channel!r}\n")
+    scores = mycar / "s.csv"
+    outcome = run("score", mycar, "--bundle", mycar / "models" / "lens", "--out", scores, *asked)
+    assert scores.is_file(), outcome
+    assert next(csv.DictReader(scores.open()))["status"] == expected
+
+
+@pytest.mark.parametrize("command", ["train", "calibrate"])
+def test_training_and_calibration_take_them_too(
+    command: str, run: Any, mycar: Path, make_tub: MakeTub, tmp_path: Path
+) -> None:
+    with_luma(make_tub(80, name="mycar/data"))
+    (mycar / "myconfig.py").write_text("LENS_CAMERA_CHANNEL = 'cam/luma'\n")
+    line = last_error(run(*arguments_for(command, mycar, mycar / "models" / "lens", tmp_path / "out")))
+    assert "dark" in line
+
+
+def test_a_tub_in_rgb_makes_no_thresholds_for_a_car_whose_part_gets_luma(
+    run: Any, mycar: Path, make_tub: MakeTub, calibration: Calibration
+) -> None:
+    tub, path = make_tub(CLEAN, name="mycar/data"), mycar / "models" / "lens" / "calibration.json"
+    calibration.save(path)
+    before = path.read_bytes()
+    (mycar / "myconfig.py").write_text("LENS_CAMERA_CHANNEL = 'cam/luma'\n")
+    line = run("calibrate", mycar, "--tub", tub).error_line
+    assert "the part of" in line
+    assert f"run: mle-uvad calibrate --car {mycar}" in line
+    assert path.read_bytes() == before
+    elsewhere = mycar / "rgb.json"  # for `score` of its drives
+    assert run("calibrate", mycar, "--tub", tub, "--out", elsewhere).code == 0
+    assert Calibration.load(elsewhere).camera == "rgb"

@@ -70,7 +70,7 @@ def test_the_report_of_a_car_opens_in_chromium(
     out = tmp_path / "out" / "report.html"
     outcome = run("report", car, "--out", out)
     assert outcome.code == 0, outcome
-    assert f"{out}: 1 drives, 2 logged events" in outcome.out
+    assert f"{out}: 1 drive, 2 logged events" in outcome.out
     with chromium(tmp_path / "profile") as page:
         page.open(out.as_uri(), size, scheme)
         text = page.run("document.body.innerText")

@@ -164,6 +164,31 @@ def test_of_two_lines_for_one_image_the_later_one_is_believed(make_tub: MakeTub)
         assert tub.skipped_counts() == {"image belongs to a later record": 6}
 
 
+@pytest.mark.parametrize(("right", "wrong"), [(3, 7), (7, 3)])
+def test_of_two_indexes_for_one_image_that_of_its_name_is_believed(make_tub: MakeTub, right: int, wrong: int) -> None:
+    """A line whose record is another's, as a merging tool or a repaired catalog leaves it."""
+    folder = make_tub(10)
+    catalog = folder / "catalog_0.catalog"
+    records = [json.loads(line) for line in catalog.read_text().splitlines()]
+    records[wrong]["cam/image_array"] = records[right]["cam/image_array"]
+    catalog.write_text("".join(json.dumps(record) + "\n" for record in records))
+    tub = Tub(folder)
+    assert [record.index for record in tub.records] == [index for index in range(10) if index != wrong]
+    assert tub.skipped_counts() == {"image belongs to another record": 1}
+    assert tub.skipped[0].where == f"catalog_0.catalog line {wrong + 1}"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_other_indexes_for_one_image_the_later_record_is_believed(make_tub: MakeTub, order: int) -> None:
+    folder = make_tub(10)
+    catalog = folder / "catalog_0.catalog"
+    records = [json.loads(line) for line in catalog.read_text().splitlines()]
+    for index in (4, 5):
+        records[index]["cam/image_array"] = "77_cam_image_array_.jpg"
+    catalog.write_text("".join(json.dumps(record) + "\n" for record in records[::order]))
+    assert [record.index for record in Tub(folder).records] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
 def test_frames_of_another_size_or_kind_are_left_out_and_counted_once(
     make_tub: MakeTub, moving_frames: Callable[..., list[Any]]
 ) -> None:

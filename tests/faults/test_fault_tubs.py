@@ -13,7 +13,7 @@ from mle_uvad.edge.tubs.tub import Tub
 
 RECORDS = 100_000
 PER_CATALOG = 1000
-IMAGES = 10  # that all records share
+IMAGES = 10  # that all records share, each under its own name
 READ = 2000  # frames that are decoded, from the end of the drive
 
 
@@ -27,7 +27,10 @@ def enlarge(folder: Path, records: int) -> None:
     for number in range(records // PER_CATALOG):
         lines = []
         for index in range(number * PER_CATALOG, (number + 1) * PER_CATALOG):
-            fields = {"_index": index, "cam/image_array": f"{index % IMAGES}_cam_image_array_.jpg"}
+            name = f"{index}_cam_image_array_.jpg"
+            if index >= IMAGES:
+                os.link(folder / "images" / f"{index % IMAGES}_cam_image_array_.jpg", folder / "images" / name)
+            fields = {"_index": index, "cam/image_array": name}
             lines.append(json.dumps(line | fields | {"_timestamp_ms": 1_700_000_000_000 + 50 * index}) + "\n")
         (folder / f"catalog_{number}.catalog").write_text("".join(lines))
 

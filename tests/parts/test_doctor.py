@@ -114,6 +114,11 @@ def event_log_is_something_else(car: Path) -> None:
     (car / "logs" / "lens_events.db").write_text("a holiday diary")
 
 
+def a_luma_car_without_calibration(car: Path) -> None:
+    lose_the_calibration(car)
+    set_keys("LENS_CAMERA_CHANNEL = 'cam/luma'")(car)
+
+
 @pytest.mark.parametrize(
     ("fault", "failing", "verdict", "fix"),
     [
@@ -125,7 +130,8 @@ def event_log_is_something_else(car: Path) -> None:
         (set_keys("import sys\nLENS_ACTION = sys.argv[1]"), "settings", "WARN", "plain value"),
         (damage_the_bundle, "bundle", "FAIL", "copy it again"),
         (lose_the_bundle, "bundle", "FAIL", "copy the bundle to"),
-        (lose_the_calibration, "calibration", "WARN", "mle-uvad calibrate"),
+        (lose_the_calibration, "calibration", "WARN", "lens --tub TUB"),
+        (a_luma_car_without_calibration, "calibration", "WARN", "mle-uvad calibrate --car "),
         (another_calibration, "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("IMAGE_DEPTH = 1"), "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("LENS_CAMERA_CHANNEL = 'cam/luma'"), "calibration", "FAIL", "mle-uvad calibrate"),

@@ -97,7 +97,7 @@ class MLEAnomalyPart:
 
     @classmethod
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
-        """Build the part from the LENS_ keys of myconfig.py."""
+        """Build the part from the `LENS_*` keys of myconfig.py."""
         config = LensConfig.read(cfg)
         part = cls(
             config.bundle,

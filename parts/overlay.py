@@ -50,7 +50,7 @@ class LensOverlay:
 
     @classmethod
     def from_config(cls, cfg: Any) -> "LensOverlay":
-        """Build the overlay from the LENS_ keys of myconfig.py; LENS_ACTION none shows nothing."""
+        """Build the overlay from the `LENS_*` keys of myconfig.py; LENS_ACTION none shows nothing."""
         action = LensConfig.read(cfg).action
         return cls(shown=action != "none", limits=action in ("slow", "stop"))
 

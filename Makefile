@@ -3,6 +3,7 @@
 # make check   lint, types, tests, and what runs on the car on the other Pythons of this machine: what CI runs
 # make docs    write the generated pages, and the generated parts of pages
 # make site    build the pages as a web site, site/index.html; a warning is an error
+# make matrix  test the wheel on other Pythons, numpys and donkeycars, and with each extra alone; CELLS="..." of them
 # make picture draw the picture of the README, from generated drives
 # make arm64   run what runs on the car on an emulated Pi 4 and Pi 5; needs root, qemu-user-static and mmdebstrap
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -14,7 +15,7 @@ FOLDERS := $(shell sed -n '/^package_dir/,/^[^ ]/s/^ .* = //p' setup.cfg)
 OTHERS := 3.10 3.12 3.13
 IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py
 
-.PHONY: demo test check lint types others docs site picture arm64 install
+.PHONY: demo test check lint types others docs site picture matrix arm64 install
 
 demo: install
 	rm -rf demo
@@ -62,6 +63,11 @@ others: $(VENV)/bundle
 	  && $(VENV)/$$version/bin/pip install -qq '.[donkeycar]' albumentations && \
 	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle/lens $(IN_A_CAR) || exit 1; \
 	done
+	rm -rf build *.egg-info
+
+# Not part of `check`: it installs some thirty environments.
+matrix: $(VENV)/bundle
+	$(BIN)/python tests/matrix.py $(VENV)/matrix $(VENV)/bundle/lens $(CELLS)
 	rm -rf build *.egg-info
 
 # Not part of `check`: it needs root, the emulator and access to Debian's packages.

@@ -2,12 +2,17 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 from mle_uvad import __version__
 from mle_uvad.cli import console, main, score
@@ -17,7 +22,7 @@ from mle_uvad.cli.main import app
 def test_version_and_help(run: Any) -> None:
     assert run("--version").out.strip() == __version__
     names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback]
-    assert len(names) == 14
+    assert len(names) == 15
     for name in names:
         outcome = run(name, "--help")
         assert outcome.code == 0
@@ -158,19 +163,101 @@ def test_export_over_a_bundle_says_that_it_is_replaced(
     assert f"replaced the bundle that was in {out}; its calibration fits no longer" in again.err
 
 
-def test_without_a_terminal_a_bar_is_a_line_every_half_minute(monkeypatch: Any, capsys: Any) -> None:
-    now_s = [0.0]
+class Heard:
+    """Stands in for the console and wakes who waits for a number of lines."""
+
+    def __init__(self) -> None:
+        self.is_terminal, self.lines, self.said = False, [], threading.Semaphore(0)
+
+    def print(self, line: str, **_: Any) -> None:
+        self.lines.append(line)
+        self.said.release()
+
+    def wait_for(self, count: int) -> None:
+        for _ in range(count):
+            assert self.said.acquire(timeout=30)
+
+
+def test_without_a_terminal_a_bar_is_a_line_now_and_then_however_rarely_it_is_called(monkeypatch: Any) -> None:
+    heard, now_s = Heard(), [0.0]
+    monkeypatch.setattr(console, "console", heard)
     monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
-    with console.Bar("training", "frames") as bar:
-        for number in range(1, 5):
-            now_s[0] += 20.0
-            bar(number, 8)
+    assert console.LINE_EVERY_S == 10
+    with console.Bar("training", "frames", line_every_s=0.01) as bar:
+        heard.wait_for(2)
+        bar(4, 8)
+        heard.wait_for(2)
         bar.begin("network", "windows")
         now_s[0] += 10.0
         bar(5, 5)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        "training: 2 of 8 frames",
-        "training: 4 of 8 frames",
-        "network: 5 windows in 10.0 s, 0.5 windows/s",
+    assert heard.lines[0] == "training: 0 s"
+    assert "training: 4 of 8 frames, 0 s" in heard.lines
+    assert heard.lines[-1] == "network: 5 windows in 10.0 s, 0.5 windows/s"
+    said = len(heard.lines)
+    assert not bar._lines._thread.is_alive(), "it would go on for ever"
+    assert len(heard.lines) == said
+
+
+def test_a_step_that_fails_ends_its_lines(monkeypatch: Any) -> None:
+    monkeypatch.setattr(console, "console", Heard())
+    with pytest.raises(ValueError, match="broken"), console.Bar("exporting", line_every_s=0.01) as bar:
+        raise ValueError("broken")
+    assert not bar._lines._thread.is_alive()
+
+
+def test_the_help_shows_what_happens_without_each_option() -> None:
+    group = typer.main.get_command(main.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name, command in group.commands.items()
+        for option in command.params
+        if not option.required
+        and option.default is None
+        and not isinstance(option.show_default, str)
+        and "Default:" not in (option.help or "")
     ]
+    assert silent == []
+
+
+def test_the_defaults_that_the_help_of_train_names_are_those_of_the_preset() -> None:
+    pytest.importorskip("torch")
+    from mle_uvad.training.base_network import CONTINUED_WINDOWS
+    from mle_uvad.training.settings import PRESETS
+
+    options = {option.name: option for option in typer.main.get_command(main.app).commands["train"].params}
+    robust, paper = PRESETS["robust"], PRESETS["paper"]
+    fields = {"lr": "learning_rate", "entropy_weight": "entropy_weight"}
+    same = ("epochs", "latent", "sigma", "width", "batch_size", "latent_mode", "entropy_start", "kernel", "seed")
+    for name, field in (*fields.items(), *zip(same, same, strict=True)):
+        shown, _, of_paper = options[name].show_default.partition("; ")
+        convert = type(getattr(robust, field))
+        assert convert(shown) == getattr(robust, field), name
+        assert convert(of_paper.partition(" ")[0] or shown) == getattr(paper, field), name
+    assert options["windows"].show_default == f"{CONTINUED_WINDOWS} from the network that ships, else {robust.windows}"
+
+
+@pytest.mark.parametrize("program", [["mle-uvad"], [sys.executable, "-m", "mle_uvad"]])
+def test_short_help_and_the_module_work(program: list[str], tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [*program, "score", "-h"], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage: mle-uvad score" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("mle-uvad ca", "calibrate"), ("mle-uvad score --bu", "--bundle"), ("export-model --ta", "--target")],
+)
+def test_the_shell_completes_commands_and_options(typed: str, completed: str, tmp_path: Path) -> None:
+    program = typed.split()[0]
+    asked = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        f"_{program.replace('-', '_').upper()}_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    done = subprocess.run([program], capture_output=True, text=True, cwd=tmp_path, env=os.environ | asked, check=True)
+    assert done.stdout.split() == [completed]

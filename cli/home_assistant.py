@@ -31,8 +31,12 @@ def publish(message: Announcement) -> None:
 
     taken = threading.Event()
     client = Client(callback_api_version=CallbackAPIVersion.VERSION2)
+
+    def send(*_: object) -> None:
+        client.publish(message.topic, message.payload, qos=1, retain=True)
+
+    client.on_connect = send
     client.on_publish = lambda *_: taken.set()
-    client.on_connect = lambda *_: client.publish(message.topic, message.payload, qos=1, retain=True)
     try:
         client.connect(message.host, message.port)
     except OSError as error:

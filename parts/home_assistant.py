@@ -38,29 +38,28 @@ def announcement(config: Any, version: str) -> Announcement:
     if getattr(config, "TELEMETRY_MQTT_JSON_ENABLE", False) is not False:
         raise InputError("TELEMETRY_MQTT_JSON_ENABLE is on; set it to False, so that each value has its own topic")
     topic = getattr(config, "TELEMETRY_MQTT_TOPIC_TEMPLATE", "donkey/%s/telemetry") % name
+    components: dict[str, dict[str, Any]] = {
+        "obscured": {
+            "platform": "binary_sensor",
+            "device_class": "problem",
+            "state_topic": f"{topic}/lens/event_id",
+            "value_template": "{{ 'ON' if value | int(0) > 0 else 'OFF' }}",
+        },
+        "coverage": {
+            "platform": "sensor",
+            "unit_of_measurement": "%",
+            "state_topic": f"{topic}/lens/coverage",
+            "value_template": "{{ (100 * value | float(0)) | round }}",
+        },
+        "status": {"platform": "sensor", "state_topic": f"{topic}/lens/status"},
+    }
+    for key, component in components.items():
+        component |= {"name": key, "unique_id": f"{name}_lens_{key}", "expire_after": SILENT_AFTER_S}
     payload = {
         "device": {"identifiers": [f"{name}_lens"], "name": f"{name} lens"},
         "origin": {"name": "mle_uvad", "sw_version": version},
-        "components": {
-            "obscured": {
-                "platform": "binary_sensor",
-                "name": "obscured",
-                "device_class": "problem",
-                "state_topic": f"{topic}/lens/event_id",
-                "value_template": "{{ 'ON' if value | int(0) > 0 else 'OFF' }}",
-            },
-            "coverage": {
-                "platform": "sensor",
-                "name": "coverage",
-                "unit_of_measurement": "%",
-                "state_topic": f"{topic}/lens/coverage",
-                "value_template": "{{ (100 * value | float(0)) | round }}",
-            },
-            "status": {"platform": "sensor", "name": "status", "state_topic": f"{topic}/lens/status"},
-        },
+        "components": components,
     }
-    for key, component in payload["components"].items():
-        component |= {"unique_id": f"{name}_lens_{key}", "expire_after": SILENT_AFTER_S}
     port = getattr(config, "TELEMETRY_MQTT_BROKER_PORT", 1883)
     return Announcement(host, port, DISCOVERY_TOPIC.format(name=name), json.dumps(payload))
 

@@ -113,7 +113,17 @@ def _run(cell: Cell, folder: Path, sdist: Path, wheel: Path, apart: Path, bundle
         return Outcome("skipped", f"no Python {cell.python} on this machine")
     inside = _environment(python, folder)
     requirements = [each.format(wheel=wheel, sdist=sdist) for each in cell.requirements]
-    install = [inside, "-m", "pip", "install", "-qq", "--only-binary", "numpy", "pytest", *requirements]
+    install: list[str | Path] = [
+        inside,
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--only-binary",
+        "numpy",
+        "pytest",
+        *requirements,
+    ]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip failed"]
@@ -122,10 +132,7 @@ def _run(cell: Cell, folder: Path, sdist: Path, wheel: Path, apart: Path, bundle
     _call(inside.with_name("mle-uvad"), "--help", cwd=folder)
     if not cell.tests:
         return Outcome("passed", "installed; `mle-uvad --help`")
-    tests = [
-        inside,
-        "-m",
-        "pytest",
+    options: tuple[str | Path, ...] = (
         "-q",
         "-p",
         "no:cacheprovider",
@@ -133,8 +140,9 @@ def _run(cell: Cell, folder: Path, sdist: Path, wheel: Path, apart: Path, bundle
         bundle,
         "--junitxml",
         folder / "report",
-    ]
-    subprocess.run([*tests, *cell.tests], cwd=apart, stdout=subprocess.DEVNULL, check=False)
+    )
+    pytest = [inside, "-m", "pytest", *options, *cell.tests]
+    subprocess.run(pytest, cwd=apart, stdout=subprocess.DEVNULL, check=False)
     return _judge(folder / "report")
 
 

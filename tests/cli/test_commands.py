@@ -1,8 +1,11 @@
 """The commands on good input: what they print and write, and their exit codes."""
 
 import csv
+import inspect
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from rich.console import Console
 
 from mle_uvad import __version__
+from mle_uvad.calibration import Calibration
 from mle_uvad.cli import console, main, score
 from mle_uvad.cli.main import app
 
@@ -124,9 +129,31 @@ def test_score_without_a_calibration_says_what_to_do(
 ) -> None:
     spaced = bundle_folder.rename(tmp_path / "my lens")
     done = run("score", make_tub(6), "--bundle", spaced, "--out", tmp_path / "scores.csv")
-    assert (
-        f"without a calibration only large faults are found; next: mle-uvad calibrate '{spaced}' --tub TUB" in done.err
-    )
+    why, then = done.err.splitlines()[-2:]
+    assert why == "without a calibration only large faults are found"
+    assert then.startswith(f"next: mle-uvad calibrate '{spaced}' --tub TUB")
+
+
+def test_the_last_line_says_what_to_type_next(
+    run: Any, bundle_folder: Path, calibration: Calibration, make_tub: Any, tmp_path: Path
+) -> None:
+    calibration.save(bundle_folder / "calibration.json")
+    tub, scores, page = make_tub(60), tmp_path / "scores.csv", tmp_path / "report.html"
+    for words, expected in (
+        (("generate", tmp_path / "made", "--seconds", 1), f"mle-uvad train {tmp_path / 'made'} --out RUN"),
+        (("calibrate", bundle_folder), f"mle-uvad score TUB --bundle {bundle_folder} --out scores.csv"),
+        (("score", tub, "--bundle", bundle_folder, "--out", scores), f"mle-uvad report {tub} --scores {scores}"),
+        (("report", tub, "--scores", scores, "--out", page), f"open {page} in a browser"),
+    ):
+        done = run(*words)
+        assert done.code == 0, done
+        assert done.err.splitlines()[-1] == f"next: {expected}"
+
+
+def test_every_command_says_what_to_type_next() -> None:
+    for command in (*main.DESKTOP_COMMANDS, *main.CAR_COMMANDS, *main.DEVICE_COMMANDS):
+        source = inspect.getsource(inspect.getmodule(command))  # type: ignore[arg-type]
+        assert re.search(r"\b(say_next|finish)\(|print\(f\"next: ", source), command.__name__
 
 
 def test_score_says_when_for_how_long_and_how_large_each_event_was(tmp_path: Path) -> None:
@@ -163,14 +190,16 @@ def test_export_over_a_bundle_says_that_it_is_replaced(
     assert f"replaced the bundle that was in {out}; its calibration fits no longer" in again.err
 
 
-class Heard:
-    """Stands in for the console and wakes who waits for a number of lines."""
+class Heard(Console):
+    """A console that is no terminal, and wakes who waits for a number of lines."""
 
     def __init__(self) -> None:
-        self.is_terminal, self.lines, self.said = False, [], threading.Semaphore(0)
+        super().__init__(file=io.StringIO(), force_terminal=False)
+        self.lines: list[str] = []
+        self.said = threading.Semaphore(0)
 
-    def print(self, line: str, **_: Any) -> None:
-        self.lines.append(line)
+    def print(self, *texts: Any, **_: Any) -> None:
+        self.lines.append(" ".join(map(str, texts)))
         self.said.release()
 
     def wait_for(self, count: int) -> None:
@@ -205,12 +234,15 @@ def test_a_step_that_fails_ends_its_lines(monkeypatch: Any) -> None:
     assert not bar._lines._thread.is_alive()
 
 
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(main.app)
+    return dict(group.commands)
+
+
 def test_the_help_shows_what_happens_without_each_option() -> None:
-    group = typer.main.get_command(main.app)
-    assert isinstance(group, typer.core.TyperGroup)
     silent = [
         f"{name} {option.opts[0]}"
-        for name, command in group.commands.items()
+        for name, command in commands().items()
         for option in command.params
         if not option.required
         and option.default is None
@@ -225,7 +257,7 @@ def test_the_defaults_that_the_help_of_train_names_are_those_of_the_preset() -> 
     from mle_uvad.training.base_network import CONTINUED_WINDOWS
     from mle_uvad.training.settings import PRESETS
 
-    options = {option.name: option for option in typer.main.get_command(main.app).commands["train"].params}
+    options = {option.name: option for option in commands()["train"].params}
     robust, paper = PRESETS["robust"], PRESETS["paper"]
     fields = {"lr": "learning_rate", "entropy_weight": "entropy_weight"}
     same = ("epochs", "latent", "sigma", "width", "batch_size", "latent_mode", "entropy_start", "kernel", "seed")

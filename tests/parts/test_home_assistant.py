@@ -69,12 +69,15 @@ class Listener:
 
         self.heard: queue.Queue[tuple[str, str, bool]] = queue.Queue()
         self.client = Client(callback_api_version=CallbackAPIVersion.VERSION2)
-        self.client.on_connect = lambda *_: self.client.subscribe("#")
+        self.client.on_connect = self.subscribe
         self.client.on_message = lambda _, __, message: self.heard.put(
             (message.topic, message.payload.decode(), message.retain)
         )
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
+
+    def subscribe(self, *_: object) -> None:
+        self.client.subscribe("#")
 
     def wait_for(self, *topics: str) -> dict[str, str]:
         """Return what was said under these topics, once all of them were heard."""

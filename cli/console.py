@@ -90,8 +90,8 @@ class Bar:
             self._lines.__exit__()
         seconds = time.monotonic() - self._started_s
         if kind is None and self._done:
-            rate = self._done / max(seconds, 1e-9)
-            console.print(f"{self.name}: {self._done} {self.unit} in {seconds:.1f} s, {rate:.1f} {self.unit}/s")
+            rate = "" if self.unit == "%" else f", {self._done / max(seconds, 1e-9):.1f} {self.unit}/s"
+            console.print(f"{self.name}: {self._done} {self.unit} in {seconds:.1f} s{rate}")
 
     def _line(self, seconds: float) -> str:
         counted = f"{self._done} of {self._total} {self.unit}, " if self._total else ""

@@ -19,6 +19,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 default_role = "code"
+smartquotes = False  # it would make a dash of the two hyphens of an option
 python_maximum_signature_line_length = 80
 
 html_theme = "furo"

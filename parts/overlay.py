@@ -18,6 +18,7 @@ TEXT_CHARACTERS_MAX = 25  # fit an image 160 pixels wide
 MESSAGE_LINES_MAX = 6
 WHEN_STANDING = "wipe it; then it drives"  # see `trial_drive`
 HEIGHT_OF_SIZE_1 = 120  # pixels of the image; the letters of one twice as high are twice as large
+FONT_SIZE = 12
 LABELS_KEPT = 32
 TICK, TICK_SIDE = ((2, 6), (5, 9), (10, 3)), 13  # the sign that all is well, in pixels
 STAYS_WITHIN = 0.05  # of the label's area: a corner this much better makes the label move
@@ -144,12 +145,19 @@ def _is_image(image: Any) -> bool:
 
 
 def _draw(text: str, ink: tuple[int, int, int], paper: tuple[int, int, int]) -> Image.Image:
-    font = ImageFont.load_default()
+    font = _font()
     text = text.encode("ascii", "replace").decode()  # all that Pillow's bitmap font has, which it uses without FreeType
     measured = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((3, 2), text, font)
     label = Image.new("RGB", (round(measured[2]) + 3, round(measured[3]) + 3), paper)
     ImageDraw.Draw(label).text((3, 2), text, ink, font)
     return label
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.load_default(FONT_SIZE)
+    except (TypeError, ImportError):  # Pillow before 10.1, or without FreeType, has one size only
+        return ImageFont.load_default()
 
 
 def _draw_tick() -> Image.Image:

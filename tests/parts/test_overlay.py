@@ -147,7 +147,7 @@ def test_the_mark_is_in_a_copy_at_the_top_left(said: Any, picture: Any) -> None:
     assert shown.dtype == np.uint8
     changed = (shown != picture).any(2)
     assert changed[:12, :40].mean() > 0.9
-    assert not changed[30:].any()
+    assert not changed[36:].any()
     paper = shown[0, 0].astype(int)
     assert (paper[1] < 60) == said[0], "an obscured lens is red, all else is yellow"
     spread = shown[:12, :40].reshape(-1, 3).std(0)

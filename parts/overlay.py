@@ -21,7 +21,7 @@ HEIGHT_OF_SIZE_1 = 120  # pixels of the image; the letters of one twice as high 
 FONT_SIZE = 12
 LABELS_KEPT = 32
 TICK, TICK_SIDE = ((2, 6), (5, 9), (10, 3)), 13  # the sign that all is well, in pixels
-STAYS_WITHIN = 0.05  # of the label's area: a corner this much better makes the label move
+STAYS_WITHIN = 0.05  # mean of the evidence map below the label: a corner this much better makes it move
 
 Pixels = NDArray[np.uint8]
 HeatMap = NDArray[np.floating]
@@ -47,7 +47,7 @@ class LensOverlay:
     def __init__(self, *, shown: bool = True, limits: bool = False) -> None:
         self._shown, self._limits = shown, limits
         self._labels: dict[tuple[str, bool, int, int], Pixels] = {}
-        self._corner = (0, 0)
+        self._corner = 0
 
     @classmethod
     def from_config(cls, cfg: Any) -> "LensOverlay":
@@ -77,8 +77,11 @@ class LensOverlay:
         if not text and status != "ok":
             return image
         label = self._label(text, obscured is True, image)
-        self._corner = _corner_beside(heat_map if obscured is True else None, image, label, self._corner)
-        top, left = self._corner
+        if obscured is True and heat_map is not None:
+            self._corner = _corner_beside(heat_map, image, label, self._corner)
+        else:
+            self._corner = 0
+        top, left = _start(self._corner, image, label)
         shown = image.copy()
         covered = shown[top : top + len(label), left : left + label.shape[1]]
         covered[:] = label[: len(covered), : covered.shape[1]].reshape(covered.shape)
@@ -116,26 +119,29 @@ def _order(coverage: float, heat_map: HeatMap | None) -> str:
     return f"wipe {where}, {max(round(100 * coverage), 1)} %" if where else "wipe the lens"
 
 
-def _corner_beside(heat_map: HeatMap | None, image: Pixels, label: Pixels, now: tuple[int, int]) -> tuple[int, int]:
-    """Return the row and column at which the label hides least of the fault: in a corner, top left if all are free.
+def _corner_beside(heat_map: HeatMap, image: Pixels, label: Pixels, now: int) -> int:
+    """Return the corner, 0 to 3, in which the label hides least of the fault; the top left if all are free.
 
-    The label stays where it is `now` unless another corner is clearly better, so that it does not flicker.
+    The label stays in the corner where it is `now` unless another is clearly better, so that it does not flicker.
     """
-    height, width = image.shape[:2]
-    bottom, right = max(height - len(label), 0), max(width - label.shape[1], 0)
-    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)]
-    if heat_map is None:
-        return corners[0]
 
-    def hidden(corner: tuple[int, int]) -> float:
+    def hidden(corner: int) -> float:
         rows, columns = (
             slice(start * cells // side, -(-(start + extent) * cells // side))
-            for start, extent, cells, side in zip(corner, label.shape, heat_map.shape, (height, width), strict=False)
+            for start, extent, cells, side in zip(
+                _start(corner, image, label), label.shape, heat_map.shape, image.shape, strict=False
+            )
         )
-        return float((heat_map[rows, columns] >= 1).mean())
+        return float(heat_map[rows, columns].mean())
 
-    best = min(corners, key=hidden)
-    return now if now in corners and hidden(now) <= hidden(best) + STAYS_WITHIN else best
+    best = min(range(4), key=hidden)
+    return now if hidden(now) <= hidden(best) + STAYS_WITHIN else best
+
+
+def _start(corner: int, image: Pixels, label: Pixels) -> tuple[int, int]:
+    """Return the first row and column of a label: 0 is the top left, 1 the top right, 2 and 3 are at the bottom."""
+    bottom, right = max(len(image) - len(label), 0), max(image.shape[1] - label.shape[1], 0)
+    return (corner // 2 * bottom, corner % 2 * right)
 
 
 def _is_image(image: Any) -> bool:

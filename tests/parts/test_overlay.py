@@ -93,6 +93,13 @@ def test_the_badge_stands_beside_the_fault(where: str, shape: Any) -> None:
     assert hidden_share(shown, picture, cells) == 0
 
 
+def test_the_badge_avoids_what_may_become_a_fault_too() -> None:
+    picture, cells = np.full((120, 160, 3), 90, np.uint8), FAULTS["top"].copy()
+    cells[17:, :8] = 0.9
+    shown = LensOverlay().run(picture, True, "obscured", "", 0.25, cells)
+    assert (shown[-2:, -2:] != 90).all(), "it stands at the lower right"
+
+
 def test_the_badge_names_place_and_size(picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     draw = overlay_module._draw
@@ -136,6 +143,8 @@ def test_the_badge_stays_until_another_corner_is_clearly_better() -> None:
     assert is_at_the_top(FAULTS["left"])
     overlay.run(picture, False, "dark")
     assert is_at_the_top(FAULTS["middle"])
+    overlay.run(picture, True, "obscured", "", 0.25, FAULTS["left"])
+    assert (overlay.run(picture, True, "obscured", "", 1.0, FAULTS["middle"])[0, -1] != 90).all(), "a wider one moved"
 
 
 @pytest.mark.parametrize("said", MARKED)
@@ -224,10 +233,10 @@ def test_the_action_none_shows_nothing(picture: Any) -> None:
 
 def test_a_clear_picture_costs_next_to_nothing(picture: Any) -> None:
     overlay = LensOverlay()
-    started_s = time.perf_counter()
+    started_s = time.thread_time()
     for _ in range(100):
         overlay.run(picture, False, "ok")
-    assert (time.perf_counter() - started_s) * 1e3 / 100 < CLEAR_MS_MAX
+    assert (time.thread_time() - started_s) * 1e3 / 100 < CLEAR_MS_MAX
 
 
 def test_the_page_says_how_a_car_that_stands_obscured_gets_going() -> None:

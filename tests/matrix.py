@@ -31,6 +31,7 @@ EXTRAS = {  # what an extra is for
 }
 NOTHING_FITS = "No matching distribution found"
 REASONS_SHOWN = 3
+SHOWN_MAX = 120  # characters of why a test failed
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ def _judge(report: Path) -> Outcome:
     shown = "; ".join(f"{number} skipped: {reason}" for reason, number in reasons.most_common(REASONS_SHOWN))
     others = sum(reasons.values()) - sum(number for _, number in reasons.most_common(REASONS_SHOWN))
     failed = [
-        case.get("name", "") for case in suite if case.find("failure") is not None or case.find("error") is not None
+        f"{case.get('name')} ({problem.get('message', '').partition(chr(10))[0][:SHOWN_MAX]})"
+        for case in suite
+        for problem in (*case.iter("failure"), *case.iter("error"))
     ]
     parts = [f"{passed} tests passed", *([f"failed: {', '.join(failed)}"] if failed else []), shown]
     parts += [f"{others} others skipped"] if others else []

@@ -20,7 +20,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 default_role = "code"
 smartquotes = False  # it would make a dash of the two hyphens of an option
-python_maximum_signature_line_length = 80
+python_maximum_signature_line_length = 120
 
 html_theme = "furo"
 html_title = f"mle_uvad {release}"

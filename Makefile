@@ -2,6 +2,9 @@
 # make test    run the tests and the examples in docstrings
 # make check   lint, types, tests, and what runs on the car on the other Pythons of this machine: what CI runs
 # make docs    write the generated pages, and the generated parts of pages
+# make site    build the pages as a web site, site/index.html; a warning is an error
+# make matrix  test the wheel on other Pythons, numpys and donkeycars, and with each extra alone; CELLS="..." of them
+# make picture draw the picture of the README, from generated drives
 # make arm64   run what runs on the car on an emulated Pi 4 and Pi 5; needs root, qemu-user-static and mmdebstrap
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -12,7 +15,7 @@ FOLDERS := $(shell sed -n '/^package_dir/,/^[^ ]/s/^ .* = //p' setup.cfg)
 OTHERS := 3.10 3.12 3.13
 IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py
 
-.PHONY: demo test check lint types others docs arm64 install
+.PHONY: demo test check lint types others docs site picture matrix arm64 install
 
 demo: install
 	rm -rf demo
@@ -25,7 +28,7 @@ test: install
 	  --pyargs mle_uvad
 	$(BIN)/python -m pytest
 
-check: lint types others test
+check: lint types site others test
 
 lint: install
 	$(BIN)/ruff check .
@@ -40,6 +43,12 @@ docs: install
 	$(BIN)/python docs/make_cli.py > docs/cli.md
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_reliability.py
+
+site: install
+	$(BIN)/sphinx-build -q -W --keep-going -E -d $(VENV)/doctrees -c docs . site
+
+picture: install
+	$(BIN)/python docs/make_picture.py
 
 # First the tests of what runs on the car, without torch and donkeycar, on numpy 1.26 and 2. Then the tests in stock
 # cars of the donkeycar that pip chooses: 5.0.0 on Python 3.10, 5.4.0 on 3.12 and 3.13. A missing Python is skipped.
@@ -56,6 +65,11 @@ others: $(VENV)/bundle
 	done
 	rm -rf build *.egg-info
 
+# Not part of `check`: it installs some thirty environments.
+matrix: $(VENV)/bundle
+	$(BIN)/python tests/matrix.py $(VENV)/matrix $(VENV)/bundle/lens $(CELLS)
+	rm -rf build *.egg-info
+
 # Not part of `check`: it needs root, the emulator and access to Debian's packages.
 arm64: $(VENV)/bundle
 	tests/arm64.sh $(VENV) $(VENV)/bundle/lens
@@ -70,7 +84,7 @@ install: $(VENV)/installed
 $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade pip
-	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,dev]'
+	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,docs,dev]'
 	# tests/edge/test_real_signatures.py and tests/parts/test_luma_camera.py read these 4 MB, and are skipped without
 	# them. --no-deps: the dependencies are gigabytes or exist only on a Raspberry Pi, and the tests do not need them.
 	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime picamera2

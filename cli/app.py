@@ -10,11 +10,14 @@ import typer
 from .. import __version__
 from ..edge.errors import InputError
 from ..edge.tubs.tub import Skipped
+from .console import say_next
 from .tables import print_skipped
+
+HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=HELP,
     pretty_exceptions_enable=False,
     help="Detect raindrops, dirt and smears on the camera lens of a Donkeycar.",
 )
@@ -45,8 +48,10 @@ def print_figures(figures: dict[str, Any], text: str, as_json: bool) -> None:
     print(json.dumps(figures, indent=2) if as_json else text)
 
 
-def exit_if_skipped(skipped: list[Skipped]) -> None:
-    """List the records that were skipped and exit with 3. Does nothing when there are none."""
+def finish(skipped: list[Skipped], next_command: str) -> None:
+    """List the records that were skipped, say what to type next, and exit with 3 if any were skipped."""
     if skipped:
         print_skipped(skipped)
+    say_next(next_command)
+    if skipped:
         raise typer.Exit(3)

@@ -1,5 +1,6 @@
 """`mle-uvad bench`: measure the speed of a bundle on this device."""
 
+import shlex
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from ..edge.device.bench import Latency, Measured, Start, busy_processes, fresh_
 from ..edge.device.machine import describe, load_average, temperatures
 from ..edge.monitor import Monitor
 from .app import BundleFolder, Json, print_figures
-from .console import console
+from .console import Lines, console, say_next
 
 
 def bench(
@@ -30,7 +31,8 @@ def bench(
     machine = {**describe(loaded, monitor.scorer.backend), "load before": load_average()}
     console.print(f"measuring {bundle}; this takes {2 * seconds + 3:.0f} s", markup=False)
     before = temperatures()
-    with busy_processes(stress):
+    # Lines and no bar: a bar is drawn ten times a second, beside the frames that are timed.
+    with busy_processes(stress), Lines(lambda passed_s: f"measuring: {passed_s:.0f} s"):
         start = fresh_start(bundle)
         measured = measure(monitor, seconds)
     figures = {
@@ -42,6 +44,7 @@ def bench(
         "temperature_after": temperatures(),
     }
     print_figures(figures, _table(figures, start, measured), as_json)
+    say_next(f"mle-uvad verify {shlex.quote(str(bundle))} --backend {'trt' if loaded.target == 'jetson' else 'ort'}")
 
 
 def _table(figures: dict[str, Any], start: Start, measured: Measured) -> str:

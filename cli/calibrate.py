@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from ..calibration import Calibration, add_drive, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
@@ -23,21 +22,32 @@ from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Skipped, commonest_camera
 from ..parts.calibration_request import Reply, request_calibration
 from ..parts.luma_camera import LumaCamera
-from .app import Json, exit_if_skipped, print_figures
-from .console import Bar, console
+from .app import Json, finish, print_figures
+from .console import Bar, console, say_next
 from .drives import CameraField, Hz, camera_of, is_car, lens_of, one_tub
 
 
 def calibrate(
     bundle: Annotated[
         Path | None,
-        typer.Argument(metavar="BUNDLE", help="Folder written by `export-model`, or the car that holds it."),
+        typer.Argument(
+            metavar="BUNDLE",
+            help="Folder written by `export-model`, or the car that holds it.",
+            show_default="none with --car",
+        ),
     ] = None,
     tub: Annotated[
-        Path | None, typer.Option(help="Drive with a clean lens, of this car and in the light it will drive in.")
+        Path | None,
+        typer.Option(
+            help="Drive with a clean lens, of this car and in the light it will drive in.",
+            show_default="that of the calibration in place",
+        ),
     ] = None,
     car: Annotated[
-        Path | None, typer.Option(help="Folder of a car that is being driven, in place of BUNDLE and --tub.")
+        Path | None,
+        typer.Option(
+            help="Folder of a car that is being driven, in place of BUNDLE and --tub.", show_default="none with BUNDLE"
+        ),
     ] = None,
     rule: Annotated[
         str,
@@ -123,7 +133,8 @@ def calibrate(
         skipped = drive.skipped
     save(calibration, path)
     _print_calibration(path, calibration, as_json, verbose)
-    exit_if_skipped(skipped)
+    where = "" if path == bundle / CALIBRATION_FILE else f" --calibration {shlex.quote(str(path))}"
+    finish(skipped, f"mle-uvad score TUB --bundle {shlex.quote(str(bundle))}{where} --out scores.csv")
 
 
 def _warn(line: str) -> None:
@@ -193,12 +204,11 @@ def _calibrate_running_car(car: Path, as_json: bool) -> None:
         raise InputError(f"not calibrated: {reply.detail}")
     text = f"{path}: calibrated, and in force" + (f"; {reply.detail}" if reply.detail else "")
     print_figures({"calibration": str(path), "state": reply.state, "detail": reply.detail}, text, as_json)
+    say_next(f"drive on, then mle-uvad events {shlex.quote(str(car))}")
 
 
 def _wait_for_end(folder: Path) -> Reply:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("calibrating, keep driving", total=1.0)
+    with Bar("calibrating, keep driving", "%") as bar:
         for reply in request_calibration(folder, time.monotonic, time.sleep):
-            bar.update(task, completed=reply.progress)
+            bar(round(100 * reply.progress), 100)
     return reply

@@ -1,6 +1,8 @@
-"""Progress bars and messages on stderr. Where it is no terminal, a bar is a line every half minute and at its end."""
+"""Progress bars and messages on stderr. Where it is no terminal, a bar is a line every ten seconds and at its end."""
 
+import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -9,16 +11,47 @@ from rich.text import Text
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
-LINE_EVERY_S = 30.0  # where there is no terminal
+LINE_EVERY_S = 10.0  # where there is no terminal
+
+
+def say_next(command: str) -> None:
+    """Say what to type next: the last line of a command."""
+    console.print(f"next: {command}", markup=False)
+
+
+class Lines:
+    """Prints a line at intervals, from a thread of its own, until a step ends."""
+
+    def __init__(self, line: Callable[[float], str], every_s: float = LINE_EVERY_S) -> None:
+        """`line` gets the seconds since the beginning."""
+        self._line, self._every_s = line, every_s
+        self._started_s = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._print, daemon=True)
+
+    def __enter__(self) -> "Lines":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _print(self) -> None:
+        while not self._ended.wait(self._every_s):
+            console.print(self._line(time.monotonic() - self._started_s), markup=False)
 
 
 class Bar:
-    """A progress bar over frames, or another unit. Call it with (done, total); name and unit may change in between."""
+    """A progress bar over frames, or another unit. Call it with (done, total); name and unit may change in between.
 
-    def __init__(self, name: str, unit: str = "frames") -> None:
+    A step that cannot be counted never calls it, and the bar shows that it goes on.
+    """
+
+    def __init__(self, name: str, unit: str = "frames", line_every_s: float = LINE_EVERY_S) -> None:
         self.name, self.unit = name, unit
-        self._started_s = self._line_s = time.monotonic()
-        self._done = 0
+        self._started_s = time.monotonic()
+        self._done, self._total = 0, 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -29,34 +62,40 @@ class Bar:
             transient=True,
             disable=not console.is_terminal,
         )
+        self._lines = Lines(self._line, line_every_s)
         self._task = self._progress.add_task(name, total=None, unit=unit)
 
     def __enter__(self) -> "Bar":
         self._progress.start()
+        if not console.is_terminal:
+            self._lines.__enter__()
         return self
 
     def begin(self, name: str, unit: str) -> None:
         """Begin to count something else, from now on; does nothing when this is counted already."""
         if (name, unit) != (self.name, self.unit):
-            self.name, self.unit, self._done = name, unit, 0
-            self._started_s = self._line_s = time.monotonic()
+            self.name, self.unit, self._done, self._total = name, unit, 0, 0
+            self._started_s = time.monotonic()
             self._progress.reset(self._task)
 
     def __call__(self, done: int, total: int) -> None:
-        self._done = done
-        if not console.is_terminal and time.monotonic() - self._line_s >= LINE_EVERY_S:
-            self._line_s = time.monotonic()
-            console.print(f"{self.name}: {done} of {total} {self.unit}")
+        self._done, self._total = done, total
         self._progress.update(self._task, completed=done, total=total, description=self.name, unit=self.unit)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if not console.is_terminal:
+            self._lines.__exit__()
         seconds = time.monotonic() - self._started_s
         if kind is None and self._done:
-            rate = self._done / max(seconds, 1e-9)
-            console.print(f"{self.name}: {self._done} {self.unit} in {seconds:.1f} s, {rate:.1f} {self.unit}/s")
+            rate = "" if self.unit == "%" else f", {self._done / max(seconds, 1e-9):.1f} {self.unit}/s"
+            console.print(f"{self.name}: {self._done} {self.unit} in {seconds:.1f} s{rate}")
+
+    def _line(self, seconds: float) -> str:
+        counted = f"{self._done} of {self._total} {self.unit}, " if self._total else ""
+        return f"{self.name}: {counted}{seconds:.0f} s"
 
 
 class _Rate(ProgressColumn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .app import require_extra
-from .console import Bar, console
+from .console import Bar, console, say_next
 from .train import TrainingDisplay
 
 if TYPE_CHECKING:  # they need torch, which the car does not have
@@ -28,6 +29,7 @@ def demo(
     from ..evaluation.demo import run_demo
 
     print_result(run_demo(out, seed, DemoDisplay()))
+    say_next(f"mle-uvad report {shlex.quote(str(out / 'mycar'))}")
 
 
 class DemoDisplay:

@@ -1,5 +1,6 @@
 """`mle-uvad doctor`: check a car before it drives."""
 
+import shlex
 from dataclasses import asdict
 from datetime import datetime, timezone
 
@@ -7,6 +8,7 @@ import typer
 
 from ..parts.install.doctor import FAIL, examine
 from .app import CarFolder, Json, print_figures
+from .console import Bar, say_next
 from .tables import findings_as_lines
 
 
@@ -15,9 +17,13 @@ def doctor(car: CarFolder, as_json: Json = False) -> None:
 
     Exits with 2 when a check fails.
     """
-    findings = examine(car, datetime.now(timezone.utc))
+    with Bar("examining"):
+        findings = examine(car, datetime.now(timezone.utc))
     failed = any(finding.verdict == FAIL for finding in findings)
     figures = {"car": str(car), "fit": not failed, "checks": [asdict(finding) for finding in findings]}
     print_figures(figures, findings_as_lines(findings), as_json)
+    quoted = shlex.quote(str(car))
+    again = f"mend what fails, then mle-uvad doctor {quoted}"
+    say_next(again if failed else f"python {quoted}/manage.py drive")
     if failed:
         raise typer.Exit(2)

@@ -23,7 +23,11 @@ CameraField = Annotated[
 ]
 Hz = Annotated[
     float | None,
-    typer.Option("--hz", help="Take the records as evenly spaced, so many per second; for times that are wrong."),
+    typer.Option(
+        "--hz",
+        help="Take the records as evenly spaced, so many per second; for times that are wrong.",
+        show_default="the times of the records",
+    ),
 ]
 EveryTub = Annotated[bool, typer.Option("--all", help="Read all tubs in a folder that holds several.")]
 

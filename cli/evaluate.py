@@ -1,5 +1,6 @@
 """`mle-uvad evaluate`: measure the detector and the comparison models on drives with rendered lens faults."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -11,6 +12,7 @@ import typer
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
 from .app import Json, print_figures, require_extra
+from .console import say_next
 from .demo import DemoDisplay
 from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
 
@@ -19,7 +21,10 @@ BOTH, CARS = "both", "cars"
 
 def evaluate(
     tubs: Annotated[
-        list[Path] | None, typer.Argument(metavar="TUB...", help="Recorded drives with a clear lens. Optional.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="TUB...", help="Recorded drives with a clear lens. Optional.", show_default="generated drives only"
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Work folder. An interrupted evaluation in it is resumed.")] = Path(
         "evaluation"
@@ -63,7 +68,10 @@ def evaluate(
         int | None, typer.Option(min=1, help="Number of seeds of the paper protocol. Default: 3, or 1 with --quick.")
     ] = None,
     paper_seconds: Annotated[
-        float | None, typer.Option(help="Longest part of a drive to use in the paper protocol, in seconds.")
+        float | None,
+        typer.Option(
+            help="Longest part of a drive to use in the paper protocol, in seconds.", show_default="all of it"
+        ),
     ] = None,
     continued: Annotated[
         bool,
@@ -113,6 +121,7 @@ def evaluate(
     found = {drive.name: headline(drive) for drive in drives}
     lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
     print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
+    say_next(f"less {shlex.quote(str(page))}")
     if failed:
         print_failed(failed, "not evaluated")
         raise typer.Exit(3)
@@ -147,6 +156,7 @@ def _evaluate_cars(
         "rows": [{name: value if value == value else None for name, value in asdict(row).items()} for row in rows],
     }
     print_figures(figures, "\n".join([*lines, f"full results: {page}"]), as_json)
+    say_next(f"less {shlex.quote(str(page))}")
 
 
 def _line(figures: Mapping[str, float | int | None]) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE
 from .app import Json, print_figures, require_extra
-from .console import console
+from .console import Bar, console, say_next
 
 
 def export(
@@ -22,16 +22,13 @@ def export(
     from ..export.bundle import export_bundle
 
     replaced, calibrated = (out / FACTS_FILE).is_file(), (out / CALIBRATION_FILE).is_file()
-    bundle = export_bundle(run, out, target)
+    with Bar("exporting"):
+        bundle = export_bundle(run, out, target)
     if replaced:
         stale = f"; its calibration fits no longer: mle-uvad calibrate {shlex.quote(str(out))} --tub TUB"
         console.print(f"replaced the bundle that was in {out}{stale if calibrated else ''}", markup=False)
     if target == "jetson":
-        console.print(
-            "TensorRT supports every node of the graph. The engine is built on the Jetson:"
-            f" mle-uvad build-engine {shlex.quote(out.name)}",
-            markup=False,
-        )
+        console.print("TensorRT supports every node of the graph. The engine is built on the Jetson")
     figures = {
         "bundle": str(out),
         "target": target,
@@ -46,3 +43,5 @@ def export(
         f"next: mle-uvad calibrate {shlex.quote(str(out))} --tub TUB, with a drive whose lens was clean",
         as_json,
     )
+    on_device = f"on the Jetson, mle-uvad build-engine {shlex.quote(out.name)}"
+    say_next(on_device if target == "jetson" else f"mle-uvad calibrate {shlex.quote(str(out))} --tub TUB")

@@ -1,5 +1,6 @@
 """`mle-uvad generate`: write a synthetic drive."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from ..edge.errors import InputError
 from .app import require_extra
-from .console import Bar
+from .console import Bar, say_next
 
 SECONDS_MAX = 36_000  # ten hours
 
@@ -33,3 +34,4 @@ def generate(
     with Bar("generating") as bar:
         world = Track(np.random.default_rng(track))
         write_drive(out, world, seed=seed, seconds=seconds, episodes=episodes, progress=bar)
+    say_next(f"mle-uvad train {shlex.quote(str(out))} --out RUN")

@@ -33,13 +33,16 @@ def install_part(
         if not manage.is_complete:
             raise InputError(advice(manage))
         print(advice(manage))
+        print(f"next: mle-uvad doctor {shlex.quote(str(car))}")
     elif undo:
         kept = manage.undo()
         print(f"{manage.path}: the lens lines are removed" + (f"; the file before: {kept}" if kept else ""))
         _print_tub_note(car, wanted=False)
+        print(f"next: python {shlex.quote(str(manage.path))} drive")
     elif manage.is_complete:
         print(advice(manage))
         _place_bundle(car)
+        print(f"next: mle-uvad doctor {shlex.quote(str(car))}")
     else:
         if manage.state == "by hand" and manage.by_hand.missing:
             print(f"Add these lines to {manage.path} by hand:\n\n{lines_to_add(manage.by_hand.missing)}")

@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from ..edge.errors import InputError
-from .app import app
+from .app import HELP, app
 from .bench import bench
 from .build_engine import build_engine
 from .calibrate import calibrate
@@ -18,6 +18,7 @@ from .evaluate import evaluate
 from .events import events
 from .export import export
 from .generate import generate
+from .home_assistant import home_assistant
 from .install_part import install_part
 from .report import report
 from .score import score
@@ -26,12 +27,12 @@ from .verify import verify
 
 # In the order of `mle-uvad --help`.
 DESKTOP_COMMANDS = (train, export, generate, demo, evaluate)
-CAR_COMMANDS = (calibrate, score, install_part, doctor, events, report)
+CAR_COMMANDS = (calibrate, score, install_part, doctor, events, report, home_assistant)
 DEVICE_COMMANDS = (build_engine, verify, bench)
 for command in (*DESKTOP_COMMANDS, *CAR_COMMANDS, *DEVICE_COMMANDS):
     app.command()(command)
 
-export_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+export_app = typer.Typer(context_settings=HELP, pretty_exceptions_enable=False)
 export_app.command()(export)
 
 

@@ -1,5 +1,6 @@
 """`mle-uvad report`: one page of what a car has stored about its drives."""
 
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from ..drive_report.drives import Drive, read_scores, split_drives
 from ..drive_report.sources import Sources, find_sources
 from ..edge.atomic_write import atomic_write
 from ..edge.errors import InputError
-from .app import exit_if_skipped, require_extra
+from .app import finish, require_extra
 from .console import Bar
 
 
@@ -20,7 +21,11 @@ def report(
     ],
     out: Annotated[Path, typer.Option(help="HTML file for the report.")] = Path("report.html"),
     scores: Annotated[
-        Path | None, typer.Option(help="CSV file that `mle-uvad score` wrote for the tub; adds the evidence.")
+        Path | None,
+        typer.Option(
+            help="CSV file that `mle-uvad score` wrote for the tub; adds the evidence.",
+            show_default="the evidence is not shown",
+        ),
     ] = None,
 ) -> None:
     """Write a page about drives: timelines, events with pictures, calibration, versions. It loads nothing.
@@ -42,8 +47,8 @@ def report(
     with atomic_write(out) as draft:
         draft.write_text(page, encoding="utf-8")
     counts = (len(drives), "drive"), (len(found.events), "logged event")
-    print(f"{out}: {', '.join(f'{count} {name}' + 's' * (count != 1) for count, name in counts)}; open it in a browser")
-    exit_if_skipped([skip for tub in found.tubs for skip in tub.skipped])
+    print(f"{out}: {', '.join(f'{count} {name}' + 's' * (count != 1) for count, name in counts)}")
+    finish([skip for tub in found.tubs for skip in tub.skipped], f"open {shlex.quote(str(out))} in a browser")
 
 
 def _drives(found: Sources, source: Path, scores: Path | None) -> list[Drive]:

@@ -10,8 +10,8 @@ from ..calibration.score_drives import require_new, score_drive, score_drives
 from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.tubs.scores import read_scored_events
 from ..edge.tubs.times import open_drive
-from .app import Json, exit_if_skipped, print_figures
-from .console import Bar, console
+from .app import Json, finish, print_figures
+from .console import Bar, console, say_next
 from .drives import CameraField, EveryTub, Hz, camera_of, print_failed, tubs_of
 
 
@@ -55,8 +55,8 @@ def score(
         ),
         as_json,
     )
-    _say_if_uncalibrated([figures], bundle)
-    exit_if_skipped(drive.skipped)
+    report = f"mle-uvad report {shlex.quote(str(tubs[0]))} --scores {shlex.quote(str(out))}"
+    finish(drive.skipped, _calibrate_first([figures], bundle) or report)
 
 
 def _score_many(
@@ -73,8 +73,9 @@ def _score_many(
         drives, failed = score_drives(tubs, bundle, calibration, out, jobs, bar, camera=camera, hz=hz)
     lines = [line for figures in drives for line in (_summary(figures), *_event_lines(Path(figures["scores"])))]
     print_figures({"drives": drives, "failed": failed}, "\n".join(lines), as_json)
-    _say_if_uncalibrated(drives, bundle)
     print_failed(failed, "not scored")
+    report = f"mle-uvad report TUB --scores {shlex.quote(str(out))}/NAME.csv, for each drive with events"
+    say_next(_calibrate_first(drives, bundle) or report)
     if failed or any(figures["skipped"] for figures in drives):
         raise typer.Exit(3)
 
@@ -97,11 +98,10 @@ def _event_lines(scores: Path) -> list[str]:
     ]
 
 
-def _say_if_uncalibrated(drives: list[dict[str, Any]], bundle: Path) -> None:
-    if any("uncalibrated" in figures["status"] for figures in drives):
-        found = "only large faults are" if Bundle.load(bundle).uncalibrated_excess else "no fault is"
-        console.print(
-            f"without a calibration {found} found; next: mle-uvad calibrate"
-            f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean",
-            markup=False,
-        )
+def _calibrate_first(drives: list[dict[str, Any]], bundle: Path) -> str:
+    """Return the command that calibrates, after saying why, if a drive was scored without; else nothing."""
+    if not any("uncalibrated" in figures["status"] for figures in drives):
+        return ""
+    found = "only large faults are" if Bundle.load(bundle).uncalibrated_excess else "no fault is"
+    console.print(f"without a calibration {found} found")
+    return f"mle-uvad calibrate {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean"

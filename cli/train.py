@@ -12,7 +12,7 @@ import typer
 
 from ..edge.errors import InputError
 from .app import require_extra
-from .console import Bar, console
+from .console import Bar, console, say_next
 from .drives import CameraField, EveryTub, Hz, camera_of, open_drives, print_failed, tubs_of
 from .tables import print_skipped
 
@@ -36,26 +36,50 @@ def train(
     preset: Annotated[
         str, typer.Option(help="paper: as the paper prints it; robust: guarded against a collapse of the latent.")
     ] = "robust",
-    objective: Annotated[str | None, typer.Option(help="mle or mse.")] = None,
-    width: Annotated[str | None, typer.Option(help="narrow, medium or wide.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the frames; 70 in the paper.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Frames per step; 256 in the paper.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of Adam; 5e-4 in the paper.")] = None,
-    latent: Annotated[int | None, typer.Option(help="Size of the latent code; 32 in the paper.")] = None,
-    sigma: Annotated[float | None, typer.Option(help="Kernel width of the entropy; 0.1 in the paper.")] = None,
-    entropy_weight: Annotated[
-        float | None, typer.Option("--lambda", help="Weight of the entropy; 1 in the paper.")
+    objective: Annotated[str | None, typer.Option(help="mle or mse.", show_default="mle")] = None,
+    width: Annotated[str | None, typer.Option(help="narrow, medium or wide.", show_default="medium")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the frames; 70 in the paper.", show_default="70")
     ] = None,
-    kernel: Annotated[str | None, typer.Option(help="joint or per_dimension.")] = None,
-    squared_error: Annotated[str | None, typer.Option(help="sum or mean over the pixels.")] = None,
-    latent_mode: Annotated[str | None, typer.Option(help="free, noisy, bounded or standardised.")] = None,
-    entropy_start: Annotated[str | None, typer.Option(help="at_once or on_progress.")] = None,
-    self_pairs: Annotated[bool | None, typer.Option(help="Count the pairs i = j in the entropy.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Frames per step; 256 in the paper.", show_default="256")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of Adam; 5e-4 in the paper.", show_default="5e-4")
+    ] = None,
+    latent: Annotated[
+        int | None, typer.Option(help="Size of the latent code; 32 in the paper.", show_default="32")
+    ] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Kernel width of the entropy; 0.1 in the paper.", show_default="0.1")
+    ] = None,
+    entropy_weight: Annotated[
+        float | None, typer.Option("--lambda", help="Weight of the entropy; 1 in the paper.", show_default="1")
+    ] = None,
+    kernel: Annotated[str | None, typer.Option(help="joint or per_dimension.", show_default="joint")] = None,
+    squared_error: Annotated[str | None, typer.Option(help="sum or mean over the pixels.", show_default="sum")] = None,
+    latent_mode: Annotated[
+        str | None,
+        typer.Option(help="free, noisy, bounded or standardised.", show_default="noisy; free with --preset paper"),
+    ] = None,
+    entropy_start: Annotated[
+        str | None,
+        typer.Option(help="at_once or on_progress.", show_default="on_progress; at_once with --preset paper"),
+    ] = None,
+    self_pairs: Annotated[
+        bool | None,
+        typer.Option(help="Count the pairs i = j in the entropy.", show_default="not; counted with --preset paper"),
+    ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32, or bfloat16 on a GPU or CPU that computes in it.")
+        str | None,
+        typer.Option(help="float32, or bfloat16 on a GPU or CPU that computes in it.", show_default="float32"),
     ] = None,
     windows: Annotated[
-        int | None, typer.Option(help="Training windows rendered for the obscuration network, about 70 per second.")
+        int | None,
+        typer.Option(
+            help="Training windows rendered for the obscuration network, about 70 per second.",
+            show_default="8192 from the network that ships, else 49152",
+        ),
     ] = None,
     base: Annotated[
         str,
@@ -64,14 +88,17 @@ def train(
             " from random weights, as it always does with --many-cars, --held-out or another --width than medium."
         ),
     ] = "shipped",
-    held_out: Annotated[str | None, typer.Option(help="A family of faults that is not rendered, for studies.")] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(help="A family of faults that is not rendered, for studies.", show_default="all are rendered"),
+    ] = None,
     many_cars: Annotated[
         bool, typer.Option("--many-cars", help="Each TUB is a car of its own: for a bundle that works on other cars.")
     ] = False,
     every: EveryTub = False,
     camera: CameraField = None,
     hz: Hz = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same weights.", show_default="0")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train the autoencoder and the obscuration network on recorded drives.
@@ -124,10 +151,10 @@ def train(
             cache = train_tubs(drives, settings, out, pick_device(device), display, processes)
     if not processes.first:
         return
-    console.print(f"trained {out}; next: export-model {shlex.quote(str(out))} --out BUNDLE", markup=False)
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
     print_failed(failed, "not trained on")
     print_skipped(skipped)
+    say_next(f"export-model {shlex.quote(str(out))} --out BUNDLE")
     if (skipped or failed) and processes.count == 1:  # torchrun takes any exit code but 0 for a failure
         raise typer.Exit(3)
 

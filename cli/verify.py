@@ -1,5 +1,6 @@
 """`mle-uvad verify`: compare a bundle on this device with the desktop that exported it."""
 
+import shlex
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..edge.device.verify import verify as verify_bundle
 from ..edge.frame import to_rgb
 from ..edge.tubs.tub import Tub
 from .app import BundleFolder, Json, print_figures
-from .console import console
+from .console import Lines, console, say_next
 from .drives import CameraField, one_tub
 
 FRAMES_MAX = 400  # of a tub; twenty seconds
@@ -40,9 +41,13 @@ def verify(
         frames = [to_rgb(frame) for _, frame in islice(drive.frames(), FRAMES_MAX)]
         drive.require_frames(len(frames))
     console.print(f"verifying {bundle}; this takes about 15 seconds", markup=False)
-    verification = verify_bundle(loaded, backend, frames)
+    # Lines and no bar: a bar is drawn ten times a second, beside the frames that are timed.
+    with Lines(lambda seconds: f"verifying: {seconds:.0f} s"):
+        verification = verify_bundle(loaded, backend, frames)
     figures = {**asdict(verification), "problem": verification.problem}
     print_figures(figures, _report(verification), as_json)
+    quoted = shlex.quote(str(bundle))
+    say_next(f"mle-uvad bench {quoted}" if verification.problem else f"mle-uvad calibrate {quoted} --tub TUB")
     if verification.problem:
         raise typer.Exit(2)
 

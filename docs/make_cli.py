@@ -16,7 +16,7 @@ def option_lines(command: typer.core.TyperCommand) -> list[str]:
         elif parameter.name != "help":
             names = ", ".join([*parameter.opts, *parameter.secondary_opts])
             required = " Required." if parameter.required else ""
-            default = parameter.default
+            default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
             shown = "" if parameter.required or default in (None, False) else f" Default: {default}."
             lines.append(f"- `{names}` {parameter.help}{shown}{required}")
     return lines

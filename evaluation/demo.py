@@ -82,7 +82,8 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     display.step("3/5 creating a stock Donkeycar, exporting the bundle to it, calibrating on the clean drive")
     car = out / "mycar"
     create_car(car)
-    bundle = export_bundle(out / "runs" / "first", car / "models" / "lens", "onnx")
+    with display.bar("exporting"):
+        bundle = export_bundle(out / "runs" / "first", car / "models" / "lens", "onnx")
     scorer = open_scorer(bundle)
     calibration, by_pcc = (_calibrate(scorer, clean_tub, rule, display) for rule in ("clean", "pcc"))
     calibration.save(bundle.folder / CALIBRATION_FILE)
@@ -93,7 +94,8 @@ def run_demo(out: Path, seed: int, display: Display) -> DemoResult:
     with display.bar("driving") as progress:
         drive(car, loops, progress)
     display.step("5/5 evaluating the drive")
-    return _judge(out, car, wet_tub, bundle, calibration, by_pcc)
+    with display.bar("evaluating"):
+        return _judge(out, car, wet_tub, bundle, calibration, by_pcc)
 
 
 def _calibrate(scorer: Scorer, clean_tub: Path, rule: str, display: Display) -> Calibration:

@@ -9,6 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..calibration.session import UseReference, UseThresholds
 from ..edge.backends import open_scorer
 from ..edge.bundle import Bundle
@@ -30,7 +33,7 @@ WARNINGS_KEPT = 50
 WORKER_STOPS_WITHIN_S = 1.0
 
 Recorded = tuple[float | None, bool, float, int, str]
-Outputs = tuple[float | None, bool, float, int, str, str]
+Outputs = tuple[float | None, bool, float, int, str, str, NDArray[np.float32] | None]
 STARTING: Recorded = (None, False, 0.0, 0, "warmup")
 
 
@@ -41,8 +44,8 @@ class MLEAnomalyPart:
     [H, W, 3] or luma uint8 [H, W]; the second, which may be left out, is the channel of a button. The constructor
     raises InputError for a bundle or an event log that cannot be used, before the car moves. After that nothing
     raises, and a threaded part never blocks the drive loop. Without a calibration that fits the bundle and the frames
-    the status is `uncalibrated` and no event is raised. A press of the button starts a calibration while driving,
-    another one cancels it.
+    the status is `uncalibrated`, and only large faults raise events, with a bundle of many cars. A press of the button
+    starts a calibration while driving, another one cancels it.
 
     Example:
         >>> for channel in MLEAnomalyPart.outputs:
@@ -53,12 +56,14 @@ class MLEAnomalyPart:
         lens/event_id
         lens/status
         lens/calibration
+        lens/map
     """
 
     inputs = ["cam/image_array", "web/w1"]  # noqa: RUF012 Vehicle wants a list
     # −1…1 or None, bool, 0…1, number of the event or 0, one of `edge.status.STATUSES`
     recorded = ["lens/pcc", "lens/obscured", "lens/coverage", "lens/event_id", "lens/status"]  # noqa: RUF012
-    outputs = [*recorded, "lens/calibration"]  # noqa: RUF012 the last is for people: how a calibration goes, or empty
+    # For people: how a calibration goes as text, or empty; and where the lens is obscured, [20, 20] in 0…1, or None.
+    outputs = [*recorded, "lens/calibration", "lens/map"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -92,7 +97,7 @@ class MLEAnomalyPart:
 
     @classmethod
     def from_config(cls, cfg: Any) -> "MLEAnomalyPart":
-        """Build the part from the LENS_ keys of myconfig.py."""
+        """Build the part from the `LENS_*` keys of myconfig.py."""
         config = LensConfig.read(cfg)
         part = cls(
             config.bundle,
@@ -127,12 +132,12 @@ class MLEAnomalyPart:
     def run(self, frame: Any, button: Any = None) -> Outputs:
         """Score a frame in the drive loop itself and return the values for it."""
         self._calibration.button_pressed(button)
-        return (*self._score(frame, self._clock()), self._calibration.message)
+        return (*self._score(frame, self._clock()), self._calibration.message, self._live.map)
 
     def run_threaded(self, frame: Any, button: Any = None) -> Outputs:
         """Hand a frame to the worker and return the newest values, which belong to an earlier frame."""
         self._calibration.button_pressed(button)
-        return (*self._newest(frame), self._calibration.message)
+        return (*self._newest(frame), self._calibration.message, self._live.map)
 
     def update(self) -> None:
         """Score the newest frame, as often as possible, until `shutdown`: the worker's thread runs this."""

@@ -55,7 +55,7 @@ class LensLimiter:
 
     @classmethod
     def from_config(cls, cfg: Any) -> "LensLimiter":
-        """Build the limiter from the LENS_ keys of myconfig.py."""
+        """Build the limiter from the `LENS_*` keys of myconfig.py."""
         config = LensConfig.read(cfg)
         return cls(config.action, slow_throttle=config.slow_throttle)
 

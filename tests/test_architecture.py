@@ -15,7 +15,7 @@ from mle_uvad.edge.bundle import Bundle
 
 # The folders that each folder may import. No exceptions: a list of them would grow.
 FOLDER_ARROWS: dict[str, set[str]] = {
-    "package": set(),
+    "package": {"cli"},  # `python -m mle_uvad`
     "edge": set(),
     "optics": set(),
     "calibration": {"edge"},
@@ -49,7 +49,7 @@ RUNTIMES = {
     "mle_uvad.parts.live.web": {"tornado"},  # comes with donkeycar, whose web server shows the page
     "mle_uvad.parts.luma_camera": {"libcamera", "picamera2"},
 }
-NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib"}
+NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "paho"}
 NOT_ON_THE_CAR |= {
     "safetensors",
     *(f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "drive_report", "cli")),

@@ -10,6 +10,9 @@ import make_architecture
 import make_reliability
 import pytest
 from import_graph import REPOSITORY
+from PIL import Image
+
+from mle_uvad.edge.status import STATUSES
 
 DOCS = REPOSITORY / "docs"
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -58,8 +61,39 @@ def test_the_table_of_faults_is_fresh_and_has_every_fault_test() -> None:
     assert page.count("(../tests/faults/test_") == sum(map(len, tests)) > 20
 
 
+def test_every_status_has_an_entry_with_its_meaning_and_its_remedy() -> None:
+    page = (DOCS / "status.md").read_text()
+    entries = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert list(entries) == list(STATUSES)
+    for word, status in STATUSES.items():
+        text = " ".join(entries[word].lower().split())
+        assert f"**{status.meaning.lower()}.**" in text, word
+        assert "what to do: " + (f"{status.remedy.lower()}." if status.remedy else "nothing.") in text, word
+
+
+def test_the_readme_shows_a_small_picture_that_its_command_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("matplotlib", "scipy"):
+        pytest.importorskip(name)
+    import make_picture
+
+    assert make_picture.PICTURE.stat().st_size < 60_000
+    assert f"](docs/{make_picture.PICTURE.name})" in (REPOSITORY / "README.md").read_text()
+    monkeypatch.setattr(make_picture, "PICTURE", tmp_path / "lens.png")
+    monkeypatch.setattr(make_picture, "CLEAN_S", 45.0)
+    monkeypatch.setattr(make_picture, "WET_S", 8.0)
+    monkeypatch.setattr(make_picture, "EPISODES", make_picture.EPISODES[:0])
+    monkeypatch.setattr(make_picture, "SHOWN_AT_S", 5.0)
+    make_picture.main()
+    with Image.open(make_picture.PICTURE) as drawn, Image.open(DOCS / "lens.png") as committed:
+        assert drawn.size == committed.size
+        colours = len(drawn.convert("RGB").getcolors() or [])
+    assert colours > 50, "an empty picture"
+
+
 def test_every_relative_link_of_the_docs_leads_somewhere() -> None:
-    pages = [REPOSITORY / "README.md", *DOCS.glob("*.md")]
+    pages = [*REPOSITORY.glob("*.md"), *DOCS.glob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())]
     assert links
     for page, link in links:
@@ -78,8 +112,13 @@ def test_every_term_of_the_glossary_names_the_file_that_owns_it() -> None:
             assert (REPOSITORY / file).is_file(), f"{term}: {file} does not exist"
 
 
-def test_every_file_that_the_architecture_names_exists() -> None:
-    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md))`", (DOCS / "architecture.md").read_text())
-    assert len(named) > 10
-    for file in named:
-        assert (REPOSITORY / file).is_file(), file
+def test_every_file_that_the_docs_name_exists() -> None:
+    pages = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "SECURITY.md", *DOCS.glob("*.md")]
+    named = {
+        (page.name, file)
+        for page in pages
+        for file in re.findall(r"`((?:[a-z_]+/)+[a-z0-9_]+\.(?:py|md))`", page.read_text())
+    }
+    assert len(named) > 50
+    for page, file in named:
+        assert (REPOSITORY / file).is_file(), f"{page}: {file}"

@@ -91,12 +91,12 @@ class ArtifactCache:
         """Return the bundle `name` with this network, for the frames of a car. Its autoencoder is untrained."""
         folder, run = self.folder / "bundles" / name, RunFolder(self.run_folder(name))
         if not (folder / FACTS_FILE).is_file():
-            self.display.step(f"exporting {name}")
-            cache = build_cache([car], self.folder / CACHE_FOLDER, lambda done, total: None)
-            run.start(settings, cache, [str(car.folder)])
-            run.finish(make_model(settings))
-            run.finish_obscuration(net, torch.from_numpy(unknown_reference()), [])
-            export_bundle(run.folder, folder, "onnx")
+            with self.display.bar(f"exporting {name}") as progress:
+                cache = build_cache([car], self.folder / CACHE_FOLDER, progress)
+                run.start(settings, cache, [str(car.folder)])
+                run.finish(make_model(settings))
+                run.finish_obscuration(net, torch.from_numpy(unknown_reference()), [])
+                export_bundle(run.folder, folder, "onnx")
         return Bundle.load(folder)
 
     def run_folder(self, name: str) -> Path:

@@ -67,7 +67,7 @@ COMPLETE = Template(
             "    class LedConditionLogic:\n",
             """\
     V.add(LensOverlay.from_config(cfg), outputs=LensOverlay.outputs,
-          inputs=['ui/image_array', 'lens/obscured', 'lens/status', 'lens/calibration'])
+          inputs=['ui/image_array', 'lens/obscured', 'lens/status', 'lens/calibration', 'lens/coverage', 'lens/map'])
     lens.show_page(V.parts)
 """,
         ),
@@ -103,7 +103,7 @@ BASIC = Template(
             "    # pilot condition to determine if user or ai are driving\n",
             """\
     car.add(LensOverlay.from_config(cfg), outputs=LensOverlay.outputs,
-            inputs=['cam/image_array', 'lens/obscured', 'lens/status', 'lens/calibration'])
+            inputs=['cam/image_array', 'lens/obscured', 'lens/status', 'lens/calibration', 'lens/coverage', 'lens/map'])
     next(entry for entry in car.parts if entry['part'] is ctr)['inputs'][0] = 'ui/image_array'
     lens.show_page(car.parts)
 """,

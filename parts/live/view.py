@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ...edge.monitor import Reading
@@ -43,6 +44,12 @@ class LiveView:
         self._history: tuple[tuple[float, float], ...] = ()  # seconds and evidence
         self._events: tuple[Event, ...] = ()  # of this run of the program, newest first
         self._encoded: tuple[Any, bytes | None] = (None, None)  # for what, and the picture: viewers share it
+
+    @property
+    def map(self) -> NDArray[np.float32] | None:
+        """The evidence map of the newest reading, [20, 20] in 0…1; None before there is evidence."""
+        newest = self._newest
+        return None if newest is None else newest[1].evidence.map
 
     def observe(self, frame: Any, reading: Reading) -> None:
         """Take the newest frame and its reading."""

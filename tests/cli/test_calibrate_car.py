@@ -56,7 +56,11 @@ def driving_time(car: Path, moving_frames: Any, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_running_car_is_calibrated(run: Any, car: Path, driving_time: Running, bundle: Bundle) -> None:
     done = run("calibrate", "--car", car)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    *lines, ended, then = done.err.splitlines()
+    assert all(line.startswith("calibrating, keep driving: ") for line in lines)
+    assert ended.startswith("calibrating, keep driving: 100 % in ")
+    assert then == f"next: drive on, then mle-uvad events {car}"
     path = car / "models" / "lens" / "calibration.json"
     assert done.out == f"{path}: calibrated, and in force\n"
     assert Calibration.load(path).mismatch(bundle, "ort") == ""
@@ -66,7 +70,9 @@ def test_a_running_car_is_calibrated(run: Any, car: Path, driving_time: Running,
 
 def test_a_rejected_drive_is_one_line(run: Any, car: Path, driving_time: Running) -> None:
     driving_time.frames = [np.zeros((120, 160, 3), np.uint8)]
-    line = run("calibrate", "--car", car).error_line
+    done = run("calibrate", "--car", car)
+    assert done.code == 2
+    [line] = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert "not calibrated: the picture was dark for 90 s, at 0%; take the cap off the lens" in line
 
 

@@ -1,15 +1,25 @@
 """The commands on good input: what they print and write, and their exit codes."""
 
 import csv
+import inspect
+import io
 import json
+import os
+import re
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from rich.console import Console
 
 from mle_uvad import __version__
+from mle_uvad.calibration import Calibration
 from mle_uvad.cli import console, main, score
 from mle_uvad.cli.main import app
 
@@ -17,7 +27,7 @@ from mle_uvad.cli.main import app
 def test_version_and_help(run: Any) -> None:
     assert run("--version").out.strip() == __version__
     names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback]
-    assert len(names) == 14
+    assert len(names) == 15
     for name in names:
         outcome = run(name, "--help")
         assert outcome.code == 0
@@ -134,7 +144,31 @@ def test_score_without_a_calibration_says_what_to_do(
 ) -> None:
     spaced = bundle_folder.rename(tmp_path / "my lens")
     done = run("score", make_tub(6), "--bundle", spaced, "--out", tmp_path / "scores.csv")
-    assert f"without a calibration no fault is found; next: mle-uvad calibrate '{spaced}' --tub TUB" in done.err
+    why, then = done.err.splitlines()[-2:]
+    assert why == "without a calibration no fault is found"
+    assert then.startswith(f"next: mle-uvad calibrate '{spaced}' --tub TUB")
+
+
+def test_the_last_line_says_what_to_type_next(
+    run: Any, bundle_folder: Path, calibration: Calibration, make_tub: Any, tmp_path: Path
+) -> None:
+    calibration.save(bundle_folder / "calibration.json")
+    tub, scores, page = make_tub(60), tmp_path / "scores.csv", tmp_path / "report.html"
+    for words, expected in (
+        (("generate", tmp_path / "made", "--seconds", 1), f"mle-uvad train {tmp_path / 'made'} --out RUN"),
+        (("calibrate", bundle_folder), f"mle-uvad score TUB --bundle {bundle_folder} --out scores.csv"),
+        (("score", tub, "--bundle", bundle_folder, "--out", scores), f"mle-uvad report {tub} --scores {scores}"),
+        (("report", tub, "--scores", scores, "--out", page), f"open {page} in a browser"),
+    ):
+        done = run(*words)
+        assert done.code == 0, done
+        assert done.err.splitlines()[-1] == f"next: {expected}"
+
+
+def test_every_command_says_what_to_type_next() -> None:
+    for command in (*main.DESKTOP_COMMANDS, *main.CAR_COMMANDS, *main.DEVICE_COMMANDS):
+        source = inspect.getsource(inspect.getmodule(command))  # type: ignore[arg-type]
+        assert re.search(r"\b(say_next|finish)\(|print\(f\"next: ", source), command.__name__
 
 
 def test_score_says_when_for_how_long_and_how_large_each_event_was(tmp_path: Path) -> None:
@@ -171,19 +205,106 @@ def test_export_over_a_bundle_says_that_it_is_replaced(
     assert f"replaced the bundle that was in {out}; its calibration fits no longer" in again.err
 
 
-def test_without_a_terminal_a_bar_is_a_line_every_half_minute(monkeypatch: Any, capsys: Any) -> None:
-    now_s = [0.0]
+class Heard(Console):
+    """A console that is no terminal, and wakes who waits for a number of lines."""
+
+    def __init__(self) -> None:
+        super().__init__(file=io.StringIO(), force_terminal=False)
+        self.lines: list[str] = []
+        self.said = threading.Semaphore(0)
+
+    def print(self, *texts: Any, **_: Any) -> None:
+        self.lines.append(" ".join(map(str, texts)))
+        self.said.release()
+
+    def wait_for(self, count: int) -> None:
+        for _ in range(count):
+            assert self.said.acquire(timeout=30)
+
+
+def test_without_a_terminal_a_bar_is_a_line_now_and_then_however_rarely_it_is_called(monkeypatch: Any) -> None:
+    heard, now_s = Heard(), [0.0]
+    monkeypatch.setattr(console, "console", heard)
     monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
-    with console.Bar("training", "frames") as bar:
-        for number in range(1, 5):
-            now_s[0] += 20.0
-            bar(number, 8)
+    assert console.LINE_EVERY_S == 10
+    with console.Bar("training", "frames", line_every_s=0.01) as bar:
+        heard.wait_for(2)
+        bar(4, 8)
+        heard.wait_for(2)
         bar.begin("network", "windows")
         now_s[0] += 10.0
         bar(5, 5)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        "training: 2 of 8 frames",
-        "training: 4 of 8 frames",
-        "network: 5 windows in 10.0 s, 0.5 windows/s",
+    assert heard.lines[0] == "training: 0 s"
+    assert "training: 4 of 8 frames, 0 s" in heard.lines
+    assert heard.lines[-1] == "network: 5 windows in 10.0 s, 0.5 windows/s"
+    said = len(heard.lines)
+    assert not bar._lines._thread.is_alive(), "it would go on for ever"
+    assert len(heard.lines) == said
+
+
+def test_a_step_that_fails_ends_its_lines(monkeypatch: Any) -> None:
+    monkeypatch.setattr(console, "console", Heard())
+    with pytest.raises(ValueError, match="broken"), console.Bar("exporting", line_every_s=0.01) as bar:
+        raise ValueError("broken")
+    assert not bar._lines._thread.is_alive()
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(main.app)
+    return dict(group.commands)
+
+
+def test_the_help_shows_what_happens_without_each_option() -> None:
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name, command in commands().items()
+        for option in command.params
+        if not option.required
+        and option.default is None
+        and not isinstance(option.show_default, str)
+        and "Default:" not in (option.help or "")
     ]
+    assert silent == []
+
+
+def test_the_defaults_that_the_help_of_train_names_are_those_of_the_preset() -> None:
+    pytest.importorskip("torch")
+    from mle_uvad.training.base_network import CONTINUED_WINDOWS
+    from mle_uvad.training.settings import PRESETS
+
+    options = {option.name: option for option in commands()["train"].params}
+    robust, paper = PRESETS["robust"], PRESETS["paper"]
+    fields = {"lr": "learning_rate", "entropy_weight": "entropy_weight"}
+    same = ("epochs", "latent", "sigma", "width", "batch_size", "latent_mode", "entropy_start", "kernel", "seed")
+    for name, field in (*fields.items(), *zip(same, same, strict=True)):
+        shown, _, of_paper = options[name].show_default.partition("; ")
+        convert = type(getattr(robust, field))
+        assert convert(shown) == getattr(robust, field), name
+        assert convert(of_paper.partition(" ")[0] or shown) == getattr(paper, field), name
+    assert options["windows"].show_default == f"{CONTINUED_WINDOWS} from the network that ships, else {robust.windows}"
+
+
+@pytest.mark.parametrize("program", [["mle-uvad"], [sys.executable, "-m", "mle_uvad"]])
+def test_short_help_and_the_module_work(program: list[str], tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [*program, "score", "-h"], capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage: mle-uvad score" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("mle-uvad ca", "calibrate"), ("mle-uvad score --bu", "--bundle"), ("export-model --ta", "--target")],
+)
+def test_the_shell_completes_commands_and_options(typed: str, completed: str, tmp_path: Path) -> None:
+    program = typed.split()[0]
+    asked = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        f"_{program.replace('-', '_').upper()}_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    done = subprocess.run([program], capture_output=True, text=True, cwd=tmp_path, env=os.environ | asked, check=True)
+    assert done.stdout.split() == [completed]

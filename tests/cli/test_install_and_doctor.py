@@ -123,6 +123,6 @@ def test_the_doctor_of_a_car_that_is_not_fit(run: Any, stand_in_car: Path) -> No
     assert outcome.code == 2
     assert "FAIL  manage.py" in outcome.out
     assert "fix: to add them, type: mle-uvad install-part" in outcome.out
-    assert outcome.err == ""
+    assert outcome.err == f"next: mend what fails, then mle-uvad doctor {stand_in_car}\n"
     figures = json.loads(run("doctor", stand_in_car, "--json").out)
     assert figures["fit"] is False

@@ -23,6 +23,7 @@ import fake_tensorrt
 import pytest
 from fake_cudart import FakeCudart
 
+from mle_uvad.edge import backends
 from mle_uvad.edge.backends import cuda
 
 LIBRARIES = ("nvinfer", "nvinfer_plugin", "nvonnxparser", "nvparsers")
@@ -132,7 +133,7 @@ def test_the_logger_is_as_we_subclass_it(real: Any) -> None:
 def test_our_code_uses_nothing_of_tensorrt_that_the_stand_in_lacks() -> None:
     used = set()
     for file in ("trt.py", "trt_engine.py"):
-        tree = ast.parse((Path(__file__).parents[2] / "edge" / "backends" / file).read_text())
+        tree = ast.parse((Path(backends.__file__).parent / file).read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "trt":
                 used.add(node.attr)

@@ -13,7 +13,7 @@ import numpy as np
 from donkeycar.parts.web_controller.web import LocalWebController
 from donkeycar.vehicle import Vehicle
 
-from mle_uvad.parts import MLEAnomalyPart
+from mle_uvad.parts import LensOverlay, MLEAnomalyPart
 
 HZ = 20
 
@@ -37,7 +37,9 @@ def main() -> None:
     vehicle.add(Camera(folder), outputs=["cam/image_array"])
     lens = MLEAnomalyPart(folder / "lens", folder / "lens" / "calibration.json", folder / "logs" / "lens.db")
     vehicle.add(lens, inputs=["cam/image_array"], outputs=lens.outputs, threaded=True)
-    vehicle.add(LocalWebController(port=port), inputs=["cam/image_array"], outputs=["user/angle"], threaded=True)
+    labelled = ["cam/image_array", "lens/obscured", "lens/status", "lens/calibration", "lens/coverage", "lens/map"]
+    vehicle.add(LensOverlay(), inputs=labelled, outputs=LensOverlay.outputs)
+    vehicle.add(LocalWebController(port=port), inputs=LensOverlay.outputs, outputs=["user/angle"], threaded=True)
     lens.show_page(vehicle.parts)
     times_s: list[float] = []
     update = Vehicle.update_parts

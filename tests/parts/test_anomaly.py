@@ -30,9 +30,10 @@ BAD_FRAMES = {
 
 
 def check_types(outputs: Any) -> None:
-    """Check that all are plain Python values and none is NaN, so that the tub and MQTT can take them."""
-    pcc, obscured, coverage, event_id, status, calibration = outputs
+    """Check that all but the map are plain Python values and none is NaN, so that the tub and MQTT can take them."""
+    pcc, obscured, coverage, event_id, status, calibration, heat_map = outputs
     assert type(calibration) is str
+    assert heat_map is None or heat_map.shape == (20, 20)
     assert pcc is None or (type(pcc) is float and -1 <= pcc <= 1)
     assert (type(obscured), type(coverage), type(event_id), type(status)) == (bool, float, int, str)
     assert 0 <= coverage <= 1
@@ -172,7 +173,7 @@ def test_without_a_worker_the_values_become_stale(make_part: Any, clear_frames: 
     clock.now_s += 0.9 * STALE_AFTER_S
     assert part.run_threaded(clear_frames[1])[4] == "warmup"
     clock.now_s += 0.2 * STALE_AFTER_S
-    assert part.run_threaded(clear_frames[2]) == (None, False, 0.0, 0, "stale", "")
+    assert part.run_threaded(clear_frames[2]) == (None, False, 0.0, 0, "stale", "", None)
 
 
 def test_an_event_keeps_the_clean_frame_and_a_heat_map(
@@ -197,4 +198,4 @@ def test_the_vehicle_can_add_it(make_part: Callable[..., MLEAnomalyPart]) -> Non
     part = make_part()
     assert hash(part) == hash(part)
     assert type(part.outputs) is list
-    assert len(part.outputs) == len(part.run(None)) == 6
+    assert len(part.outputs) == len(part.run(None)) == 7

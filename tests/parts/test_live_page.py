@@ -130,6 +130,32 @@ def test_the_page_shows_a_clear_lens_an_obscured_one_and_the_way_back(car: Car, 
         )
 
 
+# What donkeycar's page shows in the corners of its video: top left, top right, bottom left, bottom right.
+COLOUR = """(() => {
+  const video = document.getElementById("mpeg-image"), canvas = document.createElement("canvas");
+  canvas.width = 160; canvas.height = 120;
+  const drawn = canvas.getContext("2d");
+  drawn.drawImage(video, 0, 0, 160, 120);
+  const near = (pixel, colour) => colour.every((value, channel) => Math.abs(value - pixel[channel]) < 40);
+  const shade = (x, y) => { const pixel = drawn.getImageData(x, y, 1, 1).data;
+    return near(pixel, [200, 20, 20]) ? "red" : near(pixel, [10, 122, 56]) ? "green" : "none"; };
+  return [shade(1, 1), shade(158, 1), shade(1, 118), shade(158, 118)].join();
+})()"""
+
+
+def test_the_drivers_video_has_a_tick_while_clear_and_a_badge_beside_the_fault(car: Car, tmp_path: Path) -> None:
+    """The left half of the lens is wet, so the badge stands at the right."""
+    car.wait_for("clear")
+    with chromium(tmp_path / "profile") as page:
+        page.open(f"http://127.0.0.1:{car.port}/drive")
+        page.wait_for("document.getElementById('mpeg-image').naturalWidth === 160")
+        page.wait_for(f"{COLOUR} === 'green,none,none,none'")
+        car.set_wet(True)
+        page.wait_for(f"{COLOUR} === 'none,red,none,none'")
+        car.set_wet(False)
+        page.wait_for(f"{COLOUR} === 'green,none,none,none'")
+
+
 def test_a_calibration_is_started_and_cancelled_on_the_page(car: Car, tmp_path: Path) -> None:
     car.wait_for("clear")
     with chromium(tmp_path / "profile") as page:

@@ -101,7 +101,7 @@ def check_loops(loops: list[dict[str, Any]]) -> None:
     assert {loop["throttle"] for loop in clear} == {PILOT}
     assert loops[-1]["lens/status"] == "ok", "the lens did not get clear again"
     for loop in loops:
-        assert loop["marked"] == (loop["lens/status"] not in ("ok", "warmup") or loop["lens/calibration"] != ""), loop
+        assert loop["marked"] == (loop["lens/status"] != "warmup" or loop["lens/calibration"] != ""), loop
     assert all(loop["page"] for loop in loops[1:])
 
 
@@ -127,7 +127,8 @@ def check_records(car: Path, template: str) -> None:
     wet = [record for record in records if record["lens/obscured"]]
     assert wet
     image = read_image(car / "data" / "images" / wet[len(wet) // 2]["cam/image_array"])
-    assert not (image[:6, :60] == np.array([200, 20, 20])).all(2).any(), "the mark is in the recorded image"
+    for label in (image[:6, :60], image[-6:, :60], image[:6, -60:], image[-6:, -60:]):
+        assert not (np.abs(label.astype(int) - [200, 20, 20]) < 40).all(2).any(), "the mark is in the recorded image"
     (event,) = read_events(car / "logs" / "lens_events.db")
     assert event.state == "ended"
 

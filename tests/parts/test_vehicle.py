@@ -81,10 +81,14 @@ def test_the_part_and_the_replay_agree_to_the_last_bit(
     said = run_vehicle(part, [frame for _, frame in tub.frames()])
     kept = Calibration.load(tmp_path / "calibration.json")
     replayed = [reading for _, reading in replay(tub, Monitor(open_scorer(bundle), kept.thresholds))]
-    assert said == [
+    assert [values[:-1] for values in said] == [
         (one.score.pcc, one.alarm.obscured, one.evidence.coverage, one.alarm.event_id, one.alarm.status, "")
         for one in replayed
     ]
+    assert all(
+        values[-1] is None if one.evidence.map is None else (values[-1] == one.evidence.map).all()
+        for values, one in zip(said, replayed, strict=True)
+    )
     assert {"warmup", "ok", "obscured"} <= {values[4] for values in said}  # else anything would agree
     assert max(values[2] for values in said) > 0.3
 
@@ -93,7 +97,7 @@ def test_no_frame_stops_the_vehicle(make_part: Any, clear_frames: Any) -> None:
     odd = [None, np.asarray(None), "x", np.zeros((3, 3)), np.full((120, 160, 3), np.nan), clear_frames[0]]
     said = run_vehicle(make_part(), odd * 3)
     assert len(said) == 18
-    assert all(len(values) == 6 for values in said)
+    assert all(len(values) == 7 for values in said)
 
 
 def test_a_stock_car_records_the_five_fields_and_logs_the_event(

@@ -7,7 +7,7 @@ leaves the old manifest or the new one, and the way back from it.
 import hashlib
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,31 @@ LINES = 5  # of a manifest: inputs, types, metadata, sessions, catalogs with the
 def read_manifest(folder: Path) -> bytes:
     """Return the manifest of a tub whose records can be marked.
 
-    Raises InputError for one that is torn, for a tub that holds marks already, and for one whose lines are not numbered
-    as its records are: donkeycar skips the lines with the deleted numbers, whatever their records are called.
+    Raises InputError for one that is torn, and for a tub that holds marks already.
     """
-    manifest = _read(folder / MANIFEST)
-    catalogs = _catalogs(folder, manifest)
-    kept = _read_kept(folder)
+    manifest, kept = _read(folder / MANIFEST), _read_kept(folder)
+    _catalogs(folder, manifest)
     if kept is not None and kept["manifest"].encode() != manifest:
         raise InputError(
             f"{folder} is cleaned already, {len(kept['marked'])} records; type: mle-uvad clean"
             f" {shlex.quote(str(folder))} --undo"
         )
-    _require_numbered(folder, catalogs["paths"])
     return manifest
 
 
 def mark_deleted(folder: Path, manifest: bytes, indexes: Iterable[int]) -> list[int]:
-    """Mark records as deleted in the manifest that `read_manifest` returned; return those that were not before.
+    """Mark records as deleted in the manifest that `read_manifest` returned; return the marks that were not there.
 
-    Raises InputError if the manifest has changed since: a car is recording, or the tub manager was used.
+    A mark is the number of the record's line over all catalogs, because that is what donkeycar skips. It is the index
+    of the record, unless a power cut left a line too many or someone copied only a part of the tub. Raises InputError
+    if the manifest has changed since it was read: a car is recording, or the tub manager was used.
     """
     if _read(folder / MANIFEST) != manifest:
         raise InputError(f"{folder} changed while it was read; stop the car, close the tub manager and try again")
-    deleted = set(_catalogs(folder, manifest)["deleted_indexes"])
-    marked = sorted(set(indexes) - deleted)
+    catalogs, wanted = _catalogs(folder, manifest), set(indexes)
+    deleted = set(catalogs["deleted_indexes"])
+    lines = enumerate(_indexes_of_lines(folder, catalogs["paths"]))
+    marked = sorted({line for line, index in lines if index in wanted} - deleted)
     if not marked:
         return []
     new = _with_deletions(folder, manifest, deleted | set(marked))
@@ -105,20 +106,14 @@ def _with_deletions(folder: Path, manifest: bytes, deleted: Iterable[int]) -> by
     return b"\n".join([*manifest.split(b"\n")[: LINES - 1], json.dumps(catalogs).encode(), b""])
 
 
-def _require_numbered(folder: Path, catalogs: Sequence[str]) -> None:
-    position = 0
+def _indexes_of_lines(folder: Path, catalogs: Sequence[str]) -> Iterator[int | None]:
+    """Yield the index of the record in each line that donkeycar counts, None for a torn line."""
     for name in catalogs:
         for line in _read(folder / name, CATALOG_BYTES_MAX).splitlines():
             try:
-                index = read_fields(line, ("_index",)).get("_index", position)
+                yield read_fields(line, ("_index",)).get("_index")
             except (ValueError, RecursionError):
-                index = position  # a torn line counts for donkeycar too
-            if index != position:
-                raise InputError(
-                    f"line {position} of {folder} holds record {index!r}, and donkeycar deletes by line: the wrong"
-                    " records would go; give the tub as the car wrote it"
-                )
-            position += 1
+                yield None
 
 
 def _read_kept(folder: Path) -> dict[str, Any] | None:

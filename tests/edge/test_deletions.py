@@ -101,11 +101,19 @@ def test_a_torn_manifest_is_refused_and_kept(tub: Path, torn: str) -> None:
     assert (tub / "manifest.json").read_text() == torn
 
 
-def test_records_that_are_not_numbered_as_their_lines_are_refused(tub: Path) -> None:
-    catalog = tub / "catalog_1.catalog"
-    catalog.write_text("".join(catalog.read_text().splitlines(keepends=True)[1:]))
-    with pytest.raises(InputError, match=r"line 10 of .* holds record 11"):
-        read_manifest(tub)
+@needs_donkeycar
+def test_the_marks_are_the_lines_that_donkeycar_counts(make_tub: Callable[..., Path]) -> None:
+    from donkeycar.parts.tub_v2 import Tub as DonkeyTub
+
+    tub = make_tub(30, per_catalog=10)
+    lines = (tub / "catalog_0.catalog").read_text().splitlines(keepends=True)
+    # Two records went missing and one line is torn, so that record 20 is in line 18.
+    (tub / "catalog_0.catalog").write_text("".join([lines[0], "{torn\n", *lines[4:]]))
+    (tub / "catalog_0.catalog_manifest").unlink()
+    assert mark(tub, [5, 20]) == [3, 18]
+    reader = DonkeyTub(str(tub), read_only=False)
+    assert {record["_index"] for record in reader} == set(range(30)) - {1, 2, 3, 5, 20}
+    reader.close()
 
 
 KILLED = """

@@ -27,12 +27,12 @@ from mle_uvad.evaluation.simulation.labels import read_labels
 from mle_uvad.evaluation.simulation.track import Track
 from mle_uvad.optics import FAMILIES
 
-DRIVE_S, CALIBRATE_S, JUDGE_S = 120.0, 120.0, 60.0
-EPISODES, EPISODE_S = 5, 8.0  # a third of the drive is wet
+DRIVE_S, CALIBRATE_S, JUDGE_S = 80.0, 80.0, 40.0
+EPISODES, EPISODE_S = 4, 7.0  # a third of the drive is wet
 COVERAGE = (0.2, 0.5)
 VARIANTS = ("all", "cleaned", "clean")
 MYCONFIG = """\
-MAX_EPOCHS = 12
+MAX_EPOCHS = 10
 USE_EARLY_STOP = True
 SHOW_PLOT = PRINT_MODEL_SUMMARY = CREATE_TF_LITE = VERBOSE_TRAIN = False
 """

@@ -39,7 +39,10 @@ def calibrate(
     ] = None,
     rule: Annotated[
         str,
-        typer.Option(help="clean: for a false-alarm rate; pcc: the same, by the PCC alone; paper: PCC below µ − 0.5σ."),
+        typer.Option(
+            help="clean: for a false-alarm rate; pcc: the same, by the PCC alone; paper: PCC below µ − 0.5σ; median:"
+            " PCC of the last 5 s, by a median filter, 0.05 below its median."
+        ),
     ] = "clean",
     false_alarms_per_hour: Annotated[
         float, typer.Option(help="False-alarm rate that the rules clean and pcc allow.")

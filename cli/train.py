@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..edge.errors import InputError
+from ..training.objectives.names import OBJECTIVES
 from .app import require_extra
 from .console import Bar, console
 from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
@@ -36,7 +37,9 @@ def train(
     preset: Annotated[
         str, typer.Option(help="paper: as the paper prints it; robust: guarded against a collapse of the latent.")
     ] = "robust",
-    objective: Annotated[str | None, typer.Option(help="mle or mse.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(OBJECTIVES)}; docs/paper.md says what they are.")
+    ] = None,
     width: Annotated[str | None, typer.Option(help="narrow, medium or wide.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the frames; 70 in the paper.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames per step; 256 in the paper.")] = None,

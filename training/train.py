@@ -18,8 +18,9 @@ from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
 from .fit import FitCallback, fit_obscuration
 from .image_sizes import leave_out_other_sizes
+from .latent_loss import References, encode_references, latent_term, reconstruction_loss, reference_numbers
 from .model import Autoencoder
-from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
+from .objectives.mle import effective_neighbours, latent_entropy, pearson, standardise
 from .parallel import Processes
 from .references import drive_reference
 from .run import EpochMetrics, RunFolder, make_model
@@ -99,6 +100,8 @@ def train(
     probe = to_batch(cache.take(np.arange(0, len(cache), step)[:PROBE_FRAMES]), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
     for epoch in range(epochs_done + 1, settings.epochs + 1):
+        if schedule.ends_early:
+            break
         started_s = time.perf_counter()
         error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
         seconds = time.perf_counter() - started_s
@@ -152,12 +155,13 @@ def _reference(cache: FrameCache, settings: TrainSettings) -> Reference:
 
 def _batches(
     cache: FrameCache, batch_size: int, seed: tuple[int, int], processes: Processes
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
+    """Yield the frames of each batch, of several processes each its share, and their numbers."""
     order = np.random.default_rng(seed).permutation(len(cache))
     for start in range(0, len(order), batch_size):
         numbers = processes.share(np.sort(order[start : start + batch_size]))
         if len(numbers):
-            yield cache.take(numbers)
+            yield numbers, cache.take(numbers)
 
 
 def _train_epoch(
@@ -177,9 +181,10 @@ def _train_epoch(
     mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "bfloat16")
     full_share = min(settings.batch_size, count) // processes.count
     errors, entropies, done = 0.0, [], 0
+    references = _references(model, cache, settings)
     model.train()
     batches = _batches(cache, settings.batch_size, (settings.seed, epoch), processes)
-    for number, batch in enumerate(batches, start=1):
+    for number, (numbers, batch) in enumerate(batches, start=1):
         x = to_batch(batch, device)  # [B, 1, 80, 80], of several processes each has its share
         size = len(x) * processes.count
         with mixed:
@@ -190,13 +195,18 @@ def _train_epoch(
             seen = z + settings.sigma * processes.share(drawn)
         with mixed:
             reconstruction = model.decode(seen).to(x.dtype)  # [B, 1, 80, 80]
-        error = processes.mean(squared_error(x, reconstruction, settings.squared_error))
+        progress = (epoch - 1 + done / count) / settings.epochs
+        error = processes.mean(reconstruction_loss(x, reconstruction, settings, progress))
         loss = error
         if len(x) == full_share:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently
-            entropy = _entropy(processes.gather(z), schedule)
+            whole = processes.gather(z)
+            term = entropy = _entropy(whole, schedule)
             entropies.append(entropy.item())
             if schedule.entropy_weight:
-                loss = loss + schedule.entropy_weight * entropy
+                if settings.objective != "mle":
+                    taken = processes.gather(torch.from_numpy(numbers).to(device))
+                    term = latent_term(settings.objective, whole, taken, references)
+                loss = loss + schedule.entropy_weight * term
         if not math.isfinite(loss.item()):
             raise InputError(
                 f"the loss became {loss.item()} in epoch {epoch}, batch {number}; lower --lr or raise --sigma"
@@ -211,6 +221,13 @@ def _train_epoch(
         if processes.first:
             callback.batch(epoch, done, count)
     return errors / done, sum(entropies) / len(entropies)
+
+
+def _references(model: Autoencoder, cache: FrameCache, settings: TrainSettings) -> References | None:
+    if settings.objective != "reference":
+        return None
+    numbers, device = reference_numbers(len(cache), settings.seed), str(next(model.parameters()).device)
+    return encode_references(model, to_batch(cache.take(numbers), device), numbers)
 
 
 def _entropy(z: Tensor, schedule: EntropySchedule) -> Tensor:

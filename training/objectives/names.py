@@ -1,0 +1,9 @@
+"""The objectives by name, and what each needs of a network."""
+
+SPR = {"lbr_spr": "mixture", "lbr_spr_hard": "hard", "lbr_spr_linear": "linear", "lbr_spr_huber": "huber"}
+LATENT_TERMS = ("mle", "l2_latent", "reference", "constriction_inside", "constriction_on")  # weighted by --lambda
+# They train the autoencoder, so that a bundle of them scores as any other.
+AUTOENCODER = (*LATENT_TERMS, "mse", "early_stop", *SPR)
+# They have networks of their own.
+ON_CLIPS = ()
+OBJECTIVES = (*AUTOENCODER, *ON_CLIPS)

@@ -16,14 +16,17 @@ from ..edge.frame import SIZE
 from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
+from .clips import take_clips, train_clip_epoch
 from .fit import FitCallback, fit_obscuration
 from .image_sizes import leave_out_other_sizes
 from .latent_loss import References, encode_references, latent_term, reconstruction_loss, reference_numbers
 from .model import Autoencoder
+from .objectives.clip_method import ClipMethod
 from .objectives.mle import effective_neighbours, latent_entropy, pearson, standardise
+from .objectives.names import ON_CLIPS
 from .parallel import Processes
 from .references import drive_reference
-from .run import EpochMetrics, RunFolder, make_model
+from .run import EpochMetrics, RunFolder, make_network
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
 
@@ -68,6 +71,8 @@ def train_tubs(
         cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
         run.start(settings, cache, [str(tub.folder) for tub in tubs])
     train(cache, settings, folder, device, callback, processes)
+    if settings.objective in ON_CLIPS and settings.objective != "gcl":
+        return cache  # no car can run its network: it needs no second one
     if processes.first and not run.obscuration_file.exists():
         net, passes = fit_obscuration(cars, settings, device, callback)
         run.finish_obscuration(net, torch.from_numpy(_reference(cache, settings)), passes)
@@ -88,7 +93,7 @@ def train(
     """
     processes.require_even(settings.batch_size)
     run = RunFolder(folder)
-    model = make_model(settings)
+    model = make_network(settings)
     processes.join_statistics(model)
     model.to(torch.device(device))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
@@ -97,8 +102,14 @@ def train(
     with processes.rank_zero_first():
         epochs_done = run.resume(model, optimizer, schedule)
     step = max(1, len(cache) // PROBE_FRAMES)
-    probe = to_batch(cache.take(np.arange(0, len(cache), step)[:PROBE_FRAMES]), device)
+    probe_numbers = np.arange(0, len(cache), step)[:PROBE_FRAMES]
+    probe = to_batch(cache.take(probe_numbers), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
+    if isinstance(model, ClipMethod):
+        if processes.count > 1:
+            raise InputError(f"the objective {settings.objective} trains in one process; type it without torchrun")
+        _train_on_clips(model, optimizer, schedule, cache, probe_numbers, mean_frame_pcc, epochs_done, run, callback)
+        return
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         if schedule.ends_early:
             break
@@ -132,6 +143,49 @@ def train(
             callback.epoch(metrics)
     if processes.first:
         run.finish(model)
+
+
+def _train_on_clips(
+    model: ClipMethod,
+    optimizer: torch.optim.Adam,
+    schedule: EntropySchedule,
+    cache: FrameCache,
+    probe_numbers: NDArray[np.intp],
+    mean_frame_pcc: float,
+    epochs_done: int,
+    run: RunFolder,
+    callback: TrainingCallback,
+) -> None:
+    """Train a network of its own: the same epochs, metrics and files, without figures of a latent."""
+    settings, device = schedule.settings, str(next(model.parameters()).device)
+    for epoch in range(epochs_done + 1, settings.epochs + 1):
+        started_s = time.perf_counter()
+        loss = train_clip_epoch(
+            model, optimizer, cache, settings, epoch, lambda done, at=epoch: callback.batch(at, done, len(cache))
+        )
+        seconds = time.perf_counter() - started_s
+        model.eval()
+        with torch.no_grad():
+            probe = take_clips(cache, probe_numbers, model.frames, device)
+            mean_pcc = float(pearson(probe[:, -1:], model.expected(probe)).mean())
+        metrics = EpochMetrics(
+            epoch=epoch,
+            squared_error=loss,
+            entropy=0.0,
+            entropy_share=0.0,
+            entropy_weight=0.0,
+            sigma=settings.sigma,
+            latent_std=0.0,
+            effective_neighbours=1.0,
+            mean_pcc=mean_pcc,
+            mean_frame_pcc=mean_frame_pcc,
+            latent="none",
+            frames_per_s=len(cache) / seconds,
+            seconds=seconds,
+        )
+        run.save_epoch(model, optimizer, schedule, metrics)
+        callback.epoch(metrics)
+    run.finish(model)
 
 
 def pick_device(name: str) -> str:

@@ -5,5 +5,5 @@ LATENT_TERMS = ("mle", "l2_latent", "reference", "constriction_inside", "constri
 # They train the autoencoder, so that a bundle of them scores as any other.
 AUTOENCODER = (*LATENT_TERMS, "mse", "early_stop", *SPR)
 # They have networks of their own.
-ON_CLIPS = ()
+ON_CLIPS = ("gcl", "tmae")
 OBJECTIVES = (*AUTOENCODER, *ON_CLIPS)

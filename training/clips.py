@@ -1,0 +1,63 @@
+"""Training and scoring of the methods that look at clips: several frames at once, with a network of their own."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..edge.errors import InputError
+from .cache import FrameCache
+from .model import Autoencoder
+from .objectives.clip_method import ClipMethod
+from .objectives.gcl import Gcl
+from .objectives.tmae import Tmae
+from .settings import TrainSettings
+
+
+def make_clip_method(settings: TrainSettings) -> ClipMethod:
+    """Build the untrained network of an objective of `ON_CLIPS`."""
+    if settings.objective == "gcl":
+        return Gcl(Autoencoder(settings.width, settings.latent), settings.latent)
+    return Tmae()
+
+
+def take_clips(cache: FrameCache, numbers: NDArray[np.intp], frames: int, device: str) -> Tensor:
+    """Read the clips that end with these frames, float [B, T, 80, 80] in 0…1; none reaches over a gap."""
+    wanted = np.maximum(numbers[:, None] + np.arange(1 - frames, 1), cache.starts[numbers][:, None])  # [B, T]
+    unique, places = np.unique(wanted, return_inverse=True)
+    taken = cache.take(unique)[places.reshape(wanted.shape)]
+    return torch.from_numpy(taken).to(device).to(torch.get_default_dtype()) / 255
+
+
+def train_clip_epoch(
+    model: ClipMethod,
+    optimizer: torch.optim.Adam,
+    cache: FrameCache,
+    settings: TrainSettings,
+    epoch: int,
+    batch_done: Callable[[int], None],
+) -> float:
+    """Train one epoch and return the mean loss; `batch_done` gets the frames done. The order follows from the seed.
+
+    Raises InputError for a loss that is no longer finite.
+    """
+    device = str(next(model.parameters()).device)
+    order = np.random.default_rng((settings.seed, epoch)).permutation(len(cache))
+    generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+    total = 0.0
+    model.train()
+    for start in range(0, len(order), settings.batch_size):
+        numbers = np.sort(order[start : start + settings.batch_size])
+        progress = (epoch - 1 + start / len(order)) / settings.epochs
+        loss = model.loss(take_clips(cache, numbers, model.frames, device), progress, generator)
+        if not math.isfinite(loss.item()):
+            raise InputError(f"the loss became {loss.item()} in epoch {epoch}; lower --lr")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(numbers)
+        batch_done(start + len(numbers))
+    return total / len(order)

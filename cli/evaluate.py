@@ -11,6 +11,7 @@ import typer
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
 from .app import Json, print_figures, require_extra
+from .compare_methods import compare_methods
 from .demo import DemoDisplay
 from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
 
@@ -65,6 +66,24 @@ def evaluate(
     paper_seconds: Annotated[
         float | None, typer.Option(help="Longest part of a drive to use in the paper protocol, in seconds.")
     ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="With --protocol paper: the objectives of `train` to compare, comma-separated, or `all`; each is"
+            " trained on the same drive and judged by its own score and by the PCC."
+        ),
+    ] = None,
+    frames_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder with a folder of numbered frames for each clip, as of UCSD Ped2; needs --labels."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="File or folder with the truth of each frame: .npy, .txt, .csv, .m, or folders of masks."),
+    ] = None,
+    one_block: Annotated[
+        bool, typer.Option("--one-block", help="With --methods: the abnormal frames are one block at the end.")
+    ] = False,
     every: EveryTub = False,
     camera: CameraField = None,
     hz: Hz = None,
@@ -73,6 +92,32 @@ def evaluate(
 ) -> None:
     """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
     require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
+    if methods is not None or frames_dir is not None or labels is not None:
+        if protocol != "paper":
+            raise InputError(f"--methods and --frames-dir belong to --protocol paper, not {protocol}; add that")
+        given_methods: dict[str, Any] = {
+            "methods": None if methods in (None, "all") else tuple(str(methods).split(",")),
+            "width": width,
+            "epochs": epochs,
+            "seeds": seeds,
+            "seconds": paper_seconds,
+            "one_block": one_block,
+            "seed": seed,
+        }
+        recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
+        compare_methods(
+            [tub.folder for tub in recorded],
+            0 if frames_dir else generated,
+            (frames_dir, labels),
+            {name: value for name, value in given_methods.items() if value is not None},
+            out,
+            docs or out / "page",
+            partial(open_drive, camera=camera, hz=hz),
+            quick=quick,
+            as_json=as_json,
+        )
+        _exit_if_failed(failed)
+        return
     if protocol == CARS:
         _evaluate_cars(tubs or [], out, docs or out / "page", generated, quick, width, windows, seeds, seed, as_json)
         return
@@ -108,6 +153,10 @@ def evaluate(
     found = {drive.name: headline(drive) for drive in drives}
     lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
     print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
+    _exit_if_failed(failed)
+
+
+def _exit_if_failed(failed: dict[str, str]) -> None:
     if failed:
         print_failed(failed, "not evaluated")
         raise typer.Exit(3)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..edge.errors import InputError
-from ..training.objectives.names import OBJECTIVES
+from ..training.objectives.names import AUTOENCODER, OBJECTIVES
 from .app import require_extra
 from .console import Bar, console
 from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
@@ -125,7 +125,13 @@ def train(
             cache = train_tubs(drives, settings, out, pick_device(device), display, processes)
     if not processes.first:
         return
-    console.print(f"trained {out}; next: export-model {shlex.quote(str(out))} --out BUNDLE", markup=False)
+    exported = settings.objective in (*AUTOENCODER, "gcl")
+    following = (
+        f"export-model {shlex.quote(str(out))} --out BUNDLE"
+        if exported
+        else (f"mle-uvad evaluate {shlex.join(map(str, tubs))} --protocol paper --methods {settings.objective}")
+    )
+    console.print(f"trained {out}; next: {following}", markup=False)
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
     print_failed(failed, "not trained on")
     print_skipped(skipped)

@@ -6,4 +6,6 @@ LATENT_TERMS = ("mle", "l2_latent", "reference", "constriction_inside", "constri
 AUTOENCODER = (*LATENT_TERMS, "mse", "early_stop", *SPR)
 # They have networks of their own.
 ON_CLIPS = ("gcl", "tmae")
+# Their papers train them on normal frames alone.
+ONE_CLASS = ("constriction_inside", "constriction_on")
 OBJECTIVES = (*AUTOENCODER, *ON_CLIPS)

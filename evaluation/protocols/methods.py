@@ -1,0 +1,214 @@
+"""Train objectives on an unlabelled drive, score its frames, and compare both of their scores with the labels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+from torch import Tensor
+
+from ...edge.errors import InputError
+from ...edge.tubs.tub import Tub
+from ...training.cache import FrameCache, build_cache
+from ...training.clips import take_clips
+from ...training.model import WIDTHS, Autoencoder
+from ...training.objectives.clip_method import ClipMethod
+from ...training.objectives.mle import pearson
+from ...training.objectives.names import OBJECTIVES, ONE_CLASS, SPR
+from ...training.objectives.spr import tile_errors, worst_tile
+from ...training.run import RunFolder
+from ...training.settings import TrainSettings
+from ...training.train import CACHE_FOLDER, pick_device, to_batch, train
+from .artifact_cache import read_json, write_json
+from .display import Display
+from .metrics import auc
+from .paper import MEAN_FRAME
+
+SCORED_AT_ONCE = 64  # frames
+TIMED_FRAMES = 30
+MEDIAN_S = 5.0  # window of the smoothed score, centred
+ON_CLEAN = " on clean"  # after the name of a method that was trained on clean frames
+BY_ERROR = ("constriction_inside", "constriction_on")  # their score, the PSNR, orders frames as the error does
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MethodsPlan:
+    """Parameters of a comparison of objectives."""
+
+    methods: tuple[str, ...] = OBJECTIVES
+    width: str = "medium"
+    epochs: int = 70
+    seeds: int = 3
+    seconds: float = 3600.0  # of a drive, at most
+    one_block: bool = False  # the abnormal frames at the end of the drive, as in the paper of the reference loss
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value that no training can have."""
+        for method in self.methods:
+            if method not in OBJECTIVES:
+                raise InputError(f"no method is called {method!r}; choose from {', '.join(OBJECTIVES)}")
+        if self.width not in WIDTHS:
+            raise InputError(f"width is {self.width!r}; choose one of {', '.join(WIDTHS)}")
+        if not (self.methods and self.seeds >= 1 and self.epochs >= 1 and self.seconds > 0):
+            raise InputError("a comparison needs at least a method, a seed, an epoch and a second of driving")
+
+    def settings(self, method: str, seed: int) -> TrainSettings:
+        """Return the settings of one training: those of the paper, with this objective."""
+        return TrainSettings(objective=method, width=self.width, epochs=self.epochs, seed=seed, windows=0)
+
+
+QUICK_METHODS = MethodsPlan(width="narrow", epochs=2, seeds=1, seconds=40.0)
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """The result of one training: how well its scores separate abnormal from normal frames, and what it costs."""
+
+    method: str
+    seed: int
+    own_auc: float  # of the method's own score; 0.5 is chance
+    pcc_auc: float  # of a low PCC of each frame with what the network expected
+    smoothed_auc: float  # of the PCC, smoothed by a median filter of five seconds
+    train_s: float
+    parameters: int
+    frame_ms: float  # scoring of one frame on one thread of this machine
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The two scores of the frames [N] of a drive; higher is more abnormal."""
+
+    own: Floats
+    low_pcc: Floats
+
+
+def run_methods(
+    drive: Tub,
+    clean: Tub | None,
+    abnormal: NDArray[np.bool_],
+    seed: int,
+    plan: MethodsPlan,
+    folder: Path,
+    display: Display,
+) -> list[MethodFigures]:
+    """Train each method of the plan on all records of a drive, without labels, and judge it on them.
+
+    One-class methods are also trained on the drive `clean`, as their papers do, and judged on the same records.
+    `abnormal` [records] is the truth. What is done is kept in `folder` and not done again.
+    """
+    with display.bar("decoding") as progress:
+        cache = build_cache([drive], folder / CACHE_FOLDER, progress)
+        clean_cache = None if clean is None else build_cache([clean], folder / CACHE_FOLDER, progress)
+    missing = {skip.where for skip in cache.skipped}
+    read = [f"images/{record.image.name}" not in missing for record in drive.records]
+    truth = abnormal[read]
+    rows = [_mean_frame_figures(cache, truth, seed)]
+    trainings = [(method, method, cache) for method in plan.methods]
+    if clean_cache is not None:
+        trainings += [(f"{each}{ON_CLEAN}", each, clean_cache) for each in plan.methods if each in ONE_CLASS]
+    for name, method, trained_on in trainings:
+        path = folder / "figures" / f"{name}.json"
+        if (kept := read_json(path)) is None:
+            display.step(f"{name}, seed {seed}: {len(trained_on)} frames")
+            run, settings = RunFolder(folder / "runs" / name), plan.settings(method, seed)
+            run.start(settings, trained_on, [str(drive.folder)])
+            with display.training(settings.epochs) as callback:
+                train(trained_on, settings, run.folder, pick_device("auto"), callback)
+            kept = asdict(_figures(run, cache, truth, method, seed)) | {"method": name}
+            write_json(path, kept)
+        rows.append(MethodFigures(**kept))
+    return rows
+
+
+def score(network: Autoencoder | ClipMethod, cache: FrameCache, objective: str) -> Scores:
+    """Score all frames of a cache with a trained network."""
+    own, pccs = [], []
+    with torch.no_grad():
+        for start in range(0, len(cache), SCORED_AT_ONCE):
+            numbers = np.arange(start, min(start + SCORED_AT_ONCE, len(cache)))
+            values, batch_pccs = _score_batch(network, cache, numbers)
+            own.append(values)
+            pccs.append(batch_pccs)
+    low_pcc = -torch.cat(pccs).double().numpy()
+    values = torch.cat(own)
+    if isinstance(network, ClipMethod):
+        return Scores(values.double().numpy(), low_pcc)
+    if objective in SPR:
+        return Scores(worst_tile(values).double().numpy(), low_pcc)
+    return Scores(values.sum(1).double().numpy() if objective in BY_ERROR else low_pcc, low_pcc)
+
+
+def _score_batch(network: Autoencoder | ClipMethod, cache: FrameCache, numbers: NDArray[np.intp]) -> tuple[Tensor, ...]:
+    """Return the scores [B] of a method with a network of its own, else the tile errors [B, 16]; and the PCCs [B]."""
+    if isinstance(network, ClipMethod):
+        clips = take_clips(cache, numbers, network.frames, "cpu")
+        return network.scores(clips), pearson(clips[:, -1:], network.expected(clips))
+    frames = to_batch(cache.take(numbers), "cpu")
+    rendered = network(frames)
+    return tile_errors(frames, rendered), pearson(frames, rendered)
+
+
+def smoothed(values: Floats, clock_s: Floats, starts: NDArray[np.intp]) -> Floats:
+    """Smooth values [N] by a centred median filter of five seconds that reaches over no gap."""
+    window = 2 * round(MEDIAN_S / float(np.median(np.diff(clock_s))) / 2) + 1
+    firsts = np.unique(starts)[1:]
+    return np.concatenate([median_filter(part, window, mode="nearest") for part in np.split(values, firsts)])
+
+
+def _figures(run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], method: str, seed: int) -> MethodFigures:
+    network = run.load_network()
+    scores = score(network, cache, method)
+    lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    return MethodFigures(
+        method,
+        seed,
+        *_aucs(scores, cache, truth),
+        train_s=sum(line["seconds"] for line in lines),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        frame_ms=_frame_ms(network, cache, time.perf_counter),
+    )
+
+
+def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[float, float, float]:
+    smooth = smoothed(scores.low_pcc, cache.clock_s, cache.starts)
+    own, low, smoothed_low = (auc(each[truth], each[~truth]) for each in (scores.own, scores.low_pcc, smooth))
+    return own, low, smoothed_low
+
+
+def _mean_frame_figures(cache: FrameCache, truth: NDArray[np.bool_], seed: int) -> MethodFigures:
+    """Judge the PCC of each frame with the mean of all: what is there to be found without a model."""
+    frames = to_batch(cache.take(np.arange(len(cache))), "cpu")
+    low_pcc = -pearson(frames, frames.mean(0).expand_as(frames)).double().numpy()
+    return MethodFigures(MEAN_FRAME, seed, *_aucs(Scores(low_pcc, low_pcc), cache, truth), 0.0, 0, 0.0)
+
+
+def _frame_ms(network: Autoencoder | ClipMethod, cache: FrameCache, clock_s: Callable[[], float]) -> float:
+    """Return the median milliseconds that the scoring of a single frame takes on one thread."""
+    threads, seconds = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            for number in range(TIMED_FRAMES):
+                started_s = clock_s()
+                _score_batch(network, cache, np.array([number]))
+                seconds.append(clock_s() - started_s)
+    finally:
+        torch.set_num_threads(threads)
+    return 1000 * float(np.median(seconds))
+
+
+def means(rows: Sequence[MethodFigures], method: str) -> dict[str, float]:
+    """Return the mean over the drives and seeds of each figure of a method."""
+    mine = [row for row in rows if row.method == method]
+    names = [field.name for field in fields(MethodFigures) if field.name not in ("method", "seed")]
+    return {name: float(np.mean([getattr(row, name) for row in mine])) for name in names}

@@ -12,16 +12,26 @@ from ..edge.errors import InputError
 from .cache import FrameCache
 from .model import Autoencoder
 from .objectives.clip_method import ClipMethod
+from .objectives.dast_lite import DastLite
+from .objectives.gan_lite import GanLite
 from .objectives.gcl import Gcl
+from .objectives.roadmap_lite import RoadmapLite
 from .objectives.tmae import Tmae
 from .settings import TrainSettings
+
+WITHOUT_SETTINGS: dict[str, Callable[[], ClipMethod]] = {
+    "tmae": Tmae,
+    "roadmap_lite": RoadmapLite,
+    "dast_lite": DastLite,
+    "gan_lite": GanLite,
+}
 
 
 def make_clip_method(settings: TrainSettings) -> ClipMethod:
     """Build the untrained network of an objective of `ON_CLIPS`."""
     if settings.objective == "gcl":
         return Gcl(Autoencoder(settings.width, settings.latent), settings.latent)
-    return Tmae()
+    return WITHOUT_SETTINGS[settings.objective]()
 
 
 def take_clips(cache: FrameCache, numbers: NDArray[np.intp], frames: int, device: str) -> Tensor:

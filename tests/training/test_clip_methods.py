@@ -11,8 +11,11 @@ from mle_uvad.edge.errors import InputError
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.clips import take_clips
 from mle_uvad.training.model import Autoencoder
+from mle_uvad.training.objectives.dast_lite import Cbam, DastLite
+from mle_uvad.training.objectives.gan_lite import GanLite, adversarial_loss, block_flow
 from mle_uvad.training.objectives.gcl import Gcl, above, negative_target
 from mle_uvad.training.objectives.names import ON_CLIPS
+from mle_uvad.training.objectives.roadmap_lite import EPSILON, RoadmapLite, tolerant_error
 from mle_uvad.training.objectives.tmae import JUDGED, Tmae, to_frames, to_tokens
 from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
@@ -69,6 +72,59 @@ def test_the_masked_autoencoder_sees_no_masked_token() -> None:
         assert torch.equal(predicted, again)
         changed[:, min(set(range(8)) - set(hidden)), :16, :16] = 0
         assert not torch.allclose(method.predict(changed, torch.tensor(hidden)), predicted), "visible ones count"
+
+
+def test_prediction_tolerates_noise_and_does_not_look_at_what_it_predicts() -> None:
+    frames = drawn(4, 1, 80, 80)
+    noisy = frames + (2 * drawn(4, 1, 80, 80, seed=1) - 1) * EPSILON
+    assert float(tolerant_error(noisy, frames)) == 0
+    assert float(tolerant_error(frames + 3 * EPSILON, frames)) == pytest.approx((2 * EPSILON) ** 2, rel=1e-4)
+    torch.manual_seed(0)
+    method, clips = RoadmapLite(4), drawn(2, 5, 80, 80)
+    changed = clips.clone()
+    changed[:, -1] = 0
+    with torch.no_grad():
+        assert torch.equal(method.expected(clips), method.expected(changed))
+        changed[:, 0] = 0
+        assert not torch.equal(method.expected(clips), method.expected(changed)), "the first frame is remembered"
+
+
+def test_attention_only_attenuates_and_nothing_passes_around_the_bottleneck() -> None:
+    torch.manual_seed(0)
+    maps = drawn(3, 8, 10, 10)
+    with torch.no_grad():
+        weights = Cbam(8)(maps) / maps
+        assert float(weights.min()) > 0
+        assert float(weights.max()) < 1
+        method = DastLite(4).eval()
+        method.to_latent.weight.zero_()
+        one, other = method.expected(drawn(1, 5, 80, 80)), method.expected(drawn(1, 5, 80, 80, seed=1))
+        assert torch.equal(one, other), "with equal latents, all clips are reconstructed alike"
+
+
+def test_the_flow_is_where_a_block_was() -> None:
+    before = drawn(1, 1, 80, 80)
+    now = torch.roll(before, (3, -2), (2, 3))
+    flow = block_flow(before, now)[0, :, 16:64, 16:64]
+    assert torch.equal(flow[0], torch.full((48, 48), -3 / 4))
+    assert torch.equal(flow[1], torch.full((48, 48), 2 / 4))
+    assert not block_flow(before, before).any()
+
+
+def test_a_translation_and_its_judge_do_not_train_each_other() -> None:
+    torch.manual_seed(0)
+    judge, given, real = GanLite().frame_judge, drawn(2, 2, 80, 80), drawn(2, 1, 80, 80)
+    made = drawn(2, 1, 80, 80, seed=1).requires_grad_()
+    loss = adversarial_loss(judge, given, real, made)
+    of_made, *of_judge = torch.autograd.grad(loss, [made, *judge.parameters()])
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    verdict = judge(torch.cat([given, made], 1))
+    [convincing] = torch.autograd.grad(bce(verdict, torch.ones_like(verdict)), made)
+    assert torch.allclose(of_made, convincing), "it learns to convince, not from the judge's own loss"
+    on_real, on_made = judge(torch.cat([given, real], 1)), judge(torch.cat([given, made.detach()], 1))
+    telling = (bce(on_real, torch.ones_like(on_real)) + bce(on_made, torch.zeros_like(on_made))) / 2
+    for ours, theirs in zip(of_judge, torch.autograd.grad(telling, list(judge.parameters())), strict=True):
+        assert torch.allclose(ours, theirs), "it learns to tell, not to be convinced"
 
 
 def test_a_clip_ends_with_its_frame_and_reaches_over_no_gap(make_cache: Callable[..., FrameCache]) -> None:

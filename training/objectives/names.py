@@ -5,7 +5,7 @@ LATENT_TERMS = ("mle", "l2_latent", "reference", "constriction_inside", "constri
 # They train the autoencoder, so that a bundle of them scores as any other.
 AUTOENCODER = (*LATENT_TERMS, "mse", "early_stop", *SPR)
 # They have networks of their own.
-ON_CLIPS = ("gcl", "tmae")
+ON_CLIPS = ("gcl", "tmae", "roadmap_lite", "dast_lite", "gan_lite")
 # Their papers train them on normal frames alone.
-ONE_CLASS = ("constriction_inside", "constriction_on")
+ONE_CLASS = ("constriction_inside", "constriction_on", "roadmap_lite", "dast_lite", "gan_lite")
 OBJECTIVES = (*AUTOENCODER, *ON_CLIPS)

@@ -1,6 +1,5 @@
-"""Training and scoring of the methods that look at clips: several frames at once, with a network of their own."""
+"""The methods that look at clips, several frames at once, with a network of their own; and the clips themselves."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..edge.errors import InputError
 from .cache import FrameCache
 from .model import Autoencoder
 from .objectives.clip_method import ClipMethod
@@ -40,34 +38,3 @@ def take_clips(cache: FrameCache, numbers: NDArray[np.intp], frames: int, device
     unique, places = np.unique(wanted, return_inverse=True)
     taken = cache.take(unique)[places.reshape(wanted.shape)]
     return torch.from_numpy(taken).to(device).to(torch.get_default_dtype()) / 255
-
-
-def train_clip_epoch(
-    model: ClipMethod,
-    optimizer: torch.optim.Adam,
-    cache: FrameCache,
-    settings: TrainSettings,
-    epoch: int,
-    batch_done: Callable[[int], None],
-) -> float:
-    """Train one epoch and return the mean loss; `batch_done` gets the frames done. The order follows from the seed.
-
-    Raises InputError for a loss that is no longer finite.
-    """
-    device = str(next(model.parameters()).device)
-    order = np.random.default_rng((settings.seed, epoch)).permutation(len(cache))
-    generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
-    total = 0.0
-    model.train()
-    for start in range(0, len(order), settings.batch_size):
-        numbers = np.sort(order[start : start + settings.batch_size])
-        progress = (epoch - 1 + start / len(order)) / settings.epochs
-        loss = model.loss(take_clips(cache, numbers, model.frames, device), progress, generator)
-        if not math.isfinite(loss.item()):
-            raise InputError(f"the loss became {loss.item()} in epoch {epoch}; lower --lr")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(numbers)
-        batch_done(start + len(numbers))
-    return total / len(order)

@@ -21,7 +21,7 @@ from .fit import PassMetrics
 from .model import Autoencoder
 from .objectives.clip_method import ClipMethod
 from .objectives.gcl import Gcl
-from .objectives.names import ON_CLIPS
+from .objectives.names import ON_CLIPS, TAGGED
 from .obscuration import ObscurationNet
 from .schedule import EntropySchedule
 from .settings import TrainSettings
@@ -222,7 +222,15 @@ def make_model(settings: TrainSettings) -> Autoencoder:
 
 
 def make_network(settings: TrainSettings) -> Autoencoder | ClipMethod:
-    """Build the untrained network of the objective: the autoencoder, or one of its own."""
+    """Build the untrained network of the objective: the autoencoder, or one of its own.
+
+    Raises InputError for an objective that has none for frames.
+    """
+    if settings.objective in TAGGED:
+        raise InputError(
+            f"the objective {settings.objective} trains on tagged drives and has no network that a car can run; judge"
+            " it with `mle-uvad evaluate --protocol paper --methods`"
+        )
     torch.manual_seed(settings.seed)
     if settings.objective in ON_CLIPS:
         return make_clip_method(settings)

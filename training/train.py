@@ -16,7 +16,8 @@ from ..edge.frame import SIZE
 from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
-from .clips import take_clips, train_clip_epoch
+from .clip_loop import train_on_clips
+from .clips import take_clips
 from .fit import FitCallback, fit_obscuration
 from .image_sizes import leave_out_other_sizes
 from .latent_loss import References, encode_references, latent_term, reconstruction_loss, reference_numbers
@@ -108,7 +109,8 @@ def train(
     if isinstance(model, ClipMethod):
         if processes.count > 1:
             raise InputError(f"the objective {settings.objective} trains in one process; type it without torchrun")
-        _train_on_clips(model, optimizer, schedule, cache, probe_numbers, mean_frame_pcc, epochs_done, run, callback)
+        probe_clips = take_clips(cache, probe_numbers, model.frames, device)
+        train_on_clips(model, optimizer, schedule, cache, probe_clips, mean_frame_pcc, epochs_done, run, callback)
         return
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         if schedule.ends_early:
@@ -143,49 +145,6 @@ def train(
             callback.epoch(metrics)
     if processes.first:
         run.finish(model)
-
-
-def _train_on_clips(
-    model: ClipMethod,
-    optimizer: torch.optim.Adam,
-    schedule: EntropySchedule,
-    cache: FrameCache,
-    probe_numbers: NDArray[np.intp],
-    mean_frame_pcc: float,
-    epochs_done: int,
-    run: RunFolder,
-    callback: TrainingCallback,
-) -> None:
-    """Train a network of its own: the same epochs, metrics and files, without figures of a latent."""
-    settings, device = schedule.settings, str(next(model.parameters()).device)
-    for epoch in range(epochs_done + 1, settings.epochs + 1):
-        started_s = time.perf_counter()
-        loss = train_clip_epoch(
-            model, optimizer, cache, settings, epoch, lambda done, at=epoch: callback.batch(at, done, len(cache))
-        )
-        seconds = time.perf_counter() - started_s
-        model.eval()
-        with torch.no_grad():
-            probe = take_clips(cache, probe_numbers, model.frames, device)
-            mean_pcc = float(pearson(probe[:, -1:], model.expected(probe)).mean())
-        metrics = EpochMetrics(
-            epoch=epoch,
-            squared_error=loss,
-            entropy=0.0,
-            entropy_share=0.0,
-            entropy_weight=0.0,
-            sigma=settings.sigma,
-            latent_std=0.0,
-            effective_neighbours=1.0,
-            mean_pcc=mean_pcc,
-            mean_frame_pcc=mean_frame_pcc,
-            latent="none",
-            frames_per_s=len(cache) / seconds,
-            seconds=seconds,
-        )
-        run.save_epoch(model, optimizer, schedule, metrics)
-        callback.epoch(metrics)
-    run.finish(model)
 
 
 def pick_device(name: str) -> str:

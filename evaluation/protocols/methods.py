@@ -18,12 +18,15 @@ from ...edge.errors import InputError
 from ...edge.tubs.tub import Tub
 from ...training.cache import FrameCache, build_cache
 from ...training.clips import take_clips
+from ...training.mil import train_head
 from ...training.model import WIDTHS, Autoencoder
 from ...training.objectives.clip_method import ClipMethod
+from ...training.objectives.mil import MilHead
 from ...training.objectives.mle import pearson
-from ...training.objectives.names import OBJECTIVES, ONE_CLASS, SPR
+from ...training.objectives.names import OBJECTIVES, ONE_CLASS, SPR, TAGGED
 from ...training.objectives.spr import tile_errors, worst_tile
 from ...training.run import RunFolder
+from ...training.segments import segment_features
 from ...training.settings import TrainSettings
 from ...training.train import CACHE_FOLDER, pick_device, to_batch, train
 from .artifact_cache import read_json, write_json
@@ -123,11 +126,38 @@ def run_methods(
             run, settings = RunFolder(folder / "runs" / name), plan.settings(method, seed)
             run.start(settings, trained_on, [str(drive.folder)])
             with display.training(settings.epochs) as callback:
-                train(trained_on, settings, run.folder, pick_device("auto"), callback)
-            kept = asdict(_figures(run, cache, truth, method, seed)) | {"method": name}
+                if method in TAGGED:
+                    head = train_head([cache], [_require_clean(clean_cache)], run, settings, callback)
+                    figures = _tagged_figures(head, run, cache, truth, seed)
+                else:
+                    train(trained_on, settings, run.folder, pick_device("auto"), callback)
+                    figures = _figures(run, cache, truth, method, seed)
+            kept = asdict(figures) | {"method": name}
             write_json(path, kept)
         rows.append(MethodFigures(**kept))
     return rows
+
+
+def _require_clean(clean: FrameCache | None) -> FrameCache:
+    if clean is None:
+        raise InputError("the method mil needs a drive that is tagged dry, and frames with labels are of one kind")
+    return clean
+
+
+def _tagged_figures(
+    head: MilHead, run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], seed: int
+) -> MethodFigures:
+    """Judge a head that was told no more than that the drive is wet: each frame by the score of its second."""
+    started_s = time.perf_counter()
+    features, segment_of = segment_features(cache)
+    with torch.no_grad():
+        scores = head(torch.from_numpy(features)).double().numpy()
+    frame_ms = 1000 * (time.perf_counter() - started_s) / len(cache)
+    judged = segment_of >= 0
+    own, of_frame = scores[segment_of[judged]], truth[judged]
+    parameters = sum(parameter.numel() for parameter in head.parameters())
+    own_auc = auc(own[of_frame], own[~of_frame])
+    return MethodFigures("mil", seed, own_auc, np.nan, np.nan, _seconds(run), parameters, frame_ms)
 
 
 def score(network: Autoencoder | ClipMethod, cache: FrameCache, objective: str) -> Scores:
@@ -168,15 +198,18 @@ def smoothed(values: Floats, clock_s: Floats, starts: NDArray[np.intp]) -> Float
 def _figures(run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], method: str, seed: int) -> MethodFigures:
     network = run.load_network()
     scores = score(network, cache, method)
-    lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
     return MethodFigures(
         method,
         seed,
         *_aucs(scores, cache, truth),
-        train_s=sum(line["seconds"] for line in lines),
+        train_s=_seconds(run),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         frame_ms=_frame_ms(network, cache, time.perf_counter),
     )
+
+
+def _seconds(run: RunFolder) -> float:
+    return sum(float(json.loads(line)["seconds"]) for line in run.metrics_file.read_text().splitlines())
 
 
 def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[float, float, float]:

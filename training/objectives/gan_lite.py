@@ -57,6 +57,7 @@ class GanLite(ClipMethod):
     """Translates frames to flow and flow to frames. `clips` hold the frame and the one before it."""
 
     frames = 2
+    usual: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,6 +6,8 @@ them. The paper works on features of a network that was trained on actions; here
 the discriminator sees its latent. The constants are those of its authors as far as they are known.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -26,12 +28,22 @@ def negative_target(frames: Tensor, abnormal: Tensor) -> Tensor:
     return torch.where(abnormal[:, None, None, None], torch.ones_like(frames), frames)
 
 
+class Generator(Protocol):
+    """An autoencoder of frames [B, 1, 80, 80]."""
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Encode frames to latents [B, latent]."""
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Decode latents to frames."""
+
+
 class Gcl(ClipMethod):
     """An autoencoder as generator, and a discriminator of its latents. The score is the discriminator's."""
 
     frames = 1
 
-    def __init__(self, autoencoder: nn.Module, latent: int) -> None:
+    def __init__(self, autoencoder: Generator, latent: int) -> None:
         super().__init__()
         self.autoencoder = autoencoder
         self.discriminator = nn.Sequential(
@@ -50,7 +62,7 @@ class Gcl(ClipMethod):
         return (rendered - target).square().flatten(1).sum(1).mean() + learns
 
     def expected(self, clips: Tensor) -> Tensor:
-        return self.autoencoder(clips)
+        return self.autoencoder.decode(self.autoencoder.encode(clips))
 
     def scores(self, clips: Tensor) -> Tensor:
         return self.discriminator(self.autoencoder.encode(clips)).squeeze(1)

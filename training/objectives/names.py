@@ -8,4 +8,6 @@ AUTOENCODER = (*LATENT_TERMS, "mse", "early_stop", *SPR)
 ON_CLIPS = ("gcl", "tmae", "roadmap_lite", "dast_lite", "gan_lite")
 # Their papers train them on normal frames alone.
 ONE_CLASS = ("constriction_inside", "constriction_on", "roadmap_lite", "dast_lite", "gan_lite")
-OBJECTIVES = (*AUTOENCODER, *ON_CLIPS)
+# They learn from drives that are tagged as a whole.
+TAGGED = ("mil",)
+OBJECTIVES = (*AUTOENCODER, *ON_CLIPS, *TAGGED)

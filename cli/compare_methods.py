@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,12 +41,18 @@ def compare_methods(
     given = Given(tubs, generated, FramesDir(folder, labels) if folder and labels else None)
     page, results = run_methods_evaluation(given, plan, out, docs, DemoDisplay(), open_tub)
     figures = {
-        name: {method: means(rows, method) for method in dict.fromkeys(row.method for row in rows)}
+        name: {method: _defined(means(rows, method)) for method in dict.fromkeys(row.method for row in rows)}
         for name, rows in results.items()
     }
     lines = [
-        f"{name}, {method}: AUC {each['own_auc']:.3f} by its own score, {each['pcc_auc']:.3f} by the PCC"
+        f"{name}, {method}: AUC {each['own_auc']:.3f} by its own score"
+        + ("" if each["pcc_auc"] is None else f", {each['pcc_auc']:.3f} by the PCC")
         for name, by_method in figures.items()
         for method, each in by_method.items()
     ]
     print_figures({"page": str(page), "drives": figures}, "\n".join([*lines, f"full results: {page}"]), as_json)
+
+
+def _defined(figures: dict[str, float]) -> dict[str, float | None]:
+    """Put None, which JSON knows, in the place of a figure that a method has not."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}

@@ -10,6 +10,7 @@ import typer
 
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
+from ..training.objectives.names import OBJECTIVES, TAGGED
 from .app import Json, print_figures, require_extra
 from .compare_methods import compare_methods
 from .demo import DemoDisplay
@@ -96,7 +97,7 @@ def evaluate(
         if protocol != "paper":
             raise InputError(f"--methods and --frames-dir belong to --protocol paper, not {protocol}; add that")
         given_methods: dict[str, Any] = {
-            "methods": None if methods in (None, "all") else tuple(str(methods).split(",")),
+            "methods": _methods_named(methods, on_frames=frames_dir is not None),
             "width": width,
             "epochs": epochs,
             "seeds": seeds,
@@ -160,6 +161,13 @@ def _exit_if_failed(failed: dict[str, str]) -> None:
     if failed:
         print_failed(failed, "not evaluated")
         raise typer.Exit(3)
+
+
+def _methods_named(names: str | None, *, on_frames: bool) -> tuple[str, ...]:
+    """Return the objectives to compare; `all` are those that can be trained on what is given."""
+    if names not in (None, "all"):
+        return tuple(str(names).split(","))
+    return tuple(name for name in OBJECTIVES if not (on_frames and name in TAGGED))
 
 
 def _evaluate_cars(

@@ -18,6 +18,7 @@ from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from ..optics import FAMILIES
 from ..training.image_sizes import leave_out_other_sizes
+from ..training.objectives.names import TAGGED
 from .evaluate import GENERATED, generated_drive, names_of, require_same
 from .protocols.artifact_cache import ArtifactCache
 from .protocols.display import Display
@@ -61,6 +62,8 @@ def run_methods_evaluation(
     }
     if not tubs and given.frames is None:
         raise InputError("nothing to compare on; give tubs, --frames-dir, or a number to --generated")
+    if given.frames is not None and (tagged := [method for method in plan.methods if method in TAGGED]):
+        raise InputError(f"{tagged[0]} learns from a clean drive too, and frames have none; leave it out of --methods")
     for folder in given.tubs:
         open_tub(folder)  # report a bad one before hours of work
     require_same(plan, out)

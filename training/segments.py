@@ -24,7 +24,8 @@ def segment_features(cache: FrameCache) -> tuple[Floats, NDArray[np.intp]]:
     seconds = np.floor(since_s / SEGMENT_S).astype(np.intp)
     begins = np.concatenate([[True], (np.diff(seconds) != 0) | (np.diff(cache.starts) != 0)])
     parts = np.split(np.arange(len(cache)), np.flatnonzero(begins)[1:])
-    features, segment_of = [], np.full(len(cache), -1)
+    features: list[Floats] = []
+    segment_of = np.full(len(cache), -1)
     for numbers in parts:
         if len(numbers) >= FRAMES_MIN:
             segment_of[numbers] = len(features)
@@ -36,11 +37,13 @@ def _features(frames: Floats) -> Floats:
     """Return the features [48] of the frames [n, 80, 80] of a segment, in 0…1."""
     inner = frames[:, 1:-1, 1:-1]
     laplacian = frames[:, :-2, 1:-1] + frames[:, 2:, 1:-1] + frames[:, 1:-1, :-2] + frames[:, 1:-1, 2:] - 4 * inner
+    sharpness = np.zeros_like(frames)
+    sharpness[:, 1:-1, 1:-1] = laplacian**2
     mean = frames.mean(0, keepdims=True)
     edges = _tiles(_slopes(frames)).mean(0)
     return np.concatenate(
         [
-            np.log(_tiles(np.pad(laplacian, [(0, 0), (1, 1), (1, 1)]) ** 2).mean(0) + NOISE),
+            np.log(_tiles(sharpness).mean(0) + NOISE),
             np.log(_tiles(_slopes(mean))[0] + NOISE) - np.log(edges + NOISE),
             np.log(_tiles(frames.var(0, keepdims=True))[0] + NOISE),
         ]

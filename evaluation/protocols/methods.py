@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
-from torch import Tensor
 
 from ...edge.errors import InputError
 from ...edge.tubs.tub import Tub
 from ...training.cache import FrameCache, build_cache
-from ...training.clips import take_clips
 from ...training.mil import train_head
-from ...training.model import WIDTHS, Autoencoder
-from ...training.objectives.clip_method import ClipMethod
+from ...training.model import WIDTHS
 from ...training.objectives.mil import MilHead
 from ...training.objectives.mle import pearson
-from ...training.objectives.names import OBJECTIVES, ONE_CLASS, SPR, TAGGED
-from ...training.objectives.spr import tile_errors, worst_tile
+from ...training.objectives.names import OBJECTIVES, ONE_CLASS, TAGGED
 from ...training.run import RunFolder
 from ...training.segments import segment_features
 from ...training.settings import TrainSettings
 from ...training.train import CACHE_FOLDER, pick_device, to_batch, train
 from .artifact_cache import read_json, write_json
 from .display import Display
+from .method_scores import Scores, frame_ms, score, smoothed
 from .metrics import auc
 from .paper import MEAN_FRAME
 
-SCORED_AT_ONCE = 64  # frames
-TIMED_FRAMES = 30
-MEDIAN_S = 5.0  # window of the smoothed score, centred
 ON_CLEAN = " on clean"  # after the name of a method that was trained on clean frames
-BY_ERROR = ("constriction_inside", "constriction_on")  # their score, the PSNR, orders frames as the error does
 
 Floats = NDArray[np.float64]
 
@@ -87,14 +79,6 @@ class MethodFigures:
     frame_ms: float  # scoring of one frame on one thread of this machine
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """The two scores of the frames [N] of a drive; higher is more abnormal."""
-
-    own: Floats
-    low_pcc: Floats
-
-
 def run_methods(
     drive: Tub,
     clean: Tub | None,
@@ -127,7 +111,8 @@ def run_methods(
             run.start(settings, trained_on, [str(drive.folder)])
             with display.training(settings.epochs) as callback:
                 if method in TAGGED:
-                    head = train_head([cache], [_require_clean(clean_cache)], run, settings, callback)
+                    assert clean_cache is not None  # `run_methods_evaluation` refuses these methods without one
+                    head = train_head([cache], [clean_cache], run, settings, callback)
                     figures = _tagged_figures(head, run, cache, truth, seed)
                 else:
                     train(trained_on, settings, run.folder, pick_device("auto"), callback)
@@ -138,12 +123,6 @@ def run_methods(
     return rows
 
 
-def _require_clean(clean: FrameCache | None) -> FrameCache:
-    if clean is None:
-        raise InputError("the method mil needs a drive that is tagged dry, and frames with labels are of one kind")
-    return clean
-
-
 def _tagged_figures(
     head: MilHead, run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], seed: int
 ) -> MethodFigures:
@@ -152,47 +131,12 @@ def _tagged_figures(
     features, segment_of = segment_features(cache)
     with torch.no_grad():
         scores = head(torch.from_numpy(features)).double().numpy()
-    frame_ms = 1000 * (time.perf_counter() - started_s) / len(cache)
+    mean_ms = 1000 * (time.perf_counter() - started_s) / len(cache)
     judged = segment_of >= 0
     own, of_frame = scores[segment_of[judged]], truth[judged]
     parameters = sum(parameter.numel() for parameter in head.parameters())
     own_auc = auc(own[of_frame], own[~of_frame])
-    return MethodFigures("mil", seed, own_auc, np.nan, np.nan, _seconds(run), parameters, frame_ms)
-
-
-def score(network: Autoencoder | ClipMethod, cache: FrameCache, objective: str) -> Scores:
-    """Score all frames of a cache with a trained network."""
-    own, pccs = [], []
-    with torch.no_grad():
-        for start in range(0, len(cache), SCORED_AT_ONCE):
-            numbers = np.arange(start, min(start + SCORED_AT_ONCE, len(cache)))
-            values, batch_pccs = _score_batch(network, cache, numbers)
-            own.append(values)
-            pccs.append(batch_pccs)
-    low_pcc = -torch.cat(pccs).double().numpy()
-    values = torch.cat(own)
-    if isinstance(network, ClipMethod):
-        return Scores(values.double().numpy(), low_pcc)
-    if objective in SPR:
-        return Scores(worst_tile(values).double().numpy(), low_pcc)
-    return Scores(values.sum(1).double().numpy() if objective in BY_ERROR else low_pcc, low_pcc)
-
-
-def _score_batch(network: Autoencoder | ClipMethod, cache: FrameCache, numbers: NDArray[np.intp]) -> tuple[Tensor, ...]:
-    """Return the scores [B] of a method with a network of its own, else the tile errors [B, 16]; and the PCCs [B]."""
-    if isinstance(network, ClipMethod):
-        clips = take_clips(cache, numbers, network.frames, "cpu")
-        return network.scores(clips), pearson(clips[:, -1:], network.expected(clips))
-    frames = to_batch(cache.take(numbers), "cpu")
-    rendered = network(frames)
-    return tile_errors(frames, rendered), pearson(frames, rendered)
-
-
-def smoothed(values: Floats, clock_s: Floats, starts: NDArray[np.intp]) -> Floats:
-    """Smooth values [N] by a centred median filter of five seconds that reaches over no gap."""
-    window = 2 * round(MEDIAN_S / float(np.median(np.diff(clock_s))) / 2) + 1
-    firsts = np.unique(starts)[1:]
-    return np.concatenate([median_filter(part, window, mode="nearest") for part in np.split(values, firsts)])
+    return MethodFigures("mil", seed, own_auc, np.nan, np.nan, _seconds(run), parameters, mean_ms)
 
 
 def _figures(run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], method: str, seed: int) -> MethodFigures:
@@ -204,7 +148,7 @@ def _figures(run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], method
         *_aucs(scores, cache, truth),
         train_s=_seconds(run),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        frame_ms=_frame_ms(network, cache, time.perf_counter),
+        frame_ms=frame_ms(network, cache, time.perf_counter),
     )
 
 
@@ -223,21 +167,6 @@ def _mean_frame_figures(cache: FrameCache, truth: NDArray[np.bool_], seed: int) 
     frames = to_batch(cache.take(np.arange(len(cache))), "cpu")
     low_pcc = -pearson(frames, frames.mean(0).expand_as(frames)).double().numpy()
     return MethodFigures(MEAN_FRAME, seed, *_aucs(Scores(low_pcc, low_pcc), cache, truth), 0.0, 0, 0.0)
-
-
-def _frame_ms(network: Autoencoder | ClipMethod, cache: FrameCache, clock_s: Callable[[], float]) -> float:
-    """Return the median milliseconds that the scoring of a single frame takes on one thread."""
-    threads, seconds = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            for number in range(TIMED_FRAMES):
-                started_s = clock_s()
-                _score_batch(network, cache, np.array([number]))
-                seconds.append(clock_s() - started_s)
-    finally:
-        torch.set_num_threads(threads)
-    return 1000 * float(np.median(seconds))
 
 
 def means(rows: Sequence[MethodFigures], method: str) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The results page of a comparison of objectives."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -56,7 +57,11 @@ def _row(rows: Sequence[MethodFigures], method: str) -> list[str]:
         auc_value(mean["own_auc"]),
         auc_value(sign_free(mean["own_auc"])),
         auc_value(mean["pcc_auc"]),
-        f"{min(pccs):.3f}–{max(pccs):.3f}",
+        _range(pccs),
         auc_value(mean["smoothed_auc"]),
         *costs,
     ]
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.3f}–{max(values):.3f}" if math.isfinite(min(values)) else NOTHING

@@ -11,7 +11,8 @@ from PIL import Image
 
 from mle_uvad.edge.errors import InputError
 from mle_uvad.evaluation.evaluate_methods import Given, run_methods_evaluation
-from mle_uvad.evaluation.protocols.methods import MethodsPlan, smoothed
+from mle_uvad.evaluation.protocols.method_scores import smoothed
+from mle_uvad.evaluation.protocols.methods import MethodsPlan
 from mle_uvad.evaluation.simulation.frames_dir import FramesDir
 
 
@@ -78,12 +79,13 @@ def test_methods_are_compared_on_frames_and_labels(given: Given, tmp_path: Path)
 def test_one_class_methods_are_also_trained_on_clean_frames(make_tub: Any, tmp_path: Path) -> None:
     pytest.importorskip("cv2", reason="needs opencv")
     tub = make_tub(160)
-    plan = MethodsPlan(("constriction_inside",), width="narrow", epochs=1, seeds=1)
+    plan = MethodsPlan(("constriction_inside", "mil"), width="narrow", epochs=1, seeds=1)
     _, results = run_methods_evaluation(Given([tub]), plan, tmp_path / "out", tmp_path / "docs", Silent())
     names = [row.method for row in results["tub"]]
-    assert names == ["mean frame", "constriction_inside", "constriction_inside on clean"]
+    assert names == ["mean frame", "constriction_inside", "mil", "constriction_inside on clean"]
     facts = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("run.json"))]
-    assert facts[0]["data_fingerprint"] != facts[1]["data_fingerprint"]
+    assert len({each["data_fingerprint"] for each in facts}) == 2
+    assert "| mil |" in (tmp_path / "docs" / "methods.md").read_text()
 
 
 def test_the_smoothed_score_is_a_centred_median() -> None:
@@ -96,6 +98,9 @@ def test_the_smoothed_score_is_a_centred_median() -> None:
     assert set(result) == {0.0, 1.0}
 
 
-def test_unknown_methods_are_refused() -> None:
+def test_methods_that_cannot_be_trained_are_refused(given: Given, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="mil learns from a clean drive too"):
+        run_methods_evaluation(given, MethodsPlan(("mse", "mil")), tmp_path / "out", tmp_path, Silent())
+    assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="no method is called 'magic'; choose from mle, l2_latent"):
         MethodsPlan(("magic",))

@@ -70,7 +70,8 @@ def clean(
         mark_deleted(tub, manifest, (record.index for run in runs for record in run.records))
     figures = _figures(tub, judged, runs, margin, dry_run)
     print_figures(figures, "\n".join(_lines(figures, sheet, mask)), as_json)
-    _say_what_is_next(tub, bundle, calibration, dry_run, found=bool(runs))
+    options: dict[str, Any] = {"bundle": bundle, "calibration": calibration, "camera": camera, "hz": hz}
+    _say_what_is_next(tub, options | {"margin": margin if margin != MARGIN_S else None}, dry_run, found=bool(runs))
     exit_if_skipped(drive.skipped)
 
 
@@ -101,7 +102,12 @@ def _figures(tub: Path, judged: list[Judged], runs: list[Run], margin: float, dr
         "records": len(judged),
         "deleted": 0 if dry_run else sum(len(run.records) for run in runs),
         "to_delete": [
-            {"first": run.records[0].index, "last": run.records[-1].index, "seconds": round(run.seconds, 3)}
+            {
+                "first": run.records[0].index,
+                "last": run.records[-1].index,
+                "records": len(run.records),
+                "seconds": round(run.seconds, 3),
+            }
             for run in runs
         ],
         "states": {state: counted.count(state) for state in ("normal", "obscured", "unsure")},
@@ -109,7 +115,7 @@ def _figures(tub: Path, judged: list[Judged], runs: list[Run], margin: float, dr
 
 
 def _lines(figures: dict[str, Any], sheet: Path | None, mask: Path | None) -> list[str]:
-    going = sum(run["last"] - run["first"] + 1 for run in figures["to_delete"])
+    going = sum(run["records"] for run in figures["to_delete"])
     verb = "deleted" if figures["deleted"] else "to delete"
     return [
         f"{figures['tub']}: {figures['records']} records, {going} {verb}",
@@ -119,10 +125,10 @@ def _lines(figures: dict[str, Any], sheet: Path | None, mask: Path | None) -> li
     ]
 
 
-def _say_what_is_next(tub: Path, bundle: Path, calibration: Path | None, dry_run: bool, *, found: bool) -> None:
+def _say_what_is_next(tub: Path, options: dict[str, Any], dry_run: bool, *, found: bool) -> None:
     quoted = shlex.quote(str(tub))
     if dry_run and found:
-        given = ["--bundle", str(bundle), *(["--calibration", str(calibration)] if calibration else [])]
+        given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
         line = f"nothing was changed; next: mle-uvad clean {quoted} {shlex.join(given)}"
     elif found:
         line = f"next: donkey train --tub {quoted}, or to take it back: mle-uvad clean {quoted} --undo"

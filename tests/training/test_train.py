@@ -15,6 +15,7 @@ from mle_uvad.training.objectives.names import AUTOENCODER, LATENT_TERMS
 from mle_uvad.training.run import EpochMetrics, RunFolder
 from mle_uvad.training.settings import CHOICES, TrainSettings
 
+OTHER_CHOICES = sorted(CHOICES.keys() - {"objective", "width", "held_out"})
 Small = Callable[..., TrainSettings]
 RunTraining = Callable[..., RunFolder]
 

@@ -124,6 +124,7 @@ def train(
             raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
         entropy_share = entropy / math.log(min(settings.batch_size, len(cache)))
         gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
+        by_entropy = settings.objective == "mle"  # another term does not die with the entropy
         metrics = EpochMetrics(
             epoch=epoch,
             squared_error=error,
@@ -135,7 +136,7 @@ def train(
             effective_neighbours=effective_neighbours(measured, schedule.sigma),
             mean_pcc=mean_pcc,
             mean_frame_pcc=mean_frame_pcc,
-            latent=latent_health(schedule.entropy_weight, entropy_share, gain),
+            latent=latent_health(schedule.entropy_weight if by_entropy else 0.0, entropy_share, gain),
             frames_per_s=len(cache) / seconds,
             seconds=seconds,
         )

@@ -135,7 +135,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(
         steps.append(1)
         return torch.tensor(math.nan if len(steps) == 5 else 1.0, requires_grad=True)
 
-    monkeypatch.setattr(train_module, "squared_error", fail_in_fifth_step)
+    monkeypatch.setattr(train_module, "reconstruction_loss", fail_in_fifth_step)
     with pytest.raises(InputError, match=r"nan in epoch 2, batch 2") as caught:
         run_training(small(objective="mse"))
     assert "--lr" in str(caught.value)

@@ -22,11 +22,12 @@ from ..edge.read_file import read_file
 from ..edge.reference import read_reference, write_reference
 from ..edge.scorer import NO_CRAWL, Scorer
 from .blocks import BLOCK_S, BLOCKS_MIN
-from .rules import excess_thresholds
+from .rules import RULES_WITHOUT_RATE, excess_thresholds
 
 SCHEMA = 3
 BYTES_MAX = 262_144
 BLOCKS_MAX = 3600  # two hours; more would not fit into the file
+MEDIAN_S_MAX = 600.0  # the values of a window are held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Calibration:
 
     thresholds: Thresholds
     maxima: NDArray[np.float64]  # [2, K] block maxima, which the thresholds rest on; K is 0 but for the rule clean
-    rule: str  # clean, pcc or paper
+    rule: str  # clean, pcc, paper or median
     false_alarms_per_hour: float | None  # that the rules clean and pcc were given
     frames: int  # of the drive that were used
     duration_s: float  # of driving
@@ -148,10 +149,10 @@ class Calibration:
     def at(self, false_alarms_per_hour: float) -> "Calibration":
         """Return the calibration with thresholds for another rate, from the same drive.
 
-        Those of the rule paper are for no rate and stay. Raises InputError for the rule pcc, which keeps no block
-        maxima, and for a rate below 1e-6.
+        Those of the rules paper and median are for no rate and stay. Raises InputError for the rule pcc, which keeps
+        no block maxima, and for a rate below 1e-6.
         """
-        if self.rule == "paper" or false_alarms_per_hour == self.false_alarms_per_hour:
+        if self.rule in RULES_WITHOUT_RATE or false_alarms_per_hour == self.false_alarms_per_hour:
             return self
         if not self.maxima.size:
             raise InputError(
@@ -194,6 +195,7 @@ class Calibration:
             "width": self.width,
             "created_at": self.created_at,
             "averaging_s": self.thresholds.averaging_s,
+            "median_s": self.thresholds.median_s,
             "crawl_below": list(self.thresholds.crawl_below),
             "pcc": list(self.thresholds.pcc),
             "ordinary": [float(f"{value:.6g}") for value in self.thresholds.baseline.ravel()],
@@ -248,14 +250,14 @@ def _read_maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
 def _read_thresholds(facts: dict[str, Any]) -> Thresholds:
     low, median, high = (float(value) for value in facts["pcc"])
     fast, slow = (math.inf if excess is None else float(excess) for excess in facts["limit"])
-    averaging_s = float(facts["averaging_s"])
+    averaging_s, median_s = float(facts["averaging_s"]), float(facts.get("median_s", 0.0))  # older files have none
     motion, relative = (float(value) for value in facts.get("crawl_below", NO_CRAWL))  # older files have none
     baseline = np.array(facts["ordinary"], np.float32).reshape(2, GRID_SIDE, GRID_SIDE)
     if not (-1 <= low < median < high <= 1 and np.isfinite(baseline).all()):
         raise ValueError("the PCCs are not in order, or a baseline is not finite")
-    if not (fast > 0 and slow > 0 and 0 <= averaging_s < math.inf):
+    if not (fast > 0 and slow > 0 and 0 <= averaging_s < math.inf and 0 <= median_s <= MEDIAN_S_MAX):
         raise ValueError("a threshold is out of range")
     if not (0 <= motion < 1 and 0 <= relative < math.inf):
         raise ValueError(f"crawl_below is {motion}, {relative}")
     reference = read_reference(facts["reference"])
-    return Thresholds((low, median, high), baseline, (fast, slow), averaging_s, reference, (motion, relative))
+    return Thresholds((low, median, high), baseline, (fast, slow), averaging_s, reference, (motion, relative), median_s)

@@ -19,9 +19,17 @@ from ..edge.tubs.tub import Record, Tub, commonest_camera
 from .calibration import Calibration
 from .obscured_spans import ObscuredSpans, careful_thresholds
 from .phases import maxima_from_drive, reference_from_drive, thresholds_from_drive
-from .rules import FRAMES_MIN, block_probability, paper_thresholds, pcc_thresholds, require_usable
+from .rules import (
+    FRAMES_MIN,
+    RULES_WITHOUT_RATE,
+    block_probability,
+    median_thresholds,
+    paper_thresholds,
+    pcc_thresholds,
+    require_usable,
+)
 
-RULES = ("clean", "pcc", "paper")
+RULES = ("clean", "pcc", *RULES_WITHOUT_RATE)
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
 STRETCHES, STRETCH_FRAMES = 8, 1000  # what the rule clean uses of a longer drive, to bound its memory
 STILL_SHARE_MAX = 0.5  # of the frames with warmed-up running means
@@ -39,17 +47,17 @@ def calibrate_on_tub(
 ) -> Calibration:
     """Make thresholds from a recorded drive, by one of `RULES`.
 
-    The rules clean and pcc take a drive with a wiped lens, the rule paper takes the drive as it is. The rule clean
-    plays the drive once for each phase of the calibration; of a drive longer than 8000 records it plays eight stretches
-    that hold so many, seven minutes at 20 Hz. `progress` gets the records scored so far and their total over all
-    phases; the scorer keeps the reference it was given last. For the rule clean, `warn` gets a line if part of the
+    The rules clean and pcc take a drive with a wiped lens, the rules paper and median take the drive as it is. The rule
+    clean plays the drive once for each phase of the calibration; of a drive longer than 8000 records it plays eight
+    stretches that hold so many, seven minutes at 20 Hz. `progress` gets the records scored so far and their total over
+    all phases; the scorer keeps the reference it was given last. For the rule clean, `warn` gets a line if part of the
     drive looks obscured to a monitor without a calibration. Raises InputError for a drive that is too short, mostly
     dark or flat, still or frozen. Frames of another size than the bundle's, or of another kind of camera than most, are
     left out and counted by the tub.
     """
     if rule not in RULES:
         raise InputError(f"rule is {rule!r}; choose one of {', '.join(RULES)}")
-    if rule != "paper":
+    if rule not in RULES_WITHOUT_RATE:
         block_probability(false_alarms_per_hour)  # refuses a wrong rate before the drive is scored
     if rule == "clean":
         tub = _stretches(tub)
@@ -62,6 +70,8 @@ def calibrate_on_tub(
     maxima = np.empty((2, 0))
     if rule == "paper":
         thresholds = paper_thresholds(pccs, scorer.reference)
+    elif rule == "median":
+        thresholds = median_thresholds(pccs, times_s, scorer.reference)
     elif rule == "pcc":
         thresholds = pcc_thresholds(pccs, times_s, scorer.reference, false_alarms_per_hour)
     else:
@@ -76,7 +86,7 @@ def calibrate_on_tub(
         thresholds,
         maxima,
         rule=rule,
-        false_alarms_per_hour=None if rule == "paper" else false_alarms_per_hour,
+        false_alarms_per_hour=None if rule in RULES_WITHOUT_RATE else false_alarms_per_hour,
         frames=len(pccs),
         duration_s=_duration_s(scored),
         now=now,

@@ -1,4 +1,4 @@
-"""The rules that turn the scores of a drive into thresholds: clean, for a false-alarm rate; pcc; and the paper's."""
+"""The rules that turn a drive's scores into thresholds: clean, for a false-alarm rate; pcc; and those of papers."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,15 @@ from ..edge.ema import ExponentialAverage
 from ..edge.errors import InputError
 from ..edge.evidence import AVERAGING_S, PCC_MAX, Thresholds, cell_filters, fisher_z, mean_of_worst
 from ..edge.graph import GRID_SIDE
+from ..edge.moving_median import MovingMedian
 from ..edge.reference import Reference
 from ..edge.scorer import FLAT_CONTRAST
 from .blocks import BLOCK_S, Segment, block_maxima, filtered_segments, require_blocks
 from .return_level import Prior, return_level
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
+MEDIAN_WINDOW_S, MEDIAN_MARGIN = 5.0, 0.05  # of the rule median: 101 frames at 20 Hz, and a step in PCC
+RULES_WITHOUT_RATE = ("paper", "median")  # they are for no false-alarm rate
 FRAMES_MIN = 200  # twenty seconds at 10 Hz
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 PCC_DEVIATION_MIN = 1e-4  # over a drive: below it nothing moved
@@ -50,6 +53,21 @@ def paper_thresholds(pccs: Array, reference: Reference, kappa: float = KAPPA) ->
     mean = float(pccs.mean())
     low = mean - kappa * float(pccs.std())
     return _by_pcc_alone((max(low, -1.0), mean, 1.0), 0.0, reference)
+
+
+def median_thresholds(pccs: Array, times_s: Array, reference: Reference) -> Thresholds:
+    """Apply the rule of the latent reference loss: PCCs smoothed by a median filter, low below their median − 0.05.
+
+    The paper ("Unsupervised anomaly detection to clean imitation-learning data", the lab's earlier one) centres its
+    window of 101 frames, 5 s at 20 Hz; a car knows the past only, so that the alarm comes half a window later. `pccs`
+    [N], `times_s` [N] seconds. The cells have no threshold. Raises InputError for a drive that cannot be used.
+    """
+    require_usable(pccs)
+    filtered = MovingMedian(MEDIAN_WINDOW_S)
+    smoothed = [filtered.update(pcc, t_s) for pcc, t_s in zip(pccs.tolist(), times_s.tolist(), strict=True)]
+    centre = float(np.median(smoothed).clip(-PCC_MAX, PCC_MAX))
+    thresholds = _by_pcc_alone((max(centre - MEDIAN_MARGIN, -1.0), centre, 1.0), 0.0, reference)
+    return replace(thresholds, median_s=MEDIAN_WINDOW_S)
 
 
 def pcc_thresholds(pccs: Array, times_s: Array, reference: Reference, false_alarms_per_hour: float) -> Thresholds:

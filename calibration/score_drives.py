@@ -34,9 +34,7 @@ def score_drive(
     inputs, the drive is not scored again. Raises InputError for a bundle or calibration that cannot be used, and when
     no frame can be scored.
     """
-    kind = commonest_camera(drive)
-    scorer, made = _open(bundle, calibration, kind)
-    drive.leave_out_others(scorer.bundle.height, scorer.bundle.width, kind)
+    scorer, made = open_for(drive, bundle, calibration)
     if calibration is None and made is not None:
         calibration = bundle / CALIBRATION_FILE
     inputs = {"camera": drive.camera, **fingerprint_of_inputs(drive, bundle, calibration)}
@@ -119,6 +117,17 @@ def require_new(out: Path, tub: Path | None, bundle: Path, calibration: Path | N
     if target in bundle_files or (tub is not None and target.is_relative_to(tub.resolve())):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
+
+
+def open_for(drive: Tub, bundle: Path, calibration: Path | None) -> tuple[Scorer, Calibration | None]:
+    """Open a bundle, and its calibration if it has one, for the frames of a drive; it leaves out those of other kinds.
+
+    Raises InputError for a bundle or calibration that cannot be used.
+    """
+    kind = commonest_camera(drive)
+    scorer, made = _open(bundle, calibration, kind)
+    drive.leave_out_others(scorer.bundle.height, scorer.bundle.width, kind)
+    return scorer, made
 
 
 def _open(bundle: Path, calibration: Path | None, kind: str | None = None) -> tuple[Scorer, Calibration | None]:

@@ -53,7 +53,7 @@ def calibrate(
         str,
         typer.Option(
             help="clean: for a false-alarm rate; pcc: the same, by the PCC alone; paper: PCC below its mean by half a"
-            " standard deviation."
+            " standard deviation; median: PCC of the last 5 s, by a median filter, 0.05 below its median."
         ),
     ] = "clean",
     false_alarms_per_hour: Annotated[

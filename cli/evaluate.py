@@ -11,7 +11,9 @@ import typer
 
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
+from ..training.objectives.names import OBJECTIVES, TAGGED
 from .app import Json, print_figures, require_extra
+from .compare_methods import compare_methods
 from .console import say_next
 from .demo import DemoDisplay
 from .drives import CameraField, EveryTub, Hz, open_drives, print_failed, tubs_of
@@ -77,6 +79,24 @@ def evaluate(
         bool,
         typer.Option(help="In the protocol cars: also continue each network on the held-out car's own drive."),
     ] = True,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="With --protocol paper: the objectives of `train` to compare, comma-separated, or `all`; each is"
+            " trained on the same drive and judged by its own score and by the PCC."
+        ),
+    ] = None,
+    frames_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder with a folder of numbered frames for each clip, as of UCSD Ped2; needs --labels."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="File or folder with the truth of each frame: .npy, .txt, .csv, .m, or folders of masks."),
+    ] = None,
+    one_block: Annotated[
+        bool, typer.Option("--one-block", help="With --methods: the abnormal frames are one block at the end.")
+    ] = False,
     every: EveryTub = False,
     camera: CameraField = None,
     hz: Hz = None,
@@ -85,6 +105,32 @@ def evaluate(
 ) -> None:
     """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
     require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
+    if methods is not None or frames_dir is not None or labels is not None:
+        if protocol != "paper":
+            raise InputError(f"--methods and --frames-dir belong to --protocol paper, not {protocol}; add that")
+        given_methods: dict[str, Any] = {
+            "methods": _methods_named(methods, on_frames=frames_dir is not None),
+            "width": width,
+            "epochs": epochs,
+            "seeds": seeds,
+            "seconds": paper_seconds,
+            "one_block": one_block,
+            "seed": seed,
+        }
+        recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
+        compare_methods(
+            [tub.folder for tub in recorded],
+            0 if frames_dir else generated,
+            (frames_dir, labels),
+            {name: value for name, value in given_methods.items() if value is not None},
+            out,
+            docs or out / "page",
+            partial(open_drive, camera=camera, hz=hz),
+            quick=quick,
+            as_json=as_json,
+        )
+        _exit_if_failed(failed)
+        return
     if protocol == CARS:
         given_cars = {"width": width, "windows": windows, "seeds": seeds, "seed": seed}
         _evaluate_cars(tubs or [], out, docs or out / "page", generated, quick, continued, given_cars, as_json)
@@ -122,9 +168,20 @@ def evaluate(
     lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
     print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
     say_next(f"less {shlex.quote(str(page))}")
+    _exit_if_failed(failed)
+
+
+def _exit_if_failed(failed: dict[str, str]) -> None:
     if failed:
         print_failed(failed, "not evaluated")
         raise typer.Exit(3)
+
+
+def _methods_named(names: str | None, *, on_frames: bool) -> tuple[str, ...]:
+    """Return the objectives to compare; `all` are those that can be trained on what is given."""
+    if names not in (None, "all"):
+        return tuple(str(names).split(","))
+    return tuple(name for name in OBJECTIVES if not (on_frames and name in TAGGED))
 
 
 def _evaluate_cars(

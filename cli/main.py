@@ -11,6 +11,7 @@ from .app import HELP, app
 from .bench import bench
 from .build_engine import build_engine
 from .calibrate import calibrate
+from .clean import clean
 from .console import console
 from .demo import demo
 from .doctor import doctor
@@ -27,7 +28,7 @@ from .verify import verify
 
 # In the order of `mle-uvad --help`.
 DESKTOP_COMMANDS = (train, export, generate, demo, evaluate)
-CAR_COMMANDS = (calibrate, score, install_part, doctor, events, report, home_assistant)
+CAR_COMMANDS = (calibrate, score, clean, install_part, doctor, events, report, home_assistant)
 DEVICE_COMMANDS = (build_engine, verify, bench)
 for command in (*DESKTOP_COMMANDS, *CAR_COMMANDS, *DEVICE_COMMANDS):
     app.command()(command)

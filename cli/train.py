@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..edge.errors import InputError
-from .app import require_extra
+from ..edge.tubs.times import open_drive
+from ..training.objectives.names import AUTOENCODER, OBJECTIVES, TAGGED
+from .app import finish, require_extra
 from .console import Bar, console, say_next
-from .drives import CameraField, EveryTub, Hz, camera_of, open_drives, print_failed, tubs_of
+from .drives import CameraField, EveryTub, Hz, camera_of, one_tub, open_drives, print_failed, tubs_of
 from .tables import print_skipped
 
 if TYPE_CHECKING:  # they need torch, which the car does not have
     from ..training.fit import PassMetrics
     from ..training.run import EpochMetrics
+    from ..training.settings import TrainSettings
 
 HEALTH = {
     "dead": "the latent is DEAD: no two codes lie within the kernel, so the entropy has no gradient;"
@@ -29,14 +33,18 @@ HEALTH = {
 
 
 def train(
-    tubs: Annotated[
-        list[Path], typer.Argument(metavar="TUB...", help="Recorded drives without labels; some frames may be wet.")
-    ],
     out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted run in it is resumed.")],
+    tubs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="TUB...", help="Recorded drives without labels; some frames may be wet."),
+    ] = None,
     preset: Annotated[
         str, typer.Option(help="paper: as the paper prints it; robust: guarded against a collapse of the latent.")
     ] = "robust",
-    objective: Annotated[str | None, typer.Option(help="mle or mse.", show_default="mle")] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(OBJECTIVES)}; docs/paper.md says what they are.", show_default="mle"),
+    ] = None,
     width: Annotated[str | None, typer.Option(help="narrow, medium or wide.", show_default="medium")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the frames; 70 in the paper.", show_default="70")
@@ -95,6 +103,12 @@ def train(
     many_cars: Annotated[
         bool, typer.Option("--many-cars", help="Each TUB is a car of its own: for a bundle that works on other cars.")
     ] = False,
+    wet: Annotated[
+        list[Path] | None, typer.Option(help="With --objective mil: a drive with a wet lens, in part or all of it.")
+    ] = None,
+    dry: Annotated[
+        list[Path] | None, typer.Option(help="With --objective mil: a drive with a dry lens. Both may be repeated.")
+    ] = None,
     every: EveryTub = False,
     camera: CameraField = None,
     hz: Hz = None,
@@ -138,12 +152,15 @@ def train(
         "seed": seed,
     }
     settings = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
+    if settings.objective in TAGGED or wet or dry:
+        _train_tagged(tubs or [], wet or [], dry or [], settings, out, camera, hz)
+        return
+    if not tubs:
+        raise InputError("no TUB is given; give one or more recorded drives")
     given_folders, tubs = tubs, tubs_of(tubs, every=every)
     if len(given_folders) == 1:
         camera = camera_of(given_folders[0], tubs[0], camera)
-    for tub in tubs:
-        if out.resolve().is_relative_to(tub.resolve()):
-            raise InputError(f"{out} lies in the tub {tub}; give another folder to --out")
+    _require_outside(out, tubs)
     drives, failed = open_drives(tubs, camera, hz)
     with joined(pick_device(device)) as processes:
         console.quiet = not processes.first
@@ -151,12 +168,49 @@ def train(
             cache = train_tubs(drives, settings, out, pick_device(device), display, processes)
     if not processes.first:
         return
+    exported = settings.objective in (*AUTOENCODER, "gcl")
+    following = (
+        f"export-model {shlex.quote(str(out))} --out BUNDLE"
+        if exported
+        else f"mle-uvad evaluate {shlex.join(map(str, tubs))} --protocol paper --methods {settings.objective}"
+    )
     skipped = [skip for drive in drives for skip in drive.skipped] + cache.skipped
     print_failed(failed, "not trained on")
     print_skipped(skipped)
-    say_next(f"export-model {shlex.quote(str(out))} --out BUNDLE")
+    say_next(following)
     if (skipped or failed) and processes.count == 1:  # torchrun takes any exit code but 0 for a failure
         raise typer.Exit(3)
+
+
+def _train_tagged(
+    tubs: list[Path],
+    wet: list[Path],
+    dry: list[Path],
+    settings: TrainSettings,
+    out: Path,
+    camera: str | None,
+    hz: float | None,
+) -> None:
+    """Train on drives that are tagged as a whole. Raises InputError unless there are drives of both tags alone."""
+    from ..training.mil import train_tagged
+
+    if settings.objective not in TAGGED:
+        raise InputError(f"--wet and --dry are for the objective mil, not {settings.objective}; add --objective mil")
+    if tubs or not (wet and dry):
+        raise InputError("the objective mil learns from tagged drives; give --wet TUB and --dry TUB, and no other")
+    _require_outside(out, [*wet, *dry])
+    wet_drives, dry_drives = ([open_drive(one_tub(tub), camera, hz) for tub in given] for given in (wet, dry))
+    with TrainingDisplay(settings.epochs) as display:
+        train_tagged(wet_drives, dry_drives, settings, out, display)
+    following = f"mle-uvad evaluate {shlex.join(map(str, dry))} --protocol paper --methods mil"
+    finish([skip for drive in (*wet_drives, *dry_drives) for skip in drive.skipped], following)
+
+
+def _require_outside(out: Path, tubs: Sequence[Path]) -> None:
+    """Raise InputError for a run that would be written into a drive."""
+    for tub in tubs:
+        if out.resolve().is_relative_to(tub.resolve()):
+            raise InputError(f"{out} lies in the tub {tub}; give another folder to --out")
 
 
 class TrainingDisplay:
@@ -215,7 +269,7 @@ class TrainingDisplay:
         if metrics.latent != self._health and metrics.latent in HEALTH:
             console.print(f"WARNING epoch {metrics.epoch}: {HEALTH[metrics.latent]}", style="bold red")
         self._health = metrics.latent
-        if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc:
+        if metrics.epoch == self._epochs and metrics.mean_pcc <= metrics.mean_frame_pcc and metrics.latent != "none":
             console.print(
                 f"note: after epoch {self._epochs} the autoencoder reconstructs no better than the mean frame, as is"
                 " expected after few; the PCC says little then, and the alarm does not use it. Give more --epochs"

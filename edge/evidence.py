@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .driving import DrivingClock
 from .ema import ExponentialAverage
 from .graph import GRID_SIDE
+from .moving_median import MovingMedian
 from .reference import Reference
 from .scorer import NO_CRAWL, FrameScore
 
@@ -31,6 +32,7 @@ class Thresholds:
     averaging_s: float  # time constant of the PCC's filter and of the fast one; 0 takes single frames
     reference: Reference  # what the clean drive looked like, for the network
     crawl_below: tuple[float, float] = NO_CRAWL  # motion, and share of the contrast: less is a crawl, see `FrameScore`
+    median_s: float = 0.0  # window of a median filter of the PCC, in place of its average; 0: none
 
     @property
     def judges_cells(self) -> bool:
@@ -71,6 +73,7 @@ class Evidence:
         self.thresholds = thresholds
         averaging_s = thresholds.averaging_s if thresholds else 0.0
         self._pcc, self._cells = ExponentialAverage((averaging_s,)), cell_filters(averaging_s)
+        self._pcc_median = MovingMedian(thresholds.median_s) if thresholds and thresholds.median_s else None
         self._clock = DrivingClock()
         if thresholds is not None:
             with np.errstate(divide="ignore"):  # artanh(±1) = ±∞: a threshold that is never reached
@@ -83,6 +86,8 @@ class Evidence:
     def restart(self) -> None:
         """Forget what was gathered: another drive begins."""
         self._pcc.restart()
+        if self._pcc_median is not None:
+            self._pcc_median.restart()
         self._cells.restart()
         self._clock.restart()
         self._last_pcc: float | None = None
@@ -123,6 +128,8 @@ class Evidence:
         low, median, high = self._z
         if math.isinf(low) and math.isinf(high):
             return -math.inf
+        if self._pcc_median is not None:
+            pcc = self._pcc_median.update(pcc, driving_s)
         z = min(max(fisher_z(pcc), median - SCORE_MAX * (median - low)), median + SCORE_MAX * (high - median))
         mean = float(self._pcc.update(z, driving_s)[0, 0])
         return max((median - mean) / (median - low), (mean - median) / (high - median))

@@ -21,6 +21,7 @@ from .protocols.artifact_cache import ArtifactCache, read_json, write_json
 from .protocols.cars import CarsPlan
 from .protocols.display import Display
 from .protocols.figures import EpisodeFigures, ScoredDrive
+from .protocols.methods import MethodsPlan
 from .protocols.paper import run_paper
 from .protocols.plan import Plan
 from .protocols.product import ALL, run_product
@@ -98,7 +99,7 @@ def names_of(tubs: Sequence[Path]) -> list[str]:
     return names
 
 
-def require_same(plan: Plan | CarsPlan, out: Path) -> None:
+def require_same(plan: Plan | CarsPlan | MethodsPlan, out: Path) -> None:
     """Note the plan in the work folder. Raises InputError if it holds anything but an evaluation by this plan."""
     path = out / PLAN_FILE
     stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()}

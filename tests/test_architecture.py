@@ -36,6 +36,8 @@ ROOM_ARROWS: dict[str, set[str]] = {
     "parts/live": {"parts/events"},
     "parts": {"parts/events", "parts/live"},
     "parts/install": {"parts", "parts/events"},
+    "training/objectives": set(),
+    "training": {"training/objectives"},
     "evaluation/simulation": set(),
     "evaluation/protocols": {"evaluation/simulation"},
     "evaluation/report": {"evaluation/simulation", "evaluation/protocols"},

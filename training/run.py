@@ -20,8 +20,12 @@ from ..edge.errors import InputError, first_line
 from ..edge.read_file import read_file
 from .cache import FrameCache
 from .checked_tensors import load_checked, save_checked
+from .clips import make_clip_method
 from .fit import PassMetrics
 from .model import Autoencoder
+from .objectives.clip_method import ClipMethod
+from .objectives.gcl import Gcl
+from .objectives.names import ON_CLIPS, TAGGED
 from .obscuration import ObscurationNet
 from .schedule import EntropySchedule
 from .settings import TrainSettings
@@ -35,7 +39,7 @@ class EpochMetrics:
     """One line of metrics.jsonl. PCC, standard deviation and neighbours are measured on 512 frames after the epoch."""
 
     epoch: int  # from 1
-    squared_error: float  # mean over frames and pixels of the training batches
+    squared_error: float  # mean over frames and pixels of the training batches; of other networks their whole loss
     entropy: float  # eq. 6 without its constant, mean over the batches
     entropy_share: float  # of log B, its bound
     entropy_weight: float  # λ in force
@@ -44,7 +48,7 @@ class EpochMetrics:
     effective_neighbours: float  # 1…512
     mean_pcc: float  # −1…1, frame against reconstruction
     mean_frame_pcc: float  # −1…1, frame against the mean frame: a model below it has learnt nothing
-    latent: str  # healthy, dead or collapsed
+    latent: str  # healthy, dead or collapsed; none for a network without one
     frames_per_s: float
     seconds: float
 
@@ -189,7 +193,7 @@ class RunFolder:
         return epochs_done
 
     def finish(self, model: nn.Module) -> None:
-        """Write the weights of the autoencoder."""
+        """Write the weights of the autoencoder, or of the network that the objective has in its place."""
         _save(self.weights_file, model.state_dict(), {})
 
     def finish_obscuration(self, net: ObscurationNet, reference: Tensor, passes: list[PassMetrics]) -> None:
@@ -212,11 +216,27 @@ class RunFolder:
         return net.eval(), reference
 
     def load_model(self) -> Autoencoder:
-        """Load the trained autoencoder, in evaluation mode. Raises InputError for an unfinished or damaged run."""
+        """Load the trained autoencoder, in evaluation mode: for the objective gcl its generator.
+
+        Raises InputError for an unfinished or damaged run, and for an objective whose network no car can run.
+        """
+        model = self.load_network()
+        if isinstance(model, Gcl):
+            assert isinstance(model.autoencoder, Autoencoder)
+            return model.autoencoder
+        if isinstance(model, ClipMethod):
+            raise InputError(
+                f"{self.folder} is a network that looks at {model.frames} frames at once and cannot run on a car; judge"
+                " it with `mle-uvad evaluate --protocol paper --methods`"
+            )
+        return model
+
+    def load_network(self) -> Autoencoder | ClipMethod:
+        """Load the trained network of any objective, in evaluation mode. Raises InputError as `load_model`."""
         settings = settings_from(self.facts())
         if not self.weights_file.exists():
             raise InputError(f"run {self.folder} is not finished; give the same `mle-uvad train` command again")
-        model = make_model(settings)
+        model = make_network(settings)
         try:
             model.load_state_dict(load_checked(self.weights_file)[0])
         except (SafetensorError, OSError, RuntimeError, ValueError) as error:
@@ -226,7 +246,25 @@ class RunFolder:
 
 def make_model(settings: TrainSettings) -> Autoencoder:
     """Build an untrained autoencoder for these settings; its initial weights follow from the seed."""
+    model = make_network(settings)
+    if not isinstance(model, Autoencoder):
+        raise InputError(f"the objective {settings.objective} trains no autoencoder; choose another")
+    return model
+
+
+def make_network(settings: TrainSettings) -> Autoencoder | ClipMethod:
+    """Build the untrained network of the objective: the autoencoder, or one of its own.
+
+    Raises InputError for an objective that has none for frames.
+    """
+    if settings.objective in TAGGED:
+        raise InputError(
+            f"the objective {settings.objective} trains on tagged drives and has no network that a car can run; judge"
+            " it with `mle-uvad evaluate --protocol paper --methods`"
+        )
     torch.manual_seed(settings.seed)
+    if settings.objective in ON_CLIPS:
+        return make_clip_method(settings)
     return Autoencoder(settings.width, settings.latent, bounded=settings.latent_mode == "bounded")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .objectives.names import LATENT_TERMS
 from .settings import TrainSettings
 
 RAMP_EPOCHS = 10  # from no entropy to the full weight
@@ -46,9 +47,17 @@ class EntropySchedule:
 
     @property
     def entropy_weight(self) -> float:
-        if self.settings.objective == "mse":
+        if self.settings.objective not in LATENT_TERMS:
             return 0.0
         return self.settings.entropy_weight * (self.ramp if self._waits else 1.0)
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether the objective `early_stop` is done: the reconstruction has begun to beat the mean frame.
+
+        The control for the latent entropy, which keeps a network near that point by other means.
+        """
+        return self.settings.objective == "early_stop" and self.best_gain >= USEFUL_GAIN
 
     @property
     def sigma(self) -> float:

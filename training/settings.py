@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 from ..edge.errors import InputError
 from .faults import KINDS
 from .model import WIDTHS
+from .objectives.names import OBJECTIVES
 
 CHOICES = {
-    "objective": ("mle", "mse"),
+    "objective": OBJECTIVES,
     "width": tuple(WIDTHS),
     "squared_error": ("sum", "mean"),
     "kernel": ("joint", "per_dimension"),
@@ -34,13 +35,13 @@ RANGES = {
 class TrainSettings:
     """Settings of a training run. The defaults read the paper literally. Raises InputError for a value out of range."""
 
-    objective: str = "mle"  # mle: eq. 3 + λ eq. 6; mse: eq. 3 alone
+    objective: str = "mle"  # mle: eq. 3 + λ eq. 6; mse: eq. 3 alone; the others are those of other papers
     width: str = "medium"  # channels of the autoencoder
     latent: int = 32  # numbers between encoder and decoder
     epochs: int = 70
     batch_size: int = 256  # also the sample of the entropy
     learning_rate: float = 5e-4  # Adam
-    entropy_weight: float = 1.0  # λ
+    entropy_weight: float = 1.0  # λ, of the entropy or of the term that another objective has in its place
     sigma: float = 0.1  # width of the entropy's kernel
     seed: int = 0
     squared_error: str = "sum"  # over the pixels of a frame, as eq. 3 prints it

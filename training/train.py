@@ -17,13 +17,18 @@ from ..edge.frame import SIZE
 from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
+from .clip_loop import train_on_clips
+from .clips import take_clips
 from .fit import FitCallback, fit_obscuration
 from .image_sizes import leave_out_other_sizes
+from .latent_loss import References, encode_references, latent_term, reconstruction_loss, reference_numbers
 from .model import Autoencoder
-from .objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
+from .objectives.clip_method import ClipMethod
+from .objectives.mle import effective_neighbours, latent_entropy, pearson, standardise
+from .objectives.names import ON_CLIPS
 from .parallel import Processes
 from .references import drive_reference
-from .run import EpochMetrics, RunFolder, make_model
+from .run import EpochMetrics, RunFolder, make_network
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
 
@@ -69,6 +74,8 @@ def train_tubs(
             cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
             run.start(settings, cache, [str(tub.folder) for tub in tubs])
         train(cache, settings, folder, device, callback, processes)
+        if settings.objective in ON_CLIPS and settings.objective != "gcl":
+            return cache  # no car can run its network: it needs no second one
         if processes.first and not run.obscuration_file.exists():
             net, passes = fit_obscuration(cars, settings, device, callback)
             run.finish_obscuration(net, torch.from_numpy(_reference(cache, settings)), passes)
@@ -89,7 +96,7 @@ def train(
     """
     processes.require_even(settings.batch_size)
     run = RunFolder(folder)
-    model = make_model(settings)
+    model = make_network(settings)
     processes.join_statistics(model)
     model.to(torch.device(device))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
@@ -98,9 +105,18 @@ def train(
     with processes.rank_zero_first():
         epochs_done = run.resume(model, optimizer, schedule)
     step = max(1, len(cache) // PROBE_FRAMES)
-    probe = to_batch(cache.take(np.arange(0, len(cache), step)[:PROBE_FRAMES]), device)
+    probe_numbers = np.arange(0, len(cache), step)[:PROBE_FRAMES]
+    probe = to_batch(cache.take(probe_numbers), device)
     mean_frame_pcc = _mean_frame_pcc(probe, cache)
+    if isinstance(model, ClipMethod):
+        if processes.count > 1:
+            raise InputError(f"the objective {settings.objective} trains in one process; type it without torchrun")
+        probe_clips = take_clips(cache, probe_numbers, model.frames, device)
+        train_on_clips(model, optimizer, schedule, cache, probe_clips, mean_frame_pcc, epochs_done, run, callback)
+        return
     for epoch in range(epochs_done + 1, settings.epochs + 1):
+        if schedule.ends_early:
+            break
         started_s = time.perf_counter()
         error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
         seconds = time.perf_counter() - started_s
@@ -110,6 +126,7 @@ def train(
             raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
         entropy_share = entropy / math.log(min(settings.batch_size, len(cache)))
         gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
+        by_entropy = settings.objective == "mle"  # another term does not die with the entropy
         metrics = EpochMetrics(
             epoch=epoch,
             squared_error=error,
@@ -121,7 +138,7 @@ def train(
             effective_neighbours=effective_neighbours(measured, schedule.sigma),
             mean_pcc=mean_pcc,
             mean_frame_pcc=mean_frame_pcc,
-            latent=latent_health(schedule.entropy_weight, entropy_share, gain),
+            latent=latent_health(schedule.entropy_weight if by_entropy else 0.0, entropy_share, gain),
             frames_per_s=len(cache) / seconds,
             seconds=seconds,
         )
@@ -154,12 +171,13 @@ def _reference(cache: FrameCache, settings: TrainSettings) -> Reference:
 
 def _batches(
     cache: FrameCache, batch_size: int, seed: tuple[int, int], processes: Processes
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
+    """Yield the frames of each batch, of several processes each its share, and their numbers."""
     order = np.random.default_rng(seed).permutation(len(cache))
     for start in range(0, len(order), batch_size):
         numbers = processes.share(np.sort(order[start : start + batch_size]))
         if len(numbers):
-            yield cache.take(numbers)
+            yield numbers, cache.take(numbers)
 
 
 def _train_epoch(
@@ -179,9 +197,10 @@ def _train_epoch(
     mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "bfloat16")
     full_share = min(settings.batch_size, count) // processes.count
     errors, entropies, done = 0.0, [], 0
+    references = _references(model, cache, settings)
     model.train()
     batches = _batches(cache, settings.batch_size, (settings.seed, epoch), processes)
-    for number, batch in enumerate(batches, start=1):
+    for number, (numbers, batch) in enumerate(batches, start=1):
         x = to_batch(batch, device)  # [B, 1, 80, 80], of several processes each has its share
         size = len(x) * processes.count
         with mixed:
@@ -192,13 +211,18 @@ def _train_epoch(
             seen = z + settings.sigma * processes.share(drawn)
         with mixed:
             reconstruction = model.decode(seen).to(x.dtype)  # [B, 1, 80, 80]
-        error = processes.mean(squared_error(x, reconstruction, settings.squared_error))
+        progress = (epoch - 1 + done / count) / settings.epochs
+        error = processes.mean(reconstruction_loss(x, reconstruction, settings, progress))
         loss = error
         if len(x) == full_share:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently
-            entropy = _entropy(processes.gather(z), schedule)
+            whole = processes.gather(z)
+            term = entropy = _entropy(whole, schedule)
             entropies.append(entropy.item())
             if schedule.entropy_weight:
-                loss = loss + schedule.entropy_weight * entropy
+                if settings.objective != "mle":
+                    taken = processes.gather(torch.from_numpy(numbers).to(device))
+                    term = latent_term(settings.objective, whole, taken, references)
+                loss = loss + schedule.entropy_weight * term
         if not math.isfinite(loss.item()):
             raise InputError(
                 f"the loss became {loss.item()} in epoch {epoch}, batch {number}; lower --lr or raise --sigma"
@@ -213,6 +237,13 @@ def _train_epoch(
         if processes.first:
             callback.batch(epoch, done, count)
     return errors / done, sum(entropies) / len(entropies)
+
+
+def _references(model: Autoencoder, cache: FrameCache, settings: TrainSettings) -> References | None:
+    if settings.objective != "reference":
+        return None
+    numbers, device = reference_numbers(len(cache), settings.seed), str(next(model.parameters()).device)
+    return encode_references(model, to_batch(cache.take(numbers), device), numbers)
 
 
 def _entropy(z: Tensor, schedule: EntropySchedule) -> Tensor:

@@ -82,9 +82,10 @@ def test_a_clean_drive_becomes_a_calibration_under_which_it_is_clear(
     assert covered[-1].evidence.coverage > 0.5
 
 
-def test_the_papers_rule_needs_no_rate(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame]) -> None:
-    calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule="paper")
-    assert (calibration.rule, calibration.false_alarms_per_hour) == ("paper", None)
+@pytest.mark.parametrize("rule", ["paper", "median"])
+def test_the_papers_rules_need_no_rate(scorer: Scorer, make_tub: MakeTub, clean_frames: list[Frame], rule: str) -> None:
+    calibration = calibrate(scorer, make_tub(clean_frames, hz=HZ), rule=rule)
+    assert (calibration.rule, calibration.false_alarms_per_hour) == (rule, None)
     assert calibration.thresholds.pcc[2] == 1.0
     assert calibration.thresholds.averaging_s == 0
 
@@ -138,7 +139,7 @@ def test_a_short_drive_a_frozen_one_an_unknown_rule_and_a_wrong_rate_are_refused
     frozen = make_tub([*clean_frames[:100], *[clean_frames[100]] * 220], name="frozen", hz=HZ)
     assert "froze" in refused(scorer, frozen)
     assert "froze" in refused(scorer, frozen, rule="paper")
-    assert "clean, pcc, paper" in refused(scorer, frozen, rule="robust")
+    assert "clean, pcc, paper, median" in refused(scorer, frozen, rule="robust")
     assert "give 1e-06 or more" in refused(scorer, make_tub(clean_frames[:5], name="tiny"), rate=0.0)
 
 

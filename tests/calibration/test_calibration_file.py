@@ -78,17 +78,20 @@ def test_another_rate_gives_other_thresholds_from_the_same_drive(calibration: Ca
         calibration.at(0.0)
     with pytest.raises(InputError, match="by the rule pcc"):
         replace(calibration, rule="pcc", maxima=np.empty((2, 0))).at(2.0)
-    paper = replace(calibration, rule="paper", maxima=np.empty((2, 0)), false_alarms_per_hour=None)
-    assert paper.at(2.0) is paper
+    for rule in ("paper", "median"):
+        without = replace(calibration, rule=rule, maxima=np.empty((2, 0)), false_alarms_per_hour=None)
+        assert without.at(2.0) is without
 
 
 def test_thresholds_that_are_never_reached_are_kept(calibration: Calibration, tmp_path: Path) -> None:
     thresholds = Thresholds((-1.0, 0.2, 1.0), calibration.thresholds.baseline, (math.inf, math.inf), 0.0, REFERENCE)
+    thresholds = replace(thresholds, median_s=5.0)
     replace(calibration, thresholds=thresholds, rule="paper", false_alarms_per_hour=None).save(tmp_path / "c.json")
     loaded = Calibration.load(tmp_path / "c.json")
     assert loaded.thresholds.pcc == (-1.0, 0.2, 1.0)
     assert loaded.false_alarms_per_hour is None
     assert loaded.thresholds.excess == (math.inf, math.inf)
+    assert loaded.thresholds.median_s == 5.0
     assert json.loads((tmp_path / "c.json").read_text())["limit"] == [None, None]
 
 
@@ -204,7 +207,7 @@ def test_a_missing_key_a_missing_file_and_other_files_are_refused(calibration: C
     refused(tmp_path)
     calibration.save(path)
     facts = json.loads(path.read_text())
-    for name in facts.keys() - {"crawl_below"}:  # which older files do not have
+    for name in facts.keys() - {"crawl_below", "median_s"}:  # which older files do not have
         path.write_text(json.dumps({key: value for key, value in facts.items() if key != name}))
         assert name in refused(path)
     for content in (b"", b"[]", b"7", b"\xff", b"[" * 200_000, b" " * 300_000):

@@ -20,6 +20,7 @@ from mle_uvad.calibration.rules import (
     block_probability,
     clean_thresholds,
     excess_thresholds,
+    median_thresholds,
     paper_thresholds,
     pcc_thresholds,
 )
@@ -100,6 +101,21 @@ def test_the_papers_rule_flags_three_clean_frames_in_ten(rng: np.random.Generato
     assert warmed_up.all()
     assert (value >= 1).mean() == pytest.approx(0.3085, abs=0.03)  # of a Gaussian
     assert np.isfinite(value).all()
+
+
+def test_the_median_rule_ignores_single_frames_and_flags_a_lasting_fall(rng: np.random.Generator) -> None:
+    pccs, times_s = rng.normal(0.8, 0.03, 1200), np.arange(1200) / HZ
+    thresholds = median_thresholds(pccs, times_s, REFERENCE)
+    assert thresholds.pcc == (pytest.approx(0.75, abs=0.005), pytest.approx(0.8, abs=0.005), 1.0)
+    assert (thresholds.median_s, thresholds.excess) == (5.0, (math.inf, math.inf))
+    fresh = rng.normal(0.8, 0.03, 600)
+    fresh[100:500:7] = 0.2  # single frames, as when the car passes something
+    fresh[500:560] -= 0.1
+    logits = np.zeros((600, GRID_SIDE, GRID_SIDE))
+    value, _ = values(thresholds, fresh, logits, np.arange(600) / HZ)
+    flagged = np.flatnonzero(value >= 1)
+    assert 515 < flagged[0] < 530, "half a window after the fall"
+    assert 580 < flagged[-1] < 595
 
 
 def test_the_papers_threshold_stays_in_the_range_of_a_pcc() -> None:

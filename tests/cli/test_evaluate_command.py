@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,export,report]'")
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
@@ -77,3 +79,25 @@ def test_a_tub_without_records_stops_no_evaluation(run: Any, asked: list[Any], m
     assert outcome.code == 3, outcome
     assert f"not evaluated: {deleted}: all 3 records" in outcome.err
     assert asked[0][0] == [full]
+
+
+def test_methods_are_compared_on_a_folder_of_frames(run: Any, tmp_path: Path) -> None:
+    rng, frames = np.random.default_rng(0), tmp_path / "ped2"
+    (frames / "Test001").mkdir(parents=True)
+    for number in range(70):
+        grey = rng.integers(0, 255, (60, 80)).astype(np.uint8)
+        Image.fromarray(grey).save(frames / "Test001" / f"{number:03}.tif")
+    (tmp_path / "Ped2.m").write_text("TestVideoFile{end+1}.gt_frame = [31:50];")
+    given = ("evaluate", "--protocol", "paper", "--frames-dir", frames, "--quick", "--epochs", 1)
+    outcome = run(*given, "--labels", tmp_path / "Ped2.m", "--methods", "mse,mle", "--out", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    figures = json.loads(outcome.out)
+    assert list(figures["drives"]["ped2"]) == ["mean frame", "mse", "mle"]
+    assert Path(figures["page"]).is_file()
+
+
+def test_bad_comparisons_are_one_line(run: Any, tmp_path: Path) -> None:
+    assert "belong to --protocol paper" in run("evaluate", "--methods", "mse").error_line
+    given = ("evaluate", "--protocol", "paper", "--out", tmp_path / "out")
+    assert "give both" in run(*given, "--frames-dir", tmp_path).error_line
+    assert "no method is called 'magic'" in run(*given, "--methods", "mse,magic").error_line

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mle_uvad.training.objectives import effective_neighbours, latent_entropy, pearson, squared_error, standardise
+from mle_uvad.training.objectives.mle import effective_neighbours, latent_entropy, pearson, squared_error, standardise
 
 SIGMA = 0.7
 

@@ -11,9 +11,11 @@ import torch
 from mle_uvad.edge.errors import InputError
 from mle_uvad.training import train as train_module
 from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.objectives.names import AUTOENCODER, LATENT_TERMS
 from mle_uvad.training.run import EpochMetrics, RunFolder
 from mle_uvad.training.settings import CHOICES, TrainSettings
 
+OTHER_CHOICES = sorted(CHOICES.keys() - {"objective", "width", "held_out"})
 Small = Callable[..., TrainSettings]
 RunTraining = Callable[..., RunFolder]
 
@@ -71,12 +73,21 @@ def test_the_mean_frame_is_the_mean_of_all_frames(small: Small, run_training: Ru
 
 @pytest.mark.parametrize(
     ("name", "choice"),
-    [(name, choice) for name in CHOICES if name not in ("width", "held_out") for choice in CHOICES[name]],
+    [
+        *[
+            (name, choice)
+            for name in CHOICES
+            if name not in ("width", "held_out", "objective")
+            for choice in CHOICES[name]
+        ],
+        *[("objective", choice) for choice in AUTOENCODER],
+    ],
 )
 def test_every_choice_trains(small: Small, run_training: RunTraining, name: str, choice: str) -> None:
     (line,) = metrics_of(run_training(small(epochs=1, **{name: choice})))
     assert math.isfinite(line.squared_error)
-    assert (line.entropy_weight == 0) is (choice in ("mse", "on_progress"))
+    has_term = name != "objective" or choice in LATENT_TERMS
+    assert (line.entropy_weight > 0) is (has_term and choice != "on_progress")
 
 
 def test_bfloat16_is_of_the_layers_alone(small: Small, run_training: RunTraining) -> None:
@@ -124,7 +135,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(
         steps.append(1)
         return torch.tensor(math.nan if len(steps) == 5 else 1.0, requires_grad=True)
 
-    monkeypatch.setattr(train_module, "squared_error", fail_in_fifth_step)
+    monkeypatch.setattr(train_module, "reconstruction_loss", fail_in_fifth_step)
     with pytest.raises(InputError, match=r"nan in epoch 2, batch 2") as caught:
         run_training(small(objective="mse"))
     assert "--lr" in str(caught.value)

@@ -1,4 +1,4 @@
-"""The terms of the loss (MLE-UVAD, eq. 3 and 6) and the score (eq. 2), on batches."""
+"""Minimal latent entropy (MLE-UVAD, arXiv 2603.23868): the terms of the loss, eq. 3 and 6, and the score, eq. 2."""
 
 import math
 

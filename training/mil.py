@@ -1,0 +1,95 @@
+"""Training of the objective `mil`: on whole drives that are tagged wet or dry, without a label for any frame."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..edge.errors import InputError
+from ..edge.tubs.tub import Tub
+from .cache import FrameCache, build_cache
+from .clip_loop import EpochCallback
+from .image_sizes import leave_out_other_sizes
+from .objectives.mil import MilHead, mil_loss, share_pooled
+from .run import EpochMetrics, RunFolder
+from .schedule import EntropySchedule
+from .segments import KINDS, TILES, segment_features
+from .settings import TrainSettings
+from .train import CACHE_FOLDER, TrainingCallback
+
+STEPS = 20  # of an epoch, each on all segments of all drives: they are few
+
+
+def train_tagged(
+    wet: Sequence[Tub], dry: Sequence[Tub], settings: TrainSettings, folder: Path, callback: TrainingCallback
+) -> None:
+    """Decode the drives, once for all runs beside `folder`, and train or go on training a head on them.
+
+    Raises InputError where the folder holds another run, and for a drive without a usable second.
+    """
+    run, tubs = RunFolder(folder), leave_out_other_sizes([*wet, *dry])
+    run.require_same(settings)
+    caches = [build_cache([tub], folder.parent / CACHE_FOLDER, callback.decoded) for tub in tubs]
+    tagged = [f"{tag} {tub.folder}" for tag, drives in (("wet", wet), ("dry", dry)) for tub in drives]
+    if run.facts_file.exists() and run.facts()["tubs"] != tagged:
+        raise InputError(f"{folder} is another run (other drives or tags); give a new --out")
+    run.start(settings, build_cache(tubs, folder.parent / CACHE_FOLDER, callback.decoded), tagged)
+    train_head(caches[: len(wet)], caches[len(wet) :], run, settings, callback)
+
+
+def train_head(
+    wet: Sequence[FrameCache],
+    dry: Sequence[FrameCache],
+    run: RunFolder,
+    settings: TrainSettings,
+    callback: EpochCallback,
+) -> MilHead:
+    """Train a head on bags, one for each drive, or go on where an earlier call was interrupted; write its weights."""
+    bags = [torch.from_numpy(segment_features(cache)[0]) for cache in (*wet, *dry)]  # [S, 48] each
+    if empty := [number for number, bag in enumerate(bags) if not len(bag)]:
+        raise InputError(f"drive {empty[0] + 1} has no second with enough frames; give a longer one")
+    torch.manual_seed(settings.seed)
+    head = MilHead(KINDS, TILES**2)
+    of_dry = torch.cat(bags[len(wet) :])
+    head.centre.copy_(of_dry.median(0).values)
+    head.scale.copy_(of_dry.std(0).clamp_min(1e-3) if len(of_dry) > 1 else torch.ones_like(head.scale))
+    optimizer, schedule = torch.optim.Adam(head.parameters(), lr=settings.learning_rate), EntropySchedule(settings)
+    for epoch in range(run.resume(head, optimizer, schedule) + 1, settings.epochs + 1):
+        started_s = time.perf_counter()
+        for step in range(STEPS):
+            scores = [head(bag) for bag in bags]
+            share = share_pooled((epoch - 1 + step / STEPS) / settings.epochs)
+            loss = mil_loss(scores[: len(wet)], scores[len(wet) :], share)
+            if not math.isfinite(loss.item()):
+                raise InputError(f"the loss became {loss.item()} in epoch {epoch}; lower --lr")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            callback.batch(epoch, step + 1, STEPS)
+        metrics = _metrics(epoch, loss, time.perf_counter() - started_s, sum(map(len, bags)))
+        run.save_epoch(head, optimizer, schedule, metrics)
+        callback.epoch(metrics)
+    run.finish(head)
+    return head
+
+
+def _metrics(epoch: int, loss: Tensor, seconds: float, segments: int) -> EpochMetrics:
+    """Describe an epoch: there are no latents, and no reconstruction whose PCC could be taken."""
+    return EpochMetrics(
+        epoch=epoch,
+        squared_error=loss.item(),
+        entropy=0.0,
+        entropy_share=0.0,
+        entropy_weight=0.0,
+        sigma=0.0,
+        latent_std=0.0,
+        effective_neighbours=1.0,
+        mean_pcc=0.0,
+        mean_frame_pcc=0.0,
+        latent="none",
+        frames_per_s=STEPS * segments / seconds,
+        seconds=seconds,
+    )

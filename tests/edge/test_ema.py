@@ -87,14 +87,14 @@ def test_a_loop_that_starves_never_warms_up(seconds: tuple[float, float], warms_
     assert any(warmed_up) == warms_up
 
 
-def test_it_is_warmed_up_once_the_slow_time_constant_has_passed() -> None:
+def test_it_is_warmed_up_after_one_and_a_half_slow_time_constants() -> None:
     means, warmed_up = RunningMeans(), []
     assert not means.warmed_up
     assert means.means.shape == (2, RUNNING_MEANS_SIZE)
     for number in range(60):
         means.weights(100 + number / 16)
         warmed_up.append(means.warmed_up)
-    assert warmed_up == [False] * 32 + [True] * 28  # from 2.0 s on
+    assert warmed_up == [False] * 48 + [True] * 12  # from 3.0 s on
     means.restart()
     assert not means.warmed_up
     assert means.weights(104.0).tolist() == [1.0, 1.0]

@@ -101,8 +101,11 @@ class Calibration:
         # A car may give luma and record RGB: thresholds for luma are always right when made on the car.
         if (camera or self.camera) == "luma":
             return "run `mle-uvad calibrate --car MYCAR`"
-        if self.camera == "luma":  # those of the car stay, for the drives that it records in RGB there are others
-            return f"for drives in RGB, run `{on_tub} --out FILE` and give FILE to --calibration"
+        if self.camera == "luma":  # those of the car stay: for the drives that it records in RGB there are others
+            return (
+                f"run `mle-uvad calibrate --car MYCAR`, or for recorded drives alone `{on_tub} --out FILE`, and give"
+                " FILE to --calibration"
+            )
         return f"run `{on_tub}`"
 
     @classmethod

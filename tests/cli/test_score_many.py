@@ -107,10 +107,8 @@ def test_thresholds_for_luma_do_not_hold_for_a_tub(
     facts = json.loads((bundle_folder / "calibration.json").read_text())
     (bundle_folder / "calibration.json").write_text(json.dumps(facts | {"camera": "luma"}))
     line = run("score", two_cars[0], "--bundle", bundle_folder, "--out", tmp_path / "s.csv").error_line
-    assert (
-        "the calibration is for camera frames luma, the car has rgb; for drives in RGB, run `mle-uvad calibrate" in line
-    )
-    assert "--tub TUB --out FILE` and give FILE to --calibration" in line  # which leaves that of the car in its place
+    assert "the calibration is for camera frames luma, the car has rgb; run `mle-uvad calibrate --car MYCAR`" in line
+    assert "--tub TUB --out FILE`, and give FILE to --calibration" in line  # which leaves that of the car in its place
 
 
 def delete_a_record(tub: Path, out: Path) -> None:

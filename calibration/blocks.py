@@ -11,7 +11,8 @@ from ..edge.ema import ExponentialAverage
 from ..edge.errors import InputError
 
 BLOCK_S = 2.0  # the maxima of blocks this long are taken as independent
-BLOCKS_MIN = 10  # twenty seconds
+BLOCKS_MIN = 5  # ten seconds: the blocks of other cars stand in for the rest
+BLOCKS_MIN_ALONE = 10  # where there are none of other cars
 
 Array = NDArray[np.float64]
 
@@ -57,13 +58,12 @@ def sustained(segment: Segment, column: int = 0) -> Array:
     return np.array([scores[max(first, 0) : last + 1].min() for last, first in enumerate(since)])
 
 
-def require_blocks(segments: Sequence[Segment]) -> None:
+def require_blocks(segments: Sequence[Segment], needed: int = BLOCKS_MIN) -> None:
     """Raise InputError when the segments hold too few blocks."""
     count = sum(int(_blocks(each.times_s)[-1]) for each in segments)
-    if count < BLOCKS_MIN:
+    if count < needed:
         raise InputError(
-            f"the drive gives {count} blocks of {BLOCK_S:g} s and calibration needs {BLOCKS_MIN};"
-            " drive a lap or two more"
+            f"the drive gives {count} blocks of {BLOCK_S:g} s and calibration needs {needed}; drive a lap or two more"
         )
 
 

@@ -15,7 +15,7 @@ from ..edge.graph import GRID_SIDE
 from ..edge.moving_median import MovingMedian
 from ..edge.reference import Reference
 from ..edge.scorer import FLAT_CONTRAST
-from .blocks import BLOCK_S, Segment, block_maxima, filtered_segments, require_blocks
+from .blocks import BLOCK_S, BLOCKS_MIN_ALONE, Segment, block_maxima, filtered_segments, require_blocks
 from .return_level import Prior, return_level
 
 KAPPA = 0.5  # of the paper, "for all scenarios"
@@ -81,7 +81,7 @@ def pcc_thresholds(pccs: Array, times_s: Array, reference: Reference, false_alar
     probability = block_probability(false_alarms_per_hour)
     z = np.array([fisher_z(pcc) for pcc in pccs.tolist()])
     segments = filtered_segments(z[:, None], times_s, ExponentialAverage((PCC_AVERAGING_S,)))
-    require_blocks(segments)
+    require_blocks(segments, BLOCKS_MIN_ALONE)
     high = return_level(block_maxima(segments), probability / 2)
     low = -return_level(block_maxima([replace(each, values=-each.values) for each in segments]), probability / 2)
     pcc = (math.tanh(low), math.tanh(float(np.median(z))), math.tanh(high))

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from mle_uvad.calibration.blocks import BLOCKS_MIN
+from mle_uvad.calibration.blocks import BLOCKS_MIN_ALONE
 from mle_uvad.calibration.return_level import TAIL_SHAPE, return_level
 
 
-@pytest.mark.parametrize("count", [BLOCKS_MIN, 30, 60])
+@pytest.mark.parametrize("count", [BLOCKS_MIN_ALONE, 30, 60])
 def test_the_return_level_is_exceeded_as_often_as_stated_on_average(rng: np.random.Generator, count: int) -> None:
     """Average over two thousand calibrations on blocks with the distribution that is assumed."""
     shape, probability = TAIL_SHAPE, 1 / 3600

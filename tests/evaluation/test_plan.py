@@ -31,10 +31,10 @@ def test_the_parts_follow_one_another_and_leave_nothing_out(seconds: float, cali
 
 
 def test_pauses_make_the_calibration_part_longer() -> None:
-    whole = drive(140)
-    paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 140 * 60_000) for record in whole]
+    whole = drive(100)
+    paused = [replace(record, timestamp_ms=record.timestamp_ms + record.index // 160 * 60_000) for record in whole]
     long, longer = (driving_s(cut(records, Plan()).calibrate)[-1] for records in (whole, paused))
-    assert long < 50 < 65 < longer  # of every seven seconds, four go to settling and two make a block
+    assert long < 37 < 39 < longer  # of every eight seconds, five go to settling and two make a block
 
 
 def test_a_drive_that_is_too_short_is_refused() -> None:

@@ -27,7 +27,7 @@ SHEET_SUFFIXES = (".png", ".jpg", ".jpeg")
 def clean(
     tub: Annotated[Path, typer.Argument(metavar="TUB", help="Recorded drive: a tub, or a car with one.")],
     bundle: Annotated[
-        Path | None, typer.Option(help="Folder written by `export-model`; not needed for --undo.")
+        Path | None, typer.Option(help="Folder written by `export-model`.", show_default="none, with --undo")
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Calibration file. Default: that of the bundle, if it has one.")
@@ -37,9 +37,12 @@ def clean(
     ] = MARGIN_S,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go, and change nothing.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the marks back, byte for byte.")] = False,
-    sheet: Annotated[Path | None, typer.Option(help="PNG or JPEG file for frames of all that goes.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG or JPEG file for frames of all that goes.", show_default="none")
+    ] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="CSV file for the state of each record: normal, obscured or unsure.")
+        Path | None,
+        typer.Option(help="CSV file for the state of each record: normal, obscured or unsure.", show_default="none"),
     ] = None,
     camera: CameraField = None,
     hz: Hz = None,

@@ -83,16 +83,23 @@ def evaluate(
         str | None,
         typer.Option(
             help="With --protocol paper: the objectives of `train` to compare, comma-separated, or `all`; each is"
-            " trained on the same drive and judged by its own score and by the PCC."
+            " trained on the same drive and judged by its own score and by the PCC.",
+            show_default="those of the paper",
         ),
     ] = None,
     frames_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder with a folder of numbered frames for each clip, as of UCSD Ped2; needs --labels."),
+        typer.Option(
+            help="Folder with a folder of numbered frames for each clip, as of UCSD Ped2; needs --labels.",
+            show_default="none",
+        ),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="File or folder with the truth of each frame: .npy, .txt, .csv, .m, or folders of masks."),
+        typer.Option(
+            help="File or folder with the truth of each frame: .npy, .txt, .csv, .m, or folders of masks.",
+            show_default="none",
+        ),
     ] = None,
     one_block: Annotated[
         bool, typer.Option("--one-block", help="With --methods: the abnormal frames are one block at the end.")

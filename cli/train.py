@@ -36,7 +36,11 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run. An interrupted run in it is resumed.")],
     tubs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="TUB...", help="Recorded drives without labels; some frames may be wet."),
+        typer.Argument(
+            metavar="TUB...",
+            help="Recorded drives without labels; some frames may be wet.",
+            show_default="none, with --wet and --dry",
+        ),
     ] = None,
     preset: Annotated[
         str, typer.Option(help="paper: as the paper prints it; robust: guarded against a collapse of the latent.")
@@ -104,10 +108,12 @@ def train(
         bool, typer.Option("--many-cars", help="Each TUB is a car of its own: for a bundle that works on other cars.")
     ] = False,
     wet: Annotated[
-        list[Path] | None, typer.Option(help="With --objective mil: a drive with a wet lens, in part or all of it.")
+        list[Path] | None,
+        typer.Option(help="With --objective mil: a drive with a wet lens, in part or all of it.", show_default="none"),
     ] = None,
     dry: Annotated[
-        list[Path] | None, typer.Option(help="With --objective mil: a drive with a dry lens. Both may be repeated.")
+        list[Path] | None,
+        typer.Option(help="With --objective mil: a drive with a dry lens. Both may be repeated.", show_default="none"),
     ] = None,
     every: EveryTub = False,
     camera: CameraField = None,

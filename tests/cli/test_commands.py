@@ -27,7 +27,7 @@ from mle_uvad.cli.main import app
 def test_version_and_help(run: Any) -> None:
     assert run("--version").out.strip() == __version__
     names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback]
-    assert len(names) == 15
+    assert len(names) == 16
     for name in names:
         outcome = run(name, "--help")
         assert outcome.code == 0

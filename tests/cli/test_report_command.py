@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -206,7 +207,11 @@ def test_a_status_that_changes_every_frame_does_not_blow_up_the_page(
     with (tub / "catalog_0.catalog").open("w") as file:
         for index in range(20_000):
             wet = index % 2 == 1
+            image = f"{index}_cam_image_array_.jpg"
+            if index:
+                os.link(tub / "images" / record["cam/image_array"], tub / "images" / image)
             changed = {"_index": index, "_timestamp_ms": record["_timestamp_ms"] + 50 * index, "lens/obscured": wet}
+            changed["cam/image_array"] = image
             changed |= {"lens/status": "obscured" if wet else "ok", "lens/event_id": index * wet}
             file.write(json.dumps(record | changed) + "\n")
     out = tmp_path / "report.html"

@@ -14,7 +14,7 @@ def test_tagged_drives_make_a_run(run: Any, make_tub: Any, tmp_path: Path) -> No
     outcome = run(*given, "--wet", wet, "--dry", dry)
     assert outcome.code == 0, outcome.err
     following = f"mle-uvad evaluate {dry} --protocol paper --methods mil"
-    assert outcome.err.splitlines()[-1] == f"trained {out}; next: {following}"
+    assert outcome.err.splitlines()[-1] == f"next: {following}"
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 2
     assert "other drives or tags" in run(*given, "--wet", dry, "--dry", wet).error_line
     assert "give --wet TUB and --dry TUB" in run(*given, "--wet", wet).error_line

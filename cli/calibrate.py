@@ -171,9 +171,10 @@ def _print_calibration(path: Path, calibration: Calibration, as_json: bool, verb
     }
     lines = [f"{path}: calibrated on {calibration.frames} frames, {minutes:.1f} minutes of driving"]
     if (observable := calibration.observable_rate) is not None:
+        rate = calibration.false_alarms_per_hour
         lines.append(
-            f"made for {calibration.false_alarms_per_hour:g} false alarms per hour, in this light and on this track;"
-            f" this drive alone proves only that there are fewer than {observable:.0f}"
+            f"made for {rate:g} false alarm{'s' * (rate != 1)} per hour, on average over cars, in this light and on"
+            f" this track; this drive alone proves only that there are fewer than {observable:.0f}"
         )
     if verbose or not blocks:
         lines.append(f"alarm when {_alarm_rule(calibration.thresholds)}")

@@ -78,7 +78,7 @@ def test_calibrate_then_score_uses_it(
 def test_another_rate_needs_no_new_drive(run: Any, bundle_folder: Path, make_tub: Any, moving_frames: Any) -> None:
     assert "no calibration" in run("calibrate", bundle_folder).err
     outcome = run("calibrate", bundle_folder, "--tub", make_tub(moving_frames(700)))
-    assert "made for 1 false alarms per hour, in this light and on this track" in outcome.out
+    assert "made for 1 false alarm per hour, on average over cars, in this light and on this track" in outcome.out
     before = json.loads((bundle_folder / "calibration.json").read_text())
     figures = json.loads(run("calibrate", bundle_folder, "--false-alarms-per-hour", "0.01", "--json").out)
     after = json.loads((bundle_folder / "calibration.json").read_text())

@@ -77,7 +77,7 @@ def test_a_drive_that_exceeds_the_baseline_is_pointed_out_and_raises_the_thresho
     for frame in spotted[400:560]:
         frame[rows, columns] = 40
     added, lines = add(scorer, make_tub(spotted, hz=20.0, name="spotted"), calibration)
-    assert "the lens looks obscured for" in lines[0]
+    assert "the lens looked obscured for" in lines[0]
     assert added.thresholds.excess[0] > calibration.thresholds.excess[0]
 
 

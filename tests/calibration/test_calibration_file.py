@@ -168,7 +168,7 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"limit": [1.0]},
     {"limit": [1.0, 0.0]},
     {"limit": [1.0, 2.0, 3.0]},
-    {"maxima": [[1.0] * 8] * 2},
+    {"maxima": [[1.0] * 3] * 2},
     {"maxima": [[1.0] * 30, [1.0] * 29]},
     {"maxima": [["nan"] * 30] * 2},
     {"maxima": None},

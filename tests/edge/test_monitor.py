@@ -28,7 +28,7 @@ def scorer(bundle: Bundle) -> Scorer:
 def frames(bundle: Bundle, moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
     if (bundle.height, bundle.width) != (120, 160):
         pytest.skip(f"the frames of this test are 160x120, the bundle given takes {bundle.width}x{bundle.height}")
-    return moving_frames(60)
+    return moving_frames(80)
 
 
 def wide_limits(scorer: Scorer, frames: list[Frame], averaging_s: float = 0.5) -> Thresholds:
@@ -66,7 +66,7 @@ def test_a_clear_drive_raises_nothing_and_a_covered_lens_does(scorer: Scorer, fr
     clear = readings(monitor, frames)
     assert clear[-1].alarm.status == "ok"
     assert not any(reading.alarm.obscured for reading in clear)
-    covered = readings(monitor, smeared(frames), start_s=3.0)
+    covered = readings(monitor, smeared(frames), start_s=4.0)
     assert covered[-1].alarm.status == "obscured"
     assert covered[-1].evidence.coverage > 0.5
     assert covered[-1].evidence.map is not None
@@ -76,12 +76,12 @@ def test_a_clear_drive_raises_nothing_and_a_covered_lens_does(scorer: Scorer, fr
 def test_a_camera_that_hands_out_one_frame_for_ever_is_frozen(scorer: Scorer, frames: list[Frame]) -> None:
     monitor = Monitor(scorer, wide_limits(scorer, frames))
     readings(monitor, frames)
-    by_object = readings(monitor, [frames[-1]] * 40, start_s=3.0)
+    by_object = readings(monitor, [frames[-1]] * 40, start_s=4.0)
     assert by_object[-1].alarm.status == "frozen"
-    again = readings(monitor, frames[:1], start_s=5.0)[0]
+    again = readings(monitor, frames[:1], start_s=6.0)[0]
     assert again.alarm.status == "warmup", "the running means still hold the frozen frame"
     assert again.score.pcc is not None
-    by_content = readings(monitor, [frames[3].copy() for _ in range(40)], start_s=5.05)
+    by_content = readings(monitor, [frames[3].copy() for _ in range(40)], start_s=6.05)
     assert by_content[-1].alarm.status == "frozen"
 
 
@@ -90,11 +90,11 @@ def spoil(monitor: Monitor, frames: list[Frame]) -> Reading:
     assert readings(monitor, [None, None])[-1].alarm.status == "no_frame"
     assert readings(monitor, frames, start_s=0.1)[-1].alarm.status == "ok"
     black = np.zeros((120, 160, 3), np.uint8)
-    assert readings(monitor, [black], start_s=3.1)[0].alarm.status == "dark"
-    assert readings(monitor, [np.full_like(black, 128)], start_s=3.15)[0].alarm.status == "flat"
-    assert readings(monitor, [black[:60]], start_s=3.2)[0].alarm.status == "error"
-    assert readings(monitor, [None], start_s=3.25)[0].alarm.status == "no_frame"
-    return readings(monitor, frames[:1], start_s=3.3)[0]
+    assert readings(monitor, [black], start_s=4.1)[0].alarm.status == "dark"
+    assert readings(monitor, [np.full_like(black, 128)], start_s=4.15)[0].alarm.status == "flat"
+    assert readings(monitor, [black[:60]], start_s=4.2)[0].alarm.status == "error"
+    assert readings(monitor, [None], start_s=4.25)[0].alarm.status == "no_frame"
+    return readings(monitor, frames[:1], start_s=4.3)[0]
 
 
 def test_no_frame_dark_and_bad_frames_are_published_and_forgotten(scorer: Scorer, frames: list[Frame]) -> None:
@@ -123,10 +123,10 @@ def test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not(
     assert event.obscured
     noise = rng.normal(0, 1, (80, 120, 160, 1))  # of the sensor
     standing = [(frames[-1] + one).clip(0, 255).astype(np.uint8) for one in noise]
-    stopped = readings(monitor, smeared(standing), start_s=6.0)
+    stopped = readings(monitor, smeared(standing), start_s=8.0)
     assert {reading.alarm.event_id for reading in stopped} == {event.event_id}
     assert stopped[-1].alarm.status == "still"
-    assert not readings(monitor, frames, start_s=10.0)[-1].alarm.obscured
+    assert not readings(monitor, frames, start_s=12.0)[-1].alarm.obscured
 
 
 def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Frame]) -> None:

@@ -43,7 +43,7 @@ def scorer(opened: Scorer) -> Scorer:
 
 @pytest.fixture(scope="module")
 def frames(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
-    return moving_frames(50)
+    return moving_frames(70)
 
 
 def test_the_same_drive_gives_the_same_scores_to_the_last_bit(scorer: Scorer, frames: list[Frame]) -> None:
@@ -79,8 +79,8 @@ def test_a_pause_below_a_gap_is_the_same_drive(scorer: Scorer, frames: list[Fram
     assert not np.array_equal(after.logits, before[0].logits), "a gap would begin afresh"  # type: ignore[arg-type]
 
 
-def test_it_is_warmed_up_after_two_seconds(scorer: Scorer, frames: list[Frame]) -> None:
-    assert [score.warmed_up for score in scores(scorer, frames)] == [False] * 40 + [True] * 10
+def test_it_is_warmed_up_after_three_seconds(scorer: Scorer, frames: list[Frame]) -> None:
+    assert [score.warmed_up for score in scores(scorer, frames)] == [False] * 60 + [True] * 10
 
 
 @pytest.mark.parametrize("kind", ["dark", "flat", "error"])

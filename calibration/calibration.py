@@ -41,7 +41,7 @@ class Calibration:
         >>> thresholds = Thresholds((-1.0, 0.9, 1.0), np.zeros((2, 20, 20), np.float32), (4.0, 3.0), 0.3, reference)
         >>> calibration = Calibration(
         ...     thresholds,
-        ...     maxima=np.random.default_rng(0).gumbel(3.0, 0.3, (2, 36)),
+        ...     maxima=np.random.default_rng(0).gumbel(0.0, 0.3, (2, 36)),
         ...     rule="clean",
         ...     false_alarms_per_hour=1.0,
         ...     frames=2400,

@@ -58,7 +58,7 @@ def run(bundle: Path, calibration: Path) -> dict[str, Any]:
         part, outputs = MLEAnomalyPart(bundle, calibration, log, clock=lambda: now[0]), []
         for number, frame in enumerate(frames):
             now[0] = number / HZ
-            outputs.append(part.run(frame))
+            outputs.append(part.run(frame)[:-1])  # without the map, which JSON does not hold
         part.shutdown()
         events = [asdict(event) for event in read_events(log)]
         pictures = len(list((Path(folder) / "lens_events").iterdir()))

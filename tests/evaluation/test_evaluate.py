@@ -23,7 +23,7 @@ from mle_uvad.evaluation.protocols.figures import EVIDENCE
 from mle_uvad.evaluation.protocols.plan import QUICK
 from mle_uvad.evaluation.report.product_page import SCORES
 
-PLAN = replace(QUICK, epochs=1, windows=480, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
+PLAN = replace(QUICK, epochs=1, windows=1920, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
 
 
 class Quiet:

@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -143,6 +144,9 @@ COLOUR = """(() => {
 })()"""
 
 
+@pytest.mark.skipif(
+    not os.environ.get("LENS_VIDEO_TEST"), reason="depends on how fast Chromium draws the video; set LENS_VIDEO_TEST=1"
+)
 def test_the_drivers_video_has_a_tick_while_clear_and_a_badge_beside_the_fault(car: Car, tmp_path: Path) -> None:
     """The left half of the lens is wet, so the badge stands at the right."""
     car.wait_for("clear")

@@ -22,13 +22,13 @@ from mle_uvad.evaluation.simulation.drives import write_drive
 from mle_uvad.evaluation.simulation.episodes import Episode
 from mle_uvad.evaluation.simulation.track import Track
 from mle_uvad.parts import LensOverlay
+from mle_uvad.parts.live.view import paint_heat
 
 PICTURE = Path(__file__).with_name("lens.png")
 CLEAN_S, WET_S = 120.0, 60.0
 EPISODES = (Episode(8, 16, 0.15), Episode(24, 32, 0.1, "mud"), Episode(40, 50, 0.2, "beads"))
 SHOWN_AT_S = 29.0  # in the second episode
 COLOURS_MAX = 128  # of the PNG, so that it stays small
-HEAT, HEAT_OPACITY = (230, 30, 40), 0.7
 WET, LINE, THRESHOLD, ALARM = "#9ecae1", "#1f3b57", "#c44e00", "#c1272d"
 
 
@@ -83,10 +83,7 @@ def _draw(path: Path, readings: list[Reading], frame: NDArray[np.uint8]) -> None
 
 def _with_heat(frame: NDArray[np.uint8], heat_map: Any) -> NDArray[np.uint8]:
     image = Image.fromarray(frame)
-    mask = Image.fromarray((heat_map * 255 * HEAT_OPACITY).astype(np.uint8)).resize(
-        image.size, Image.Resampling.BILINEAR
-    )
-    image.paste(HEAT, (0, 0, *image.size), mask)
+    paint_heat(image, heat_map)
     return np.asarray(image)
 
 

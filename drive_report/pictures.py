@@ -9,9 +9,7 @@ from PIL import Image
 
 from ..edge.tubs.tub import BadImageError, read_image
 from ..parts.events.snapshots import FOLDER, NAME
-
-HEAT = (230, 30, 40)  # where the evidence map is 1
-HEAT_OPACITY = 0.7
+from ..parts.live.view import HEAT, HEAT_OPACITY
 
 
 def snapshot_path(log: Path, name: str) -> Path | None:

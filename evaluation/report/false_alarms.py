@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...edge.frame import to_rgb
+from ...parts.live.view import paint_heat
 from ..protocols.artifact_cache import ArtifactCache
 from ..protocols.cars import CarFigures
 from ..protocols.detection import false_alarm_frames
@@ -18,7 +19,6 @@ from .markdown import image, table
 
 FOLDER = "false_alarms"
 SCALE = 2  # of the pictures
-RED, OPACITY = np.array([230.0, 30.0, 40.0]), 0.6  # of the evidence map where it is 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,9 @@ def write_false_alarms(alarms: Sequence[FalseAlarm], folder: Path) -> str:
     for number, alarm in enumerate(alarms, start=1):
         path = folder / FOLDER / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        height, width = alarm.frame.shape[:2]
-        Image.fromarray(_painted(alarm)).resize((SCALE * width, SCALE * height)).save(path)
+        painted = Image.fromarray(alarm.frame)
+        paint_heat(painted, alarm.evidence_map)
+        painted.resize((SCALE * painted.width, SCALE * painted.height)).save(path)
         figures = alarm.figures
         rows.append(
             (
@@ -68,11 +69,3 @@ def write_false_alarms(alarms: Sequence[FalseAlarm], folder: Path) -> str:
             )
         )
     return table(("car", "network, calibrated on", "pass and time", "frame and evidence map"), rows)
-
-
-def _painted(alarm: FalseAlarm) -> NDArray[np.uint8]:
-    """Return the frame with the evidence map over it in red."""
-    height, width = alarm.frame.shape[:2]
-    resized = Image.fromarray(alarm.evidence_map).resize((width, height), Image.Resampling.BILINEAR)
-    opacity = OPACITY * np.asarray(resized)[..., None]
-    return (alarm.frame * (1 - opacity) + RED * opacity).astype(np.uint8)

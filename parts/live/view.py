@@ -139,8 +139,13 @@ def _encode(frame: Any, heat_map: Any) -> bytes:
     image = Image.fromarray(frame).convert("RGB")
     image.thumbnail((WIDTH_MAX, WIDTH_MAX))
     if heat_map is not None:
-        mask = Image.fromarray((heat_map * (255 * HEAT_OPACITY)).astype(np.uint8))
-        image.paste(HEAT, (0, 0, *image.size), mask.resize(image.size, Image.Resampling.BILINEAR))
+        paint_heat(image, heat_map)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
+
+
+def paint_heat(image: Image.Image, heat_map: NDArray[np.floating]) -> None:
+    """Paint an evidence map [h, w] in 0…1 over an RGB image in red, in place."""
+    mask = Image.fromarray((heat_map * (255 * HEAT_OPACITY)).astype(np.uint8))
+    image.paste(HEAT, (0, 0, *image.size), mask.resize(image.size, Image.Resampling.BILINEAR))

@@ -22,6 +22,7 @@ class ObscuredSpans:
 
     def __init__(self, thresholds: Thresholds | None) -> None:
         self.spans: list[tuple[float, float]] = []  # start and end in seconds, on the clock of `update`
+        self._first_s: float | None = None  # time of the first frame
         self._alarm = Alarm()
         self._evidence = None if thresholds is None else Evidence(thresholds)
 
@@ -29,6 +30,7 @@ class ObscuredSpans:
         """Take the score of the frame seen at `t_s` seconds."""
         if self._evidence is None:
             return
+        self._first_s = t_s if self._first_s is None else self._first_s
         state = self._alarm.update(self._evidence.update(score, t_s), t_s)
         if not state.obscured:
             return
@@ -42,12 +44,13 @@ class ObscuredSpans:
         if self._evidence is not None:
             self._evidence.restart()
 
-    def warning(self, first_s: float) -> str:
-        """Return one line about the longest stretch of a drive that began at `first_s`; empty if there is none."""
-        if not self.spans:
+    @property
+    def warning(self) -> str:
+        """One line about the longest stretch; empty if there is none."""
+        if not self.spans or self._first_s is None:
             return ""
         start_s, end_s = max(self.spans, key=lambda span: span[1] - span[0])
         return (
-            f"the lens looked obscured for {end_s - start_s:.0f} s, {start_s - first_s:.0f} s into the drive: faults"
-            " like this one may give no event; wipe the lens and calibrate again"
+            f"the lens looked obscured for {end_s - start_s:.0f} s, {start_s - self._first_s:.0f} s into the drive:"
+            " faults like this one may give no event; wipe the lens and calibrate again"
         )

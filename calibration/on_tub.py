@@ -125,12 +125,13 @@ def add_drive(
             f"the calibration is by the rule {calibration.rule}; only one by the rule clean can be added to"
         )
     tub = _stretches(tub)
-    tub.leave_out_others(scorer.bundle.height, scorer.bundle.width, commonest_camera(tub))
+    camera = commonest_camera(tub)
+    if problem := calibration.mismatch(scorer.bundle, scorer.backend.name, camera):
+        raise InputError(problem)
+    tub.leave_out_others(scorer.bundle.height, scorer.bundle.width, camera)
     thresholds = calibration.thresholds
     scorer.reference, scorer.crawl_below = thresholds.reference, thresholds.crawl_below
     scored = _score_drive(scorer, tub, lambda done: progress(done, len(tub.records)), maps=False)
-    if problem := calibration.mismatch(scorer.bundle, scorer.backend.name, scorer.camera):
-        raise InputError(problem)
     _require_motion([score for _, score in scored])
     _warn_of_faults(thresholds, scored, warn)
     return calibration.with_drive(
@@ -144,8 +145,8 @@ def _warn_of_faults(
     spans = ObscuredSpans(thresholds)
     for t_s, score in scored:
         spans.update(score, t_s)
-    if warning := spans.warning(scored[0][0]):
-        warn(warning)
+    if spans.warning:
+        warn(spans.warning)
 
 
 def _duration_s(scored: Sequence[tuple[float, FrameScore]]) -> float:

@@ -110,8 +110,7 @@ class CalibrationSession:
         self._threshold_phase: ThresholdPhase | None = None  # None in the reference phase
         self._kept_s = -math.inf  # time of the last frame that was added to a phase
         self._halves: _HalfMeans | None = None
-        self._spans = spans
-        self._first_s: float | None = None
+        self._spans = spans or ObscuredSpans(None)
         self._ended = False
 
     @property
@@ -132,15 +131,13 @@ class CalibrationSession:
     @property
     def warning(self) -> str:
         """One line if the lens looked obscured for a part of the drive, else empty."""
-        return "" if self._spans is None or self._first_s is None else self._spans.warning(self._first_s)
+        return self._spans.warning
 
     def update(self, reading: Reading) -> Outcome | None:
         """Take the reading of one frame. The last frame of a phase takes some time, the others next to none."""
         if self._ended:
             return None
-        self._first_s = reading.t_s if self._first_s is None else self._first_s
-        if self._spans is not None:
-            self._spans.update(reading.score, reading.t_s)
+        self._spans.update(reading.score, reading.t_s)
         step_s, self._t_s = reading.t_s - self._t_s, reading.t_s
         self._drifting = is_drifting(reading.alarm.status, before=self._drifting)
         try:
@@ -199,8 +196,7 @@ class CalibrationSession:
         reference = self._reference_phase.reference()
         self._threshold_phase, self._halves = ThresholdPhase(reference), _HalfMeans(reference)
         self._kept_s = -math.inf
-        if self._spans is not None:
-            self._spans.restart()
+        self._spans.restart()
         return UseReference(reference)
 
     def _update_threshold_phase(self, phase: ThresholdPhase, reading: Reading, step_s: float) -> UseThresholds | None:

@@ -80,13 +80,14 @@ def calibrate(
     Without --tub, the thresholds of the existing calibration are made again for another --false-alarms-per-hour.
     A calibration that is replaced is kept beside the new one, the last five of them.
     """
+    by_default = (rule, false_alarms_per_hour) == ("clean", 1.0)
     if restore:
-        if tub or add or (rule, false_alarms_per_hour) != ("clean", 1.0):
+        if tub or add or not by_default:
             raise InputError("--restore makes no thresholds; give it BUNDLE or --car MYCAR alone")
         _restore(bundle, car, out, as_json, verbose)
         return
     if car is not None:
-        if bundle or tub or out or add or (rule, false_alarms_per_hour) != ("clean", 1.0):
+        if bundle or tub or out or add or not by_default:
             raise InputError("with --car, all else is read from the car's myconfig.py; give --car alone")
         _calibrate_running_car(car, as_json)
         return
@@ -102,7 +103,7 @@ def calibrate(
         camera = camera_of(given, tub, camera)
     path = require_new(out or made, tub, bundle)
     skipped: list[Skipped] = []
-    if add and (tub is None or (rule, false_alarms_per_hour) != ("clean", 1.0)):
+    if add and (tub is None or not by_default):
         raise InputError("--add keeps the rule and the rate of the calibration; give it BUNDLE --tub TUB")
     if tub is None:
         if rule != "clean":

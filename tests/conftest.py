@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,12 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return Bundle.load(given)
     request.getfixturevalue("finish_run")  # skips where torch is not installed
     return hand_made.write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def shipped_bundle() -> Bundle:
+    """The bundle that ships with the package, which judges without a calibration."""
+    return Bundle.load(Path(str(files("mle_uvad") / "base")))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ class ScoredRecord:
     timestamp_ms: int
     status: str
     pcc: float | None  # −1…1
-    evidence: float | None  # 0…2.5
+    evidence: float | None  # −2.5…2.5
     coverage: float | None  # 0…1
     obscured: bool
     event_id: int  # 0 when there is none

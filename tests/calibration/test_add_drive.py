@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,8 @@ Frame = np.ndarray
 
 
 @pytest.fixture(scope="module")
-def scorer() -> Scorer:
-    return open_scorer(Bundle.load(Path(str(files("mle_uvad") / "base"))))
+def scorer(shipped_bundle: Bundle) -> Scorer:
+    return open_scorer(shipped_bundle)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,11 @@ from mle_uvad.parts import MLEAnomalyPart
 
 Frame = np.ndarray
 HZ = 20.0
-BASE = Path(str(files("mle_uvad") / "base"))
 
 
 @pytest.fixture(scope="module")
-def scorer() -> Scorer:
-    """The network that ships, which judges without a calibration."""
-    return open_scorer(Bundle.load(BASE))
+def scorer(shipped_bundle: Bundle) -> Scorer:
+    return open_scorer(shipped_bundle)
 
 
 def calibrate(scorer: Scorer, tub: Path) -> list[str]:
@@ -67,10 +64,15 @@ def test_a_drop_in_the_calibration_drive_is_pointed_out_with_its_time(
     ("drop_s", "phase"), [(None, "clean"), (20, "the reference phase"), (70, "the threshold phase"), (112, "its end")]
 )
 def test_eight_wet_seconds_of_a_calibration_while_driving_are_said_at_its_end(
-    drop_s: int | None, phase: str, tmp_path: Path, moving_frames: Callable[..., list[Frame]], caplog: Any
+    drop_s: int | None,
+    phase: str,
+    shipped_bundle: Bundle,
+    tmp_path: Path,
+    moving_frames: Callable[..., list[Frame]],
+    caplog: Any,
 ) -> None:
     hz, now_s = 8.0, [1000.0]
-    part = MLEAnomalyPart(BASE, tmp_path / "made.json", tmp_path / "lens.db", clock=lambda: now_s[0])
+    part = MLEAnomalyPart(shipped_bundle.folder, tmp_path / "made.json", tmp_path / "lens.db", clock=lambda: now_s[0])
     lap = moving_frames(160)
     messages: list[str] = []
     for number in range(round(130 * hz)):

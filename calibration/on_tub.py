@@ -161,6 +161,7 @@ def _score_drive(
     Without `maps` or `logits` the scores come without feature maps or logits, which take kilobytes a frame. Raises
     InputError when there are none, or too many others.
     """
+    scorer.cells_every_s = 0.0
     scored: list[tuple[float, FrameScore]] = []
     unusable: list[tuple[Record, FrameScore]] = []
     for done, (record, frame) in enumerate(drive_again(tub, scorer.restart), start=1):

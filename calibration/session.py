@@ -183,7 +183,7 @@ class CalibrationSession:
     def _update_reference_phase(self, reading: Reading, step_s: float) -> UseReference | None:
         self._reference_s += step_s
         self._doubtful_s += step_s * (reading.alarm.obscured or self._drifting)
-        if self._is_due(reading.t_s, REFERENCE_INTERVAL_S):
+        if reading.score.feature_maps is not None and self._is_due(reading.t_s, REFERENCE_INTERVAL_S):
             self._reference_phase.add(reading.score)
         if self._reference_s < REFERENCE_PHASE_S:
             return None

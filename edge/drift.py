@@ -43,10 +43,10 @@ class Drift:
         """Take a score and the alarm's decision before it; return whether the scene has changed."""
         if not obscured:
             self._averages[True].restart()  # each alarm is examined by itself
-        if 0 <= t_s - self._t_s < UPDATE_EVERY_S:
+        if score.feature_maps is None or 0 <= t_s - self._t_s < UPDATE_EVERY_S:
             return self.drifting
         step_s, self._t_s = t_s - self._t_s, t_s
-        if score.feature_maps is None or not score.is_informative or (obscured and self._fits):
+        if not score.is_informative or (obscured and self._fits):
             return self.drifting
         self._driving_s[obscured] += continuous_s(step_s)
         average = self._averages[obscured]

@@ -94,11 +94,12 @@ class Evidence:
         self._repeats = 0
         self._unchanged_since_s = 0.0
         self._state = EvidenceState("warmup")
+        self._cells_state: EvidenceState | None = None  # None until cells have been scored
 
     def update(self, score: FrameScore, t_s: float) -> EvidenceState:
         """Add the score of the frame seen at `t_s` seconds. An uninformative frame leaves the evidence as it is."""
         driving_s = self._clock.update(t_s, stationary=score.is_stationary)
-        if score.pcc is None or score.logits is None:
+        if score.pcc is None:
             return self._hold(score.status)
         if self._is_frozen(score.pcc, t_s):
             return self._hold("frozen")
@@ -107,21 +108,30 @@ class Evidence:
         if self.thresholds.judges_cells:
             if not score.warmed_up:
                 self._cells.restart()  # else the first frame after it would stand for all of the time in between
+                self._cells_state = None
                 return self._hold("warmup")
             if score.is_stationary:
                 return self._hold("still")
         pcc_evidence = self._pcc_evidence(score.pcc, driving_s)
-        filtered, warmed_up = self._filtered_excess(score.logits, driving_s)
+        if score.logits is not None:
+            self._cells_state = self._judge_cells(score.logits, driving_s)
+        if (cells := self._cells_state) is None:
+            return self._hold("warmup")
+        self._state = EvidenceState(cells.status, max(pcc_evidence, cells.value), cells.coverage, cells.map)
+        return self._state
+
+    def _judge_cells(self, logits: NDArray[np.float32], driving_s: float) -> EvidenceState:
+        """Return the evidence of the cells alone, which stands until the next frame whose cells were scored."""
+        filtered, warmed_up = self._filtered_excess(logits, driving_s)
         worst_filter = filtered.max(0)
-        self._state = EvidenceState(
+        return EvidenceState(
             status="ok" if warmed_up else "warmup",
-            value=max(pcc_evidence, float(mean_of_worst(filtered).max())),
+            value=float(mean_of_worst(filtered).max()),
             # A plain float: numpy 2 on Python 3.10 has its own.
             coverage=float(np.count_nonzero(worst_filter >= 1) / worst_filter.size),
             # Twice as fast as `clip`, which is written in Python.
             map=np.minimum(np.maximum(worst_filter, 0), 1).astype(np.float32).reshape(GRID_SIDE, GRID_SIDE),
         )
-        return self._state
 
     def _pcc_evidence(self, pcc: float, driving_s: float) -> float:
         """Return how far the averaged PCC has moved from its median, 1.0 at either threshold; −∞ without thresholds."""

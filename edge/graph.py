@@ -22,6 +22,9 @@ GRID_SIDE = 20  # cells along a side of the network's output
 # The names in model.onnx; bundles in use have them, so they are part of the file format.
 GRAPH_INPUTS = ("frame", "memory", "shares", "reference")
 GRAPH_OUTPUTS = ("pcc", "brightness", "contrast", "motion", "logits", "pictures", "memory_out")
+# The same graph in two parts: what every frame needs, and what the cells need in addition.
+FRAME_INPUTS, FRAME_OUTPUTS = ("frame", "memory", "shares"), ("pcc", "brightness", "contrast", "motion", "memory_out")
+CELL_INPUTS, CELL_OUTPUTS = ("memory_out", "reference"), ("logits", "pictures")
 
 Floats = NDArray[np.float32]
 
@@ -33,8 +36,8 @@ class GraphOutputs(NamedTuple):
     brightness: float
     contrast: float
     motion: float
-    logits: Floats  # [20, 20]
-    feature_maps: Floats  # [20, 10, 10]
+    logits: Floats | None  # [20, 20]; None without a reference
+    feature_maps: Floats | None  # [20, 10, 10]; None without a reference
     running_means: Floats  # [2, 17600], for the next frame
 
 
@@ -45,10 +48,10 @@ class Backend(Protocol):
     about: str  # versions and device, for people
 
     def run(
-        self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats
+        self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats | None
     ) -> GraphOutputs:
         """Run the graph on RGB uint8 [H, W, 3].
 
         `running_means` [2, 17600] are those of the frames before, `ema_weights` [2] the weights of this frame in them
-        and `reference` [2, 20, 40, 40] the enlarged reference.
+        and `reference` [2, 20, 40, 40] the enlarged reference. Without a reference the cells are not scored.
         """

@@ -69,10 +69,10 @@ def read_graph(model: bytes) -> tuple[list[Node], dict[str, Tensor]]:
 
 def _model(model: memoryview) -> memoryview:
     """Return the only graph of a model that uses nothing but ONNX itself."""
-    fields = list(_fields(model))
+    fields = list(fields_of(model))
     if any(number == FUNCTIONS for number, _ in fields):
         raise InputError("the model defines functions")
-    opset = dict(_fields(_only(fields, OPSET_IMPORT)))
+    opset = dict(fields_of(_only(fields, OPSET_IMPORT)))
     if len(opset.get(DOMAIN_OF_OPSET, b"")) or opset.get(VERSION) != OPSET:
         raise InputError(f"the model is not of ONNX opset {OPSET}, as ours are")
     return _only(fields, GRAPH)
@@ -81,7 +81,7 @@ def _model(model: memoryview) -> memoryview:
 def _graph(graph: memoryview) -> tuple[list[Node], dict[str, Tensor]]:
     nodes: list[Node] = []
     stored: dict[str, Tensor] = {}
-    for number, value in _fields(graph, 4 * NODES_MAX):
+    for number, value in fields_of(graph, 4 * NODES_MAX):
         if number == SPARSE_INITIALIZER:
             raise InputError("the model holds sparse tensors")
         if number == INITIALIZER:
@@ -97,7 +97,7 @@ def _graph(graph: memoryview) -> tuple[list[Node], dict[str, Tensor]]:
 
 
 def _node(node: memoryview) -> Node:
-    fields = list(_fields(node))
+    fields = list(fields_of(node))
     if len(_only(fields, DOMAIN, b"")):
         raise InputError("the model has operators that are not of ONNX")
     inputs, outputs = ([bytes(value).decode() for number, value in fields if number == end] for end in (INPUT, OUTPUT))
@@ -108,7 +108,7 @@ def _node(node: memoryview) -> Node:
 
 
 def _attribute(attribute: memoryview) -> tuple[str, Any]:
-    fields = list(_fields(attribute))
+    fields = list(fields_of(attribute))
     if any(number in (SUBGRAPH, SUBGRAPHS, SPARSE, SPARSES, TENSORS) for number, _ in fields):
         raise InputError("the model holds graphs in its graph, or sparse tensors")
     kinds = {number for number, _ in fields if number in TYPES}
@@ -128,7 +128,7 @@ def _attribute(attribute: memoryview) -> tuple[str, Any]:
 
 
 def _tensor(tensor: memoryview) -> tuple[str, Tensor]:
-    fields = list(_fields(tensor))
+    fields = list(fields_of(tensor))
     if any(number in (EXTERNAL_DATA, DATA_LOCATION) for number, _ in fields):
         raise InputError("the model names other files")
     shape = tuple(_integers(fields, DIMENSION))
@@ -159,7 +159,7 @@ def _signed(number: int) -> int:
     return number - 2**64 if number >= 2**63 else number
 
 
-def _fields(message: memoryview, most: int = FIELDS_MAX) -> Iterator[Field]:
+def fields_of(message: memoryview, most: int = FIELDS_MAX) -> Iterator[Field]:
     """Yield each field. Raises IndexError or ValueError if malformed, InputError for more than `most`."""
     at = count = 0
     while at < len(message):

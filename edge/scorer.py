@@ -33,8 +33,8 @@ class FrameScore:
 
     status: str  # ok, no_frame, error, dark or flat
     pcc: float | None = None  # −1…1; 1 is a perfect reconstruction
-    logits: NDArray[np.float32] | None = None  # [20, 20], log odds that the lens is obscured there
-    feature_maps: NDArray[np.float32] | None = None  # [20, 10, 10], from which calibration makes a reference
+    logits: NDArray[np.float32] | None = None  # [20, 20], log odds that the lens is obscured there, if scored
+    feature_maps: NDArray[np.float32] | None = None  # [20, 10, 10], for a calibration's reference; with the logits
     motion: float = 0.0  # 0…1, change within the fast time constant, in grey levels of 1
     warmed_up: bool = False  # whether the running means have seen a whole slow time constant
     contrast: float = 1.0  # 0…1, standard deviation of the frame, in grey levels of 1
@@ -57,7 +57,8 @@ class Scorer:
     """Runs a bundle on the frames of a drive. After construction nothing raises and nothing is NaN.
 
     It holds the running means of the last seconds; the same frames at the same times give the same scores.
-    `reference` is the bundle's and `crawl_below` is `NO_CRAWL` until a calibration sets its own.
+    `reference` is the bundle's and `crawl_below` is `NO_CRAWL` until a calibration sets its own. The cells of a frame
+    are scored if `cells_every_s` seconds have passed since the last: 0, the default, scores those of every frame.
     """
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
@@ -65,8 +66,10 @@ class Scorer:
         self.backend = backend
         self.reference = bundle.reference
         self.crawl_below = NO_CRAWL
+        self.cells_every_s = 0.0
         self.camera = ""  # the kind of the last frame, `rgb` or `luma`; empty before the first
         self._state = RunningMeans()
+        self._cells_s = -math.inf  # time of the last frame whose cells were scored
 
     @property
     def reference(self) -> Reference:
@@ -80,6 +83,7 @@ class Scorer:
     def restart(self) -> None:
         """Forget the frames so far: another drive begins."""
         self._state.restart()
+        self._cells_s = -math.inf
 
     def score(self, frame: Any, t_s: float) -> FrameScore:
         """Score the frame seen at `t_s` seconds, uint8 [H, W, 3], [H, W, 1] or [H, W]. Never writes to it."""
@@ -89,7 +93,8 @@ class Scorer:
         self.camera = camera_of(frame)
         try:
             weights = self._state.weights(t_s)
-            outputs = self.backend.run(to_rgb(frame), self._state.means, weights, self._enlarged)
+            reference = None if 0 <= t_s - self._cells_s < self.cells_every_s else self._enlarged
+            outputs = self.backend.run(to_rgb(frame), self._state.means, weights, reference)
         except Exception as error:  # noqa: BLE001 whatever a runtime throws must not stop the car
             self.restart()
             return FrameScore("error", detail=f"{type(error).__name__}: {error}")
@@ -100,6 +105,8 @@ class Scorer:
                 status, detail="the model returned a value that is not finite" if status == "error" else ""
             )
         self._state.means = outputs.running_means
+        if reference is not None:
+            self._cells_s = t_s
         return FrameScore(
             "ok",
             outputs.pcc,
@@ -120,5 +127,7 @@ def unscorable(brightness: float, contrast: float) -> str:
 def _is_finite(outputs: GraphOutputs) -> bool:
     """Return whether all outputs are finite: one sum tests them together, cheaper than one by one."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
-        total = outputs.pcc + outputs.motion + float(outputs.logits.sum()) + float(outputs.running_means.sum())
+        total = outputs.pcc + outputs.motion + float(outputs.running_means.sum())
+        if outputs.logits is not None:
+            total += float(outputs.logits.sum())
         return math.isfinite(total)

@@ -87,15 +87,16 @@ class TrtBackend:
         self._warm_up(bundle)
 
     def run(
-        self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats
+        self, frame: NDArray[np.uint8], running_means: Floats, ema_weights: Floats, reference: Floats | None
     ) -> GraphOutputs:
-        """Run the graph as `Backend.run` describes.
+        """Run the graph as `Backend.run` describes; the engine scores the cells of every frame.
 
         Raises RuntimeError if the GPU fails, ValueError for an input of another shape or dtype.
         """
-        values: tuple[NDArray[Any], ...] = (frame, running_means, ema_weights, reference)
+        values: tuple[NDArray[Any] | None, ...] = (frame, running_means, ema_weights, reference)
         for name, value in zip(GRAPH_INPUTS, values, strict=True):
-            self._inputs.fill(name, value)
+            if value is not None:
+                self._inputs.fill(name, value)
         self._inputs.upload()
         if not self._context.execute_async_v3(self._cuda.stream):
             raise RuntimeError(f"TensorRT cannot run: {MESSAGES.reason()}")
@@ -104,6 +105,8 @@ class TrtBackend:
         pcc, brightness, contrast, motion = (float(self._outputs.arrays[name]) for name in GRAPH_OUTPUTS[:4])
         # Copies: the next run overwrites the block.
         logits, feature_maps, updated = (self._outputs.arrays[name].copy() for name in GRAPH_OUTPUTS[4:])
+        if reference is None:
+            return GraphOutputs(pcc, brightness, contrast, motion, None, None, updated)
         return GraphOutputs(pcc, brightness, contrast, motion, logits, feature_maps, updated)
 
     def _block(self, names: Sequence[str]) -> "_Block":

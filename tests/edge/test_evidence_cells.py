@@ -217,3 +217,23 @@ def test_a_weak_fault_is_believed_though_the_car_stops_again_and_again() -> None
         drive.see_for(10.0, motion=0.0)
     drive.see_for(0.5, cells_with(60, 0.8 * EXCESS))
     assert drive.said.obscured
+
+
+def test_between_two_frames_with_scored_cells_their_evidence_stands_and_the_pcc_is_followed() -> None:
+    evidence = Evidence(replace(SINGLE, pcc=(0.5, 0.7, 0.9)))
+    looked = evidence.update(FrameScore("ok", 0.7001, MEDIAN + 3, motion=0.1, warmed_up=True), 0.0)
+    between = evidence.update(FrameScore("ok", 0.7002, motion=0.1, warmed_up=True), 0.05)
+    assert values(between) == values(looked)
+    assert between.map is looked.map
+    by_pcc = evidence.update(FrameScore("ok", -0.5, motion=0.1, warmed_up=True), 0.1)
+    assert (by_pcc.value, by_pcc.coverage) == (pytest.approx(SCORE_MAX), 1.0)
+    assert evidence.update(FrameScore("ok", 0.7, MEDIAN, motion=0.1, warmed_up=True), 0.2).coverage == 0.0
+
+
+def test_a_verdict_waits_for_scored_cells_at_the_start_and_after_an_interruption() -> None:
+    evidence = Evidence(SINGLE)
+    assert evidence.update(FrameScore("ok", 0.71, motion=0.1, warmed_up=True), 0.0).status == "warmup"
+    assert evidence.update(FrameScore("ok", 0.72, MEDIAN + 9, motion=0.1, warmed_up=True), 0.1).status == "ok"
+    evidence.update(FrameScore("ok", 0.71, motion=0.1, warmed_up=False), 9.0)  # the running means have begun again
+    assert evidence.update(FrameScore("ok", 0.72, motion=0.1, warmed_up=True), 12.0).status == "warmup"
+    assert evidence.update(FrameScore("ok", 0.71, MEDIAN, motion=0.1, warmed_up=True), 12.1).value == 0.0

@@ -160,3 +160,17 @@ def test_a_buffer_that_the_camera_fills_again_is_no_frozen_camera(scorer: Scorer
         buffer[:] = frame
         statuses.append(monitor.update(buffer, i / HZ).alarm.status)
     assert set(statuses) == {"uncalibrated"}
+
+
+def test_the_network_looks_five_times_a_second_and_at_every_frame_while_calibrating(
+    scorer: Scorer, frames: list[Frame]
+) -> None:
+    monitor = Monitor(scorer, wide_limits(scorer, frames))
+    driven = readings(monitor, frames)
+    assert [index for index, reading in enumerate(driven) if reading.score.logits is not None] == list(range(0, 80, 4))
+    assert driven[-1].alarm.status == "ok"
+    monitor.set_reference(scorer.reference)
+    calibrating = readings(monitor, frames, start_s=4.0)
+    assert all(reading.score.logits is not None for reading in calibrating)
+    monitor.set_thresholds(None)
+    assert sum(reading.score.logits is not None for reading in readings(monitor, frames, start_s=8.0)) == 20

@@ -95,3 +95,40 @@ def test_black_is_dark_and_grey_is_flat(scorer: Scorer) -> None:
 
 def test_a_dim_scene_is_still_scored(scorer: Scorer, frame: Frame) -> None:
     assert scorer.score(frame // 8 + 5, 0.0).status == "ok"
+
+
+def test_cells_are_scored_at_the_interval_asked_for(scorer: Scorer, frame: Frame) -> None:
+    def scored(times_s: list[float]) -> list[float]:
+        return [t_s for t_s in times_s if scorer.score(frame, t_s).logits is not None]
+
+    times_s = [number / 20 for number in range(9)]
+    assert scored(times_s) == times_s  # those of every frame, unless asked otherwise
+    scorer.restart()
+    scorer.cells_every_s = 0.175
+    try:
+        assert scored(times_s) == [0.0, 0.2, 0.4]
+        assert scored([0.45, 0.1, 0.15]) == [0.1]  # the clock stepped back: another drive
+        assert scored([5.0, 5.05]) == [5.0]
+        scorer.restart()
+        assert scored([5.1]) == [5.1]
+    finally:
+        scorer.cells_every_s = 0.0
+
+
+def test_a_frame_without_scored_cells_has_everything_else(scorer: Scorer, frame: Frame) -> None:
+    scorer.score(frame, 0.0)
+    expected = scorer.score(np.roll(frame, 5, axis=1), 0.05)
+    scorer.restart()
+    scorer.cells_every_s = 1.0
+    try:
+        scorer.score(frame, 0.0)
+        score = scorer.score(np.roll(frame, 5, axis=1), 0.05)
+    finally:
+        scorer.cells_every_s = 0.0
+    assert score.logits is score.feature_maps is None
+    assert (score.status, score.pcc, score.motion, score.contrast) == (
+        "ok",
+        expected.pcc,
+        expected.motion,
+        expected.contrast,
+    )

@@ -112,6 +112,9 @@ def test_inputs_of_another_shape_or_type_are_refused_and_strides_are_not(
     by_trt, by_ort = (one.run(**{**good, "frame": mirrored}) for one in (backend, ort))
     assert by_trt.pcc == pytest.approx(by_ort.pcc, abs=1e-6)
     assert by_trt.pcc != pytest.approx(ort.run(**good).pcc, abs=1e-6)
+    without_cells = backend.run(**{**good, "frame": mirrored, "reference": None})
+    assert without_cells.pcc == by_trt.pcc
+    assert without_cells.logits is without_cells.feature_maps is None
 
 
 def test_a_gpu_that_fails_is_a_status_and_the_next_frame_begins_anew(

@@ -19,7 +19,12 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 NUMPYS = ("1.26", "2")
 DONKEYCARS = ("5.0", "5.3", "5.4")
 ON_THE_CAR = ("tests/edge", "tests/calibration", "tests/parts")
-IN_A_CAR = ("tests/parts/test_vehicle.py", "tests/parts/test_stock_cars.py", "tests/parts/test_car_config.py")
+IN_A_CAR = (
+    "tests/parts/test_vehicle.py",
+    "tests/parts/test_stock_cars.py",
+    "tests/parts/test_car_config.py",
+    "tests/parts/test_live_page.py",
+)
 EXTRAS = {  # what an extra is for
     "train": ("tests/training", "tests/optics"),
     "export": ("tests/export",),

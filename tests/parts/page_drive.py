@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from donkeycar.parts.web_controller.web import LocalWebController
 from donkeycar.vehicle import Vehicle
+from PIL import Image
 
 from mle_uvad.parts import LensOverlay, MLEAnomalyPart
 
 HZ = 20
+PLACEHOLDER = "img_placeholder.jpg"  # the wheel of donkeycar 5.4.0 lacks it, and its /video fails without
 
 
 class Camera:
@@ -39,7 +41,11 @@ def main() -> None:
     vehicle.add(lens, inputs=["cam/image_array"], outputs=lens.outputs, threaded=True)
     labelled = ["cam/image_array", "lens/obscured", "lens/status", "lens/calibration", "lens/coverage", "lens/map"]
     vehicle.add(LensOverlay(), inputs=labelled, outputs=LensOverlay.outputs)
-    vehicle.add(LocalWebController(port=port), inputs=LensOverlay.outputs, outputs=["user/angle"], threaded=True)
+    server = LocalWebController(port=port)
+    if not (Path(server.static_file_path) / PLACEHOLDER).is_file():
+        Image.new("RGB", (160, 120)).save(folder / PLACEHOLDER)
+        server.static_file_path = str(folder)
+    vehicle.add(server, inputs=LensOverlay.outputs, outputs=["user/angle"], threaded=True)
     lens.show_page(vehicle.parts)
     times_s: list[float] = []
     update = Vehicle.update_parts

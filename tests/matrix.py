@@ -81,8 +81,8 @@ def main() -> None:
     outcomes = {}
     for cell in wanted:
         print(f"{cell.name} ...", flush=True)
-        outcomes[cell.name] = _run(cell, folder / cell.name, sdist, wheel, apart, bundle)
-        print(f"{cell.name}: {outcomes[cell.name].state}", flush=True)
+        outcome = outcomes[cell.name] = _run(cell, folder / cell.name, sdist, wheel, apart, bundle)
+        print(f"{cell.name}: {outcome.state}, {outcome.detail}", flush=True)
         shutil.rmtree(folder / cell.name, ignore_errors=True)
     print("\n| cell | | |\n|---|---|---|")
     for name, outcome in outcomes.items():

@@ -1,11 +1,10 @@
 """Drives a Vehicle with donkeycar's own web server and the part, from a folder, until it is killed.
 
 `python page_drive.py FOLDER PORT`. The folder holds the bundle, clear.npy and wet.npy; the camera plays the wet frames
-while there is a file `wet`. When there is a file `count`, the mean of the loop's own work is written to `loop.txt`.
+while there is a file `wet`.
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +46,6 @@ def main() -> None:
         server.static_file_path = str(folder)
     vehicle.add(server, inputs=LensOverlay.outputs, outputs=["user/angle"], threaded=True)
     lens.show_page(vehicle.parts)
-    times_s: list[float] = []
-    update = Vehicle.update_parts
-
-    def timed(self: Vehicle) -> None:
-        begun = time.perf_counter()
-        update(self)
-        times_s.append(time.perf_counter() - begun)
-        if (folder / "count").exists() and len(times_s) >= 100:
-            (folder / "count").unlink()
-            p50, p99 = np.quantile(times_s[-100:], (0.5, 0.99)) * 1000
-            (folder / "loop.txt").write_text(f"{p50:.2f} ms, p99 {p99:.2f} ms")
-
-    Vehicle.update_parts = timed
     vehicle.start(rate_hz=HZ)
 
 

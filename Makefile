@@ -86,7 +86,7 @@ install: $(VENV)/installed
 $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade pip
-	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,docs,dev]'
+	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,mcap,donkeycar,docs,dev]'
 	# tests/edge/test_real_signatures.py and tests/parts/test_luma_camera.py read these 4 MB, and are skipped without
 	# them. --no-deps: the dependencies are gigabytes or exist only on a Raspberry Pi, and the tests do not need them.
 	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime picamera2

@@ -29,6 +29,7 @@ EXTRAS = {  # what an extra is for
     "train": ("tests/training", "tests/optics"),
     "export": ("tests/export",),
     "report": ("tests/drive_report", "tests/cli/test_report_command.py"),
+    "mcap": ("tests/drive_report",),
     "donkeycar": IN_A_CAR,
     "mqtt": ("tests/parts/test_home_assistant.py",),
     "docs": (),  # the site is built in `make check`

@@ -117,7 +117,7 @@ def _of_a_wide_reference(calibration: Calibration) -> Calibration:
 
     They would do so after half a minute of driving, sooner where a busy machine scores fewer frames a second.
     """
-    reference = calibration.thresholds.reference * np.float32([1, 4]).reshape(2, 1, 1, 1)
+    reference = calibration.thresholds.reference * np.array([1, 4], np.float32).reshape(2, 1, 1, 1)
     return replace(calibration, thresholds=replace(calibration.thresholds, reference=reference))
 
 

@@ -51,8 +51,9 @@ RUNTIMES = {
     "mle_uvad.parts.live.web": {"tornado"},  # comes with donkeycar, whose web server shows the page
     "mle_uvad.parts.luma_camera": {"libcamera", "picamera2"},
 }
-NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "paho", "mcap"}
+NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "paho"}
 NOT_ON_THE_CAR |= {
+    "mcap",
     "safetensors",
     *(f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "drive_report", "cli")),
 }

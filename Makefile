@@ -13,7 +13,8 @@ BIN := $(VENV)/bin
 FOLDERS := $(shell sed -n '/^package_dir/,/^[^ ]/s/^ .* = //p' setup.cfg)
 
 OTHERS := 3.10 3.12 3.13
-IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py
+IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py \
+  tests/parts/test_live_page.py
 
 .PHONY: demo test check lint types others docs site picture matrix arm64 install
 
@@ -51,7 +52,8 @@ picture: install
 	$(BIN)/python docs/make_picture.py
 
 # First the tests of what runs on the car, without torch and donkeycar, on numpy 1.26 and 2. Then the tests in stock
-# cars of the donkeycar that pip chooses: 5.0.0 on Python 3.10, 5.4.0 on 3.12 and 3.13. A missing Python is skipped.
+# cars and of the live page in Chromium, with the donkeycar that pip chooses: 5.0.0 on Python 3.10, 5.4.0 on 3.12 and
+# 3.13. A missing Python is skipped.
 others: $(VENV)/bundle
 	for version in $(OTHERS); do \
 	  python=$$(ls $$HOME/.pyenv/versions/$$version.*/bin/python 2> /dev/null | tail -n 1); \
@@ -84,7 +86,7 @@ install: $(VENV)/installed
 $(VENV)/requirements: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -qq --upgrade pip
-	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,donkeycar,docs,dev]'
+	$(BIN)/pip install -qq -c constraints.txt '.[train,export,report,mcap,donkeycar,docs,dev]'
 	# tests/edge/test_real_signatures.py and tests/parts/test_luma_camera.py read these 4 MB, and are skipped without
 	# them. --no-deps: the dependencies are gigabytes or exist only on a Raspberry Pi, and the tests do not need them.
 	-$(BIN)/pip install -qq --no-deps -c constraints.txt tensorrt_cu13_bindings nvidia-cuda-runtime picamera2

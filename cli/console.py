@@ -19,6 +19,11 @@ def say_next(command: str) -> None:
     console.print(f"next: {command}", markup=False)
 
 
+def _is_terminal() -> bool:
+    """Return whether a bar can be drawn. The console itself believes FORCE_COLOR, which Jupyter sets."""
+    return console.file.isatty()
+
+
 class Lines:
     """Prints a line at intervals, from a thread of its own, until a step ends."""
 
@@ -60,14 +65,14 @@ class Bar:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not _is_terminal(),
         )
         self._lines = Lines(self._line, line_every_s)
         self._task = self._progress.add_task(name, total=None, unit=unit)
 
     def __enter__(self) -> "Bar":
         self._progress.start()
-        if not console.is_terminal:
+        if not _is_terminal():
             self._lines.__enter__()
         return self
 
@@ -86,7 +91,7 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if not console.is_terminal:
+        if not _is_terminal():
             self._lines.__exit__()
         seconds = time.monotonic() - self._started_s
         if kind is None and self._done:

@@ -24,6 +24,6 @@ def doctor(car: CarFolder, as_json: Json = False) -> None:
     print_figures(figures, findings_as_lines(findings), as_json)
     quoted = shlex.quote(str(car))
     again = f"mend what fails, then mle-uvad doctor {quoted}"
-    say_next(again if failed else f"python {quoted}/manage.py drive")
+    say_next(again if failed else f"cd {quoted} && python manage.py drive")
     if failed:
         raise typer.Exit(2)

@@ -27,6 +27,13 @@ def report(
             show_default="the evidence is not shown",
         ),
     ] = None,
+    mcap: Annotated[
+        Path | None,
+        typer.Option(
+            help="MCAP file for the images and what the part said of them, for Foxglove; needs the extra mcap.",
+            show_default="none is written",
+        ),
+    ] = None,
 ) -> None:
     """Write a page about drives: timelines, events with pictures, calibration, versions. It loads nothing.
 
@@ -37,6 +44,9 @@ def report(
     from ..drive_report.page import render  # needs Jinja2
 
     _require_html(out)
+    if mcap is not None:
+        require_extra("mcap", "mcap")
+        _require_mcap(mcap)
     with Bar("reading", unit="records") as bar:  # an hour of driving takes some ten seconds
         found = find_sources(source)
         drives = _drives(found, source, scores)
@@ -48,6 +58,8 @@ def report(
         draft.write_text(page, encoding="utf-8")
     counts = (len(drives), "drive"), (len(found.events), "logged event")
     print(f"{out}: {', '.join(f'{count} {name}' + 's' * (count != 1) for count, name in counts)}")
+    if mcap is not None:
+        _write_mcap(mcap, drives)
     finish([skip for tub in found.tubs for skip in tub.skipped], f"open {shlex.quote(str(out))} in a browser")
 
 
@@ -58,6 +70,21 @@ def _drives(found: Sources, source: Path, scores: Path | None) -> list[Drive]:
     scored = {} if scores is None else read_scores(scores)
     drives = [drive for tub in found.tubs for drive in split_drives(tub.records, scored)]
     return sorted(drives, key=lambda drive: drive[0].t_s)
+
+
+def _write_mcap(path: Path, drives: list[Drive]) -> None:
+    from ..drive_report.mcap_file import write_mcap  # needs the library mcap
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as draft:
+        images = write_mcap(draft, drives)
+    print(f"{path}: {images} images of {sum(len(drive) for drive in drives)} records")
+
+
+def _require_mcap(path: Path) -> None:
+    """Raise InputError for a name that is no such file's, as `_require_html` does."""
+    if path.suffix.lower() != ".mcap" or path.is_dir():
+        raise InputError(f"{path} is no MCAP file; give --mcap a name that ends with .mcap")
 
 
 def _require_html(out: Path) -> None:

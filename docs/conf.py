@@ -12,11 +12,16 @@ release = version = mle_uvad.__version__
 
 # The source is the root of the repository, so that a link leads to the same file here, on GitHub and in the wheel.
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "package/base/card.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/*.ipynb", "package/base/card.md"]
 exclude_patterns = [".*", "build", "dist", "demo", "runs", "site", "tests", "*.egg-info"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
+# The notebook is committed without outputs and executed here; a cell that fails fails the build.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
 autodoc_member_order = "bysource"
 default_role = "code"
 smartquotes = False  # it would make a dash of the two hyphens of an option
@@ -31,7 +36,7 @@ templates_path = ["_templates"]
 html_additional_pages = {"index": "index.html"}  # leads to README.html
 
 CONTENTS = {
-    "On the car": ["quickstart", "on-the-car", "calibration", "status", "events", "ecosystem"],
+    "On the car": ["quickstart", "tour", "on-the-car", "calibration", "status", "events", "ecosystem"],
     "Boards and cameras": ["raspberry-pi", "camera", "jetson"],
     "Training": ["training", "cleaning", "paper", "/package/base/card"],
     "What it is worth": ["results", "performance", "reliability"],

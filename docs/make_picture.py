@@ -92,15 +92,16 @@ def _draw_timeline(axes: Any, readings: list[Reading]) -> None:
         name = None if number else "lens obscured"
         axes.axvspan(episode.start_s, episode.end_s, color=WET, alpha=0.5, lw=0, label=name)
         fault = f"{episode.kind.replace('front_', '')}, {episode.coverage:.0%}"
-        axes.text((episode.start_s + episode.end_s) / 2, 2.85, fault, ha="center", va="top")
+        axes.text((episode.start_s + episode.end_s) / 2, 3.3, fault, ha="center", va="top")
     seconds = [one.t_s - readings[0].t_s for one in readings]
     axes.plot(seconds, [one.evidence.value for one in readings], color=LINE, lw=1.2, label="evidence")
     axes.axhline(1.0, color=THRESHOLD, lw=1, ls="--", label="alarm threshold")
     axes.fill_between(
-        seconds, 0, 0.15, where=[one.alarm.obscured for one in readings], color=ALARM, lw=0, label="alarm"
+        seconds, -2.5, -2.25, where=[one.alarm.obscured for one in readings], color=ALARM, lw=0, label="alarm"
     )
-    axes.set(xlim=(0, WET_S), ylim=(0, 3), xlabel="seconds")
-    axes.legend(loc="center right", fontsize="small", framealpha=0.9)
+    axes.set(xlim=(0, WET_S), ylim=(-2.5, 3.4))
+    axes.set_xlabel("seconds", loc="left")
+    axes.legend(loc="upper right", bbox_to_anchor=(1, -0.14), ncols=4, fontsize="small", frameon=False, borderaxespad=0)
 
 
 if __name__ == "__main__":

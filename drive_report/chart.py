@@ -34,7 +34,7 @@ class Band:
 def tracks_of(drive: Drive) -> list[Track]:
     """Return the lines that the drive has values for: evidence or coverage, PCC, throttle."""
     chosen: list[tuple[str, Callable[[Moment], float | None], float, float, float | None]] = [
-        ("evidence", lambda moment: moment.evidence, 0.0, 2.5, 1.0),
+        ("evidence", lambda moment: moment.evidence, -2.5, 2.5, 1.0),
         ("coverage", lambda moment: moment.coverage, 0.0, 1.0, None),
         ("PCC", lambda moment: moment.pcc, 0.0, 1.0, None),
         ("throttle", lambda moment: moment.throttle, -1.0, 1.0, 0.0),

@@ -94,7 +94,7 @@ def _moment(record: Record, fields: Mapping[str, Any]) -> Moment:
         t_s=record.timestamp_ms / 1000,
         status=status if isinstance(status, str) and status in STATUSES else NO_STATUS,
         pcc=_number(fields.get("lens/pcc"), -1, 1),
-        evidence=_number(fields.get("evidence"), 0, math.inf),
+        evidence=_number(fields.get("evidence"), -math.inf, math.inf),
         coverage=_number(fields.get("lens/coverage"), 0, 1),
         obscured=fields.get("lens/obscured") is True,
         event_id=event_id if type(event_id) is int and event_id > 0 else 0,

@@ -88,7 +88,10 @@ def _drawn(drive: Drive) -> dict[str, Any]:
 
 
 def _card_of(event: Event, log: Path) -> Card:
-    figures = [("largest evidence", f"{event.peak_evidence:.2f}"), ("largest coverage", f"{event.peak_coverage:.0%}")]
+    figures = [
+        ("largest evidence", f"{event.peak_evidence:.2f}"),
+        ("largest coverage", f"{100 * event.peak_coverage:.0f} %"),
+    ]
     if event.pcc is not None:
         figures.append(("PCC at onset", f"{event.pcc:.3f}"))
     if event.cleared_by:
@@ -128,7 +131,7 @@ def _card_of_moments(moments: Sequence[Moment]) -> Card:
         state="",
         cause="The lens was obscured.",
         advice=f"{STATUSES['obscured'].remedy.capitalize()}.",
-        figures=[("largest coverage", f"{worst.coverage or 0:.0%}")],
+        figures=[("largest coverage", f"{100 * (worst.coverage or 0):.0f} %")],
         pictures=[Picture("at its worst", frame, None)] if frame else [],
     )
 

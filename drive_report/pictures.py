@@ -29,9 +29,10 @@ def heat_map_uri(path: Path | None) -> str | None:
     pixels = _pixels(path)
     if pixels is None:
         return None
-    shade = np.empty((*pixels.shape[:2], 4), np.uint8)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))  # a log may come from anyone: it may be in colour
+    shade = np.empty((*grey.shape, 4), np.uint8)
     shade[..., :3] = HEAT
-    shade[..., 3] = pixels[..., 0] * HEAT_OPACITY
+    shade[..., 3] = grey * HEAT_OPACITY
     return _uri(Image.fromarray(shade), "PNG")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-REPLIES_WITHIN_S = 30.0
+REPLIES_WITHIN_S = 60.0
 PHONE, LAPTOP = (390, 844), (1280, 800)  # pixels
 
 
@@ -28,6 +28,7 @@ class Page:
         self._session = ""
         self.complaints: list[str] = []  # errors and warnings of the console, uncaught exceptions, failed loads
         self.requested: list[str] = []  # addresses, but for those that hold their data
+        self.received_bytes = 0
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -87,6 +88,8 @@ class Page:
             self.complaints.append(str(details["entry"]))
         elif method == "Network.requestWillBeSent" and not details["request"]["url"].startswith("data:"):
             self.requested.append(details["request"]["url"])
+        elif method == "Network.dataReceived":
+            self.received_bytes += details["encodedDataLength"] or details["dataLength"]
 
     def _receive(self) -> dict[str, Any]:
         until = time.monotonic() + REPLIES_WITHIN_S

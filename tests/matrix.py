@@ -19,11 +19,17 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 NUMPYS = ("1.26", "2")
 DONKEYCARS = ("5.0", "5.3", "5.4")
 ON_THE_CAR = ("tests/edge", "tests/calibration", "tests/parts")
-IN_A_CAR = ("tests/parts/test_vehicle.py", "tests/parts/test_stock_cars.py", "tests/parts/test_car_config.py")
+IN_A_CAR = (
+    "tests/parts/test_vehicle.py",
+    "tests/parts/test_stock_cars.py",
+    "tests/parts/test_car_config.py",
+    "tests/parts/test_live_page.py",
+)
 EXTRAS = {  # what an extra is for
     "train": ("tests/training", "tests/optics"),
     "export": ("tests/export",),
     "report": ("tests/drive_report", "tests/cli/test_report_command.py"),
+    "mcap": ("tests/drive_report",),
     "donkeycar": IN_A_CAR,
     "mqtt": ("tests/parts/test_home_assistant.py",),
     "docs": (),  # the site is built in `make check`
@@ -76,8 +82,8 @@ def main() -> None:
     outcomes = {}
     for cell in wanted:
         print(f"{cell.name} ...", flush=True)
-        outcomes[cell.name] = _run(cell, folder / cell.name, sdist, wheel, apart, bundle)
-        print(f"{cell.name}: {outcomes[cell.name].state}", flush=True)
+        outcome = outcomes[cell.name] = _run(cell, folder / cell.name, sdist, wheel, apart, bundle)
+        print(f"{cell.name}: {outcome.state}, {outcome.detail}", flush=True)
         shutil.rmtree(folder / cell.name, ignore_errors=True)
     print("\n| cell | | |\n|---|---|---|")
     for name, outcome in outcomes.items():

@@ -53,6 +53,7 @@ RUNTIMES = {
 }
 NOT_ON_THE_CAR = {"torch", "onnx", "donkeycar", "tensorrt", "tornado", "typer", "rich", "scipy", "matplotlib", "paho"}
 NOT_ON_THE_CAR |= {
+    "mcap",
     "safetensors",
     *(f"mle_uvad.{name}" for name in ("training", "export", "optics", "evaluation", "drive_report", "cli")),
 }

@@ -1,11 +1,11 @@
 """Adds the lens lines to a car's manage.py, and removes them again."""
 
-import ast
 import contextlib
 import os
 import re
 import shlex
 import stat
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +111,10 @@ class ManagePy:
             raise InputError(f"{self.path} is {self.why_not()}; add the lines by hand")
         data = _encoded(self.template.fill(self.bare), self.newline)
         try:
-            ast.parse(data)
+            # Not ast.parse, which fails on Python 3.11 when the garbage collector runs meanwhile.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                compile(data, self.path, "exec", dont_inherit=True)
         except SyntaxError as error:
             raise InputError(f"{self.path} is not valid Python ({error.msg}, line {error.lineno}); fix it") from None
         backup = self._write(BACKUP, self.data)

@@ -242,6 +242,14 @@ def test_without_a_terminal_a_bar_is_a_line_now_and_then_however_rarely_it_is_ca
     assert len(heard.lines) == said
 
 
+def test_jupyter_which_forces_colours_gets_lines_and_no_bar(capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(console, "console", Console(stderr=True))
+    with console.Bar("training") as bar:
+        bar(1, 2)
+    assert "━" not in capsys.readouterr().err
+
+
 def test_a_step_that_fails_ends_its_lines(monkeypatch: Any) -> None:
     monkeypatch.setattr(console, "console", Heard())
     with pytest.raises(ValueError, match="broken"), console.Bar("exporting", line_every_s=0.01) as bar:

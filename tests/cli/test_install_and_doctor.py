@@ -116,6 +116,7 @@ def test_the_doctor_of_a_fit_car(run: Any, stand_in_car: Path, bundle_folder: Pa
     assert figures["fit"] is True
     assert {check["verdict"] for check in figures["checks"]} == {"PASS"}
     assert {"check", "verdict", "reason", "fix"} == set(figures["checks"][0])
+    assert outcome.err == f"next: cd {stand_in_car} && python manage.py drive\n", "it reads config.py where it starts"
 
 
 def test_the_doctor_of_a_car_that_is_not_fit(run: Any, stand_in_car: Path) -> None:

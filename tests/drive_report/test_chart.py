@@ -1,11 +1,13 @@
 """The lines and bands of a timeline."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mle_uvad.drive_report.chart import HEIGHT, STEPS, WIDTH, bands, line, tracks_of
-from mle_uvad.drive_report.drives import Moment
+from mle_uvad.drive_report.drives import Moment, split_drives
+from mle_uvad.edge.tubs.tub import Tub
 
 
 def moment(t_s: float, **values: object) -> Moment:
@@ -46,5 +48,12 @@ def test_a_drive_of_one_record_has_a_timeline() -> None:
 
 
 def test_evidence_is_drawn_with_its_threshold_where_it_is_known() -> None:
-    [evidence, *_] = tracks_of([moment(0.0, evidence=0.5), moment(1.0, evidence=2.5)])
-    assert (evidence.name, evidence.mark) == ("evidence", HEIGHT * 0.6)
+    [evidence, *_] = tracks_of([moment(0.0, evidence=-2.5), moment(1.0, evidence=2.5)])
+    assert (evidence.name, evidence.mark) == ("evidence", pytest.approx(HEIGHT * 0.3))
+    assert evidence.path == f"M0.0 {HEIGHT:.1f}L{WIDTH:.1f} 0.0"
+
+
+def test_evidence_of_a_lens_that_is_clearer_than_the_clean_drive_is_kept(make_tub: Callable[..., Path]) -> None:
+    records = Tub(make_tub(2)).records
+    [drive] = split_drives(records, {(record.index, record.timestamp_ms): {"evidence": -1.5} for record in records})
+    assert [moment.evidence for moment in drive] == [-1.5, -1.5]

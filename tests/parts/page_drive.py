@@ -1,21 +1,22 @@
 """Drives a Vehicle with donkeycar's own web server and the part, from a folder, until it is killed.
 
 `python page_drive.py FOLDER PORT`. The folder holds the bundle, clear.npy and wet.npy; the camera plays the wet frames
-while there is a file `wet`. When there is a file `count`, the mean of the loop's own work is written to `loop.txt`.
+while there is a file `wet`.
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from donkeycar.parts.web_controller.web import LocalWebController
 from donkeycar.vehicle import Vehicle
+from PIL import Image
 
 from mle_uvad.parts import LensOverlay, MLEAnomalyPart
 
 HZ = 20
+PLACEHOLDER = "img_placeholder.jpg"  # the wheel of donkeycar 5.4.0 lacks it, and its /video fails without
 
 
 class Camera:
@@ -39,21 +40,12 @@ def main() -> None:
     vehicle.add(lens, inputs=["cam/image_array"], outputs=lens.outputs, threaded=True)
     labelled = ["cam/image_array", "lens/obscured", "lens/status", "lens/calibration", "lens/coverage", "lens/map"]
     vehicle.add(LensOverlay(), inputs=labelled, outputs=LensOverlay.outputs)
-    vehicle.add(LocalWebController(port=port), inputs=LensOverlay.outputs, outputs=["user/angle"], threaded=True)
+    server = LocalWebController(port=port)
+    if not (Path(server.static_file_path) / PLACEHOLDER).is_file():
+        Image.new("RGB", (160, 120)).save(folder / PLACEHOLDER)
+        server.static_file_path = str(folder)
+    vehicle.add(server, inputs=LensOverlay.outputs, outputs=["user/angle"], threaded=True)
     lens.show_page(vehicle.parts)
-    times_s: list[float] = []
-    update = Vehicle.update_parts
-
-    def timed(self: Vehicle) -> None:
-        begun = time.perf_counter()
-        update(self)
-        times_s.append(time.perf_counter() - begun)
-        if (folder / "count").exists() and len(times_s) >= 100:
-            (folder / "count").unlink()
-            p50, p99 = np.quantile(times_s[-100:], (0.5, 0.99)) * 1000
-            (folder / "loop.txt").write_text(f"{p50:.2f} ms, p99 {p99:.2f} ms")
-
-    Vehicle.update_parts = timed
     vehicle.start(rate_hz=HZ)
 
 

@@ -3,13 +3,14 @@
 import http.client
 import io
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,10 +40,13 @@ class Car:
         self.folder, self.port = folder, port
         self.page = f"http://127.0.0.1:{port}/lens"
 
-    def set_wet(self, wet: bool) -> None:
-        if wet:
-            (self.folder / "wet").touch()
-        else:
+    @contextmanager
+    def wet(self) -> Iterator[None]:
+        """Keep the lens wet meanwhile. It is dried also when the test fails: the other tests share the car."""
+        (self.folder / "wet").touch()
+        try:
+            yield
+        finally:
             (self.folder / "wet").unlink()
 
     def ask(
@@ -81,7 +85,7 @@ def car(
     (folder / "lens").mkdir()
     for path in bundle.folder.iterdir():
         (folder / "lens" / path.name).write_bytes(path.read_bytes())
-    calibration.save(folder / "lens" / "calibration.json")
+    _of_a_wide_reference(calibration).save(folder / "lens" / "calibration.json")
     np.save(folder / "clear.npy", np.array(clear_frames))
     np.save(folder / "wet.npy", np.array(wet_frames))
     with socket.socket() as free:
@@ -108,6 +112,15 @@ def car(
     assert "Traceback" not in (folder / "output.txt").read_text()
 
 
+def _of_a_wide_reference(calibration: Calibration) -> Calibration:
+    """Four times the scales: the three seconds that the camera repeats would drift from the scene of the calibration.
+
+    They would do so after half a minute of driving, sooner where a busy machine scores fewer frames a second.
+    """
+    reference = calibration.thresholds.reference * np.array([1, 4], np.float32).reshape(2, 1, 1, 1)
+    return replace(calibration, thresholds=replace(calibration.thresholds, reference=reference))
+
+
 def test_the_page_shows_a_clear_lens_an_obscured_one_and_the_way_back(car: Car, tmp_path: Path) -> None:
     with chromium(tmp_path / "profile") as page:
         page.open(car.page, PHONE)
@@ -115,12 +128,12 @@ def test_the_page_shows_a_clear_lens_an_obscured_one_and_the_way_back(car: Car, 
         green = page.run("getComputedStyle(document.getElementById('verdict')).backgroundColor")
         assert green == "rgb(10, 122, 56)"
         page.wait_for("document.getElementById('picture').naturalWidth > 0")
-        car.set_wet(True)
-        page.wait_for("document.getElementById('title').textContent === 'Wipe the lens on the left'")
-        assert page.run("getComputedStyle(document.getElementById('verdict')).backgroundColor") == "rgb(196, 18, 47)"
-        page.wait_for("document.getElementById('events').innerText.includes('on the left')")
-        assert page.run("document.documentElement.scrollWidth") <= PHONE[0], "it must not scroll sideways"
-        car.set_wet(False)
+        with car.wet():
+            page.wait_for("document.getElementById('title').textContent === 'Wipe the lens on the left'")
+            red = page.run("getComputedStyle(document.getElementById('verdict')).backgroundColor")
+            assert red == "rgb(196, 18, 47)"
+            page.wait_for("document.getElementById('events').innerText.includes('on the left')")
+            assert page.run("document.documentElement.scrollWidth") <= PHONE[0], "it must not scroll sideways"
         page.wait_for("document.getElementById('title').textContent === 'Lens clear'")
         page.wait_for("document.getElementById('curve').getAttribute('d').length > 50")
         assert page.complaints == []
@@ -144,19 +157,15 @@ COLOUR = """(() => {
 })()"""
 
 
-@pytest.mark.skipif(
-    not os.environ.get("LENS_VIDEO_TEST"), reason="depends on how fast Chromium draws the video; set LENS_VIDEO_TEST=1"
-)
 def test_the_drivers_video_has_a_tick_while_clear_and_a_badge_beside_the_fault(car: Car, tmp_path: Path) -> None:
-    """The left half of the lens is wet, so the badge stands at the right."""
+    """The left half of the lens is wet, so the badge stands at the right; the scene decides whether above or below."""
     car.wait_for("clear")
     with chromium(tmp_path / "profile") as page:
         page.open(f"http://127.0.0.1:{car.port}/drive")
         page.wait_for("document.getElementById('mpeg-image').naturalWidth === 160")
         page.wait_for(f"{COLOUR} === 'green,none,none,none'")
-        car.set_wet(True)
-        page.wait_for(f"{COLOUR} === 'none,red,none,none'")
-        car.set_wet(False)
+        with car.wet():
+            page.wait_for(f"['none,red,none,none', 'none,none,none,red'].includes({COLOUR})")
         page.wait_for(f"{COLOUR} === 'green,none,none,none'")
 
 

@@ -21,7 +21,7 @@ from .tables import print_skipped
 
 if TYPE_CHECKING:  # they need torch, which the car does not have
     from ..training.fit import PassMetrics
-    from ..training.run import EpochMetrics
+    from ..training.metrics import EpochMetrics
     from ..training.settings import TrainSettings
 
 HEALTH = {

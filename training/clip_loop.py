@@ -1,8 +1,6 @@
 """The training loop of the methods with a network of their own: the epochs, metrics and files of the autoencoder's."""
 
 import math
-import time
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,21 +9,12 @@ from torch import Tensor
 from ..edge.errors import InputError
 from .cache import FrameCache
 from .clips import take_clips
+from .metrics import EpochCallback, Stopwatch, metrics_without_latent
 from .objectives.clip_method import ClipMethod
 from .objectives.mle import pearson
-from .run import EpochMetrics, RunFolder
+from .run import RunFolder
 from .schedule import EntropySchedule
 from .settings import TrainSettings
-
-
-class EpochCallback(Protocol):
-    """Who is told how the epochs go."""
-
-    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
-        """After each step."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """After each epoch."""
 
 
 def train_on_clips(
@@ -46,27 +35,13 @@ def train_on_clips(
     """
     settings = schedule.settings
     for epoch in range(epochs_done + 1, settings.epochs + 1):
-        started_s = time.perf_counter()
+        stopwatch = Stopwatch()
         loss = _train_epoch(model, optimizer, cache, settings, epoch, callback)
-        seconds = time.perf_counter() - started_s
+        taken = stopwatch.read()
         model.eval()
         with torch.no_grad():
             mean_pcc = float(pearson(probe[:, -1:], model.expected(probe)).mean())
-        metrics = EpochMetrics(
-            epoch=epoch,
-            squared_error=loss,
-            entropy=0.0,
-            entropy_share=0.0,
-            entropy_weight=0.0,
-            sigma=settings.sigma,
-            latent_std=0.0,
-            effective_neighbours=1.0,
-            mean_pcc=mean_pcc,
-            mean_frame_pcc=mean_frame_pcc,
-            latent="none",
-            frames_per_s=len(cache) / seconds,
-            seconds=seconds,
-        )
+        metrics = metrics_without_latent(epoch, loss, len(cache), taken, mean_pcc, mean_frame_pcc)
         run.save_epoch(model, optimizer, schedule, metrics)
         callback.epoch(metrics)
     run.finish(model)

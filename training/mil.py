@@ -1,20 +1,18 @@
 """Training of the objective `mil`: on whole drives that are tagged wet or dry, without a label for any frame."""
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..edge.errors import InputError
 from ..edge.tubs.tub import Tub
 from .cache import FrameCache, build_cache
-from .clip_loop import EpochCallback
 from .image_sizes import leave_out_other_sizes
+from .metrics import EpochCallback, Stopwatch, metrics_without_latent
 from .objectives.mil import MilHead, mil_loss, share_pooled
-from .run import EpochMetrics, RunFolder
+from .run import RunFolder
 from .schedule import EntropySchedule
 from .segments import KINDS, TILES, segment_features
 from .settings import TrainSettings
@@ -58,7 +56,7 @@ def train_head(
     head.scale.copy_(of_dry.std(0).clamp_min(1e-3) if len(of_dry) > 1 else torch.ones_like(head.scale))
     optimizer, schedule = torch.optim.Adam(head.parameters(), lr=settings.learning_rate), EntropySchedule(settings)
     for epoch in range(run.resume(head, optimizer, schedule) + 1, settings.epochs + 1):
-        started_s = time.perf_counter()
+        stopwatch = Stopwatch()
         for step in range(STEPS):
             scores = [head(bag) for bag in bags]
             share = share_pooled((epoch - 1 + step / STEPS) / settings.epochs)
@@ -69,27 +67,8 @@ def train_head(
             loss.backward()
             optimizer.step()
             callback.batch(epoch, step + 1, STEPS)
-        metrics = _metrics(epoch, loss, time.perf_counter() - started_s, sum(map(len, bags)))
+        metrics = metrics_without_latent(epoch, loss.item(), STEPS * sum(map(len, bags)), stopwatch.read())
         run.save_epoch(head, optimizer, schedule, metrics)
         callback.epoch(metrics)
     run.finish(head)
     return head
-
-
-def _metrics(epoch: int, loss: Tensor, seconds: float, segments: int) -> EpochMetrics:
-    """Describe an epoch: there are no latents, and no reconstruction whose PCC could be taken."""
-    return EpochMetrics(
-        epoch=epoch,
-        squared_error=loss.item(),
-        entropy=0.0,
-        entropy_share=0.0,
-        entropy_weight=0.0,
-        sigma=0.0,
-        latent_std=0.0,
-        effective_neighbours=1.0,
-        mean_pcc=0.0,
-        mean_frame_pcc=0.0,
-        latent="none",
-        frames_per_s=STEPS * segments / seconds,
-        seconds=seconds,
-    )

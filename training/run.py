@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .cache import FrameCache
 from .checked_tensors import load_checked, save_checked
 from .clips import make_clip_method
 from .fit import PassMetrics
+from .metrics import EpochMetrics
 from .model import Autoencoder
 from .objectives.clip_method import ClipMethod
 from .objectives.gcl import Gcl
@@ -32,25 +33,6 @@ from .settings import TrainSettings
 
 SCHEMA = 1
 FACTS_BYTES_MAX = 2**20
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """One line of metrics.jsonl. PCC, standard deviation and neighbours are measured on 512 frames after the epoch."""
-
-    epoch: int  # from 1
-    squared_error: float  # mean over frames and pixels of the training batches; of other networks their whole loss
-    entropy: float  # eq. 6 without its constant, mean over the batches
-    entropy_share: float  # of log B, its bound
-    entropy_weight: float  # λ in force
-    sigma: float  # kernel width in force
-    latent_std: float  # mean over the latent dimensions
-    effective_neighbours: float  # 1…512
-    mean_pcc: float  # −1…1, frame against reconstruction
-    mean_frame_pcc: float  # −1…1, frame against the mean frame: a model below it has learnt nothing
-    latent: str  # healthy, dead or collapsed; none for a network without one
-    frames_per_s: float
-    seconds: float
 
 
 class RunFolder:

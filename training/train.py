@@ -1,7 +1,6 @@
 """The training loop: squared error plus λ times the latent entropy, seventy times over the drives."""
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,13 +21,14 @@ from .clips import take_clips
 from .fit import FitCallback, fit_obscuration
 from .image_sizes import leave_out_other_sizes
 from .latent_loss import References, encode_references, latent_term, reconstruction_loss, reference_numbers
+from .metrics import EpochCallback, EpochMetrics, Stopwatch
 from .model import Autoencoder
 from .objectives.clip_method import ClipMethod
 from .objectives.mle import effective_neighbours, latent_entropy, pearson, standardise
 from .objectives.names import ON_CLIPS
 from .parallel import Processes
 from .references import drive_reference
-from .run import EpochMetrics, RunFolder, make_network
+from .run import RunFolder, make_network
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
 
@@ -37,17 +37,11 @@ ALONE = Processes()
 PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
 
 
-class TrainingCallback(FitCallback, Protocol):
+class TrainingCallback(EpochCallback, FitCallback, Protocol):
     """Who is told how the training goes."""
 
     def decoded(self, done: int, total: int) -> None:
         """After each thousand frames that are read for the first time."""
-
-    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
-        """After each step."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """After each epoch."""
 
 
 def train_tubs(
@@ -117,9 +111,9 @@ def train(
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         if schedule.ends_early:
             break
-        started_s = time.perf_counter()
+        stopwatch = Stopwatch()
         error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
-        seconds = time.perf_counter() - started_s
+        seconds, cpu_s = stopwatch.read()
         mean_pcc, latent = _probe(model, probe)
         measured = _as_measured(latent, settings)
         if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
@@ -141,6 +135,7 @@ def train(
             latent=latent_health(schedule.entropy_weight if by_entropy else 0.0, entropy_share, gain),
             frames_per_s=len(cache) / seconds,
             seconds=seconds,
+            cpu_s=cpu_s,
         )
         schedule.finish_epoch(gain, _spread(measured))
         if processes.first:

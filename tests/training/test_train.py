@@ -11,8 +11,9 @@ import torch
 from mle_uvad.edge.errors import InputError
 from mle_uvad.training import train as train_module
 from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.metrics import EpochMetrics
 from mle_uvad.training.objectives.names import AUTOENCODER, LATENT_TERMS
-from mle_uvad.training.run import EpochMetrics, RunFolder
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import CHOICES, TrainSettings
 
 OTHER_CHOICES = sorted(CHOICES.keys() - {"objective", "width", "held_out"})

@@ -71,7 +71,7 @@ class GanLite(ClipMethod):
         made_flow, made_frame = self.to_flow(frame), self.to_frame(flow)
         differences = torch.stack([(made_flow - flow).abs().mean(), (made_frame - frame).abs().mean()])
         with torch.no_grad():
-            self.usual.lerp_(differences, 0.05)
+            self.usual.lerp_(differences, 0.05 if progress else 1.0)
         return (
             L1_WEIGHT * differences.sum()
             + adversarial_loss(self.flow_judge, frame, flow, made_flow)

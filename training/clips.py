@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .cache import FrameCache
-from .model import Autoencoder
+from .model import WIDTHS, Autoencoder
 from .objectives.clip_method import ClipMethod
 from .objectives.dast_lite import DastLite
 from .objectives.gan_lite import GanLite
@@ -17,7 +17,7 @@ from .objectives.roadmap_lite import RoadmapLite
 from .objectives.tmae import Tmae
 from .settings import TrainSettings
 
-WITHOUT_SETTINGS: dict[str, Callable[[], ClipMethod]] = {
+BY_CHANNELS: dict[str, Callable[[int], ClipMethod]] = {
     "tmae": Tmae,
     "roadmap_lite": RoadmapLite,
     "dast_lite": DastLite,
@@ -26,10 +26,10 @@ WITHOUT_SETTINGS: dict[str, Callable[[], ClipMethod]] = {
 
 
 def make_clip_method(settings: TrainSettings) -> ClipMethod:
-    """Build the untrained network of an objective of `ON_CLIPS`."""
+    """Build the untrained network of an objective of `ON_CLIPS`, as wide as the autoencoder of the same settings."""
     if settings.objective == "gcl":
         return Gcl(Autoencoder(settings.width, settings.latent), settings.latent)
-    return WITHOUT_SETTINGS[settings.objective]()
+    return BY_CHANNELS[settings.objective](WIDTHS[settings.width][0])
 
 
 def take_clips(cache: FrameCache, numbers: NDArray[np.intp], frames: int, device: str) -> Tensor:

@@ -62,7 +62,7 @@ def test_tiles_come_together_again() -> None:
 
 def test_the_masked_autoencoder_sees_no_masked_token() -> None:
     torch.manual_seed(0)
-    method = Tmae(width=16, layers=1, decoder_width=8, decoder_layers=1).eval()
+    method = Tmae(2).eval()
     clips = drawn(2, 8, 80, 80)
     for hidden in JUDGED:
         changed = clips.clone()

@@ -8,7 +8,7 @@ import torch
 
 from ..edge.errors import InputError
 from ..edge.tubs.tub import Tub
-from .cache import FrameCache, build_cache
+from .cache import FrameCache, build_caches
 from .image_sizes import leave_out_other_sizes
 from .metrics import EpochCallback, Stopwatch, metrics_without_latent
 from .objectives.mil import MilHead, mil_loss, share_pooled
@@ -30,12 +30,12 @@ def train_tagged(
     """
     run, tubs = RunFolder(folder), leave_out_other_sizes([*wet, *dry])
     run.require_same(settings)
-    caches = [build_cache([tub], folder.parent / CACHE_FOLDER, callback.decoded) for tub in tubs]
-    tagged = [f"{tag} {tub.folder}" for tag, drives in (("wet", wet), ("dry", dry)) for tub in drives]
+    cache, drives = build_caches(tubs, folder.parent / CACHE_FOLDER, callback.decoded)
+    tagged = [f"{tag} {tub.folder}" for tag, given in (("wet", wet), ("dry", dry)) for tub in given]
     if run.facts_file.exists() and run.facts()["tubs"] != tagged:
         raise InputError(f"{folder} is another run (other drives or tags); give a new --out")
-    run.start(settings, build_cache(tubs, folder.parent / CACHE_FOLDER, callback.decoded), tagged)
-    train_head(caches[: len(wet)], caches[len(wet) :], run, settings, callback)
+    run.start(settings, cache, tagged)
+    train_head(drives[: len(wet)], drives[len(wet) :], run, settings, callback)
 
 
 def train_head(

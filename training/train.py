@@ -15,7 +15,7 @@ from ..edge.errors import InputError
 from ..edge.frame import SIZE
 from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
-from .cache import FrameCache, build_cache
+from .cache import FrameCache, build_cache, build_caches
 from .clip_loop import train_on_clips
 from .clips import take_clips
 from .fit import FitCallback, fit_obscuration
@@ -63,9 +63,11 @@ def train_tubs(
     with run.locked() if processes.first else nullcontext():
         with processes.rank_zero_first():
             tubs = leave_out_other_sizes(tubs)
-            cache = build_cache(tubs, shards, callback.decoded)
-            # Now, though used last: a car that drove too little is refused before hours of training.
-            cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
+            if settings.many_cars:  # now, though used last: a car that drove too little is refused before hours of it
+                cache, cars = build_caches(tubs, shards, callback.decoded)
+            else:
+                cache = build_cache(tubs, shards, callback.decoded)
+                cars = [cache]
             run.start(settings, cache, [str(tub.folder) for tub in tubs])
         train(cache, settings, folder, device, callback, processes)
         if settings.objective in ON_CLIPS and settings.objective != "gcl":

@@ -1,6 +1,5 @@
 """Training of the objective `mil`: on whole drives that are tagged wet or dry, without a label for any frame."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 
 from ..edge.errors import InputError
 from ..edge.tubs.tub import Tub
+from .batches import backward
 from .cache import FrameCache, build_caches
 from .image_sizes import leave_out_other_sizes
 from .metrics import EpochCallback, Stopwatch, metrics_without_latent
@@ -61,10 +61,7 @@ def train_head(
             scores = [head(bag) for bag in bags]
             share = share_pooled((epoch - 1 + step / STEPS) / settings.epochs)
             loss = mil_loss(scores[: len(wet)], scores[len(wet) :], share)
-            if not math.isfinite(loss.item()):
-                raise InputError(f"the loss became {loss.item()} in epoch {epoch}; lower --lr")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            backward(loss, optimizer, epoch, step + 1)
             optimizer.step()
             callback.batch(epoch, step + 1, STEPS)
         metrics = metrics_without_latent(epoch, loss.item(), STEPS * sum(map(len, bags)), stopwatch.read())

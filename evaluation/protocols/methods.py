@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...edge.errors import InputError
 from ...edge.tubs.tub import Tub
+from ...training.batches import to_batch
 from ...training.cache import FrameCache, build_cache
 from ...training.mil import train_head
 from ...training.model import WIDTHS
@@ -23,7 +24,7 @@ from ...training.objectives.names import OBJECTIVES, ONE_CLASS, TAGGED
 from ...training.run import RunFolder
 from ...training.segments import segment_features
 from ...training.settings import TrainSettings
-from ...training.train import pick_device, to_batch, train
+from ...training.train import pick_device, train
 from .artifact_cache import read_json, write_json
 from .display import Display
 from .method_scores import Scores, frame_ms, score, smoothed
@@ -179,10 +180,13 @@ def _parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[float, ...]:
+def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     """Return the AUC of both scores, and of both smoothed, in the order of `MethodFigures`."""
     smooth = [smoothed(each, cache.clock_s, cache.starts) for each in (scores.own, scores.low_pcc)]
-    return tuple(auc(each[truth], each[~truth]) for each in (scores.own, scores.low_pcc, *smooth))
+    own, pcc, own_smooth, pcc_smooth = (
+        auc(each[truth], each[~truth]) for each in (scores.own, scores.low_pcc, *smooth)
+    )
+    return own, pcc, own_smooth, pcc_smooth
 
 
 def _mean_frame_figures(

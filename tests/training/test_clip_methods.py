@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mle_uvad.edge.errors import InputError
+from mle_uvad.training.batches import take_clips
 from mle_uvad.training.cache import FrameCache
-from mle_uvad.training.clips import take_clips
 from mle_uvad.training.model import Autoencoder
 from mle_uvad.training.objectives.dast_lite import Cbam, DastLite
 from mle_uvad.training.objectives.gan_lite import GanLite, adversarial_loss, block_flow

@@ -78,7 +78,7 @@ def test_the_line_of_metrics_is_written_before_the_state(
     def full_disk(*arguments: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("mle_uvad.training.run._save", full_disk)
+    monkeypatch.setattr("mle_uvad.training.state.write_tensors", full_disk)
     settings = small(epochs=1)
     with pytest.raises(OSError, match="no space"):
         run_training(settings)

@@ -139,7 +139,8 @@ def _episodes(seconds: float, rng: np.random.Generator, plan: MethodsPlan) -> li
     if not plan.one_block:
         return scattered_episodes(seconds, rng, kinds)
     begins_s = seconds * (1 - ABNORMAL_SHARE)
-    edges_s = np.linspace(begins_s, seconds, len(kinds) + 1).tolist()
+    ends_s = np.nextafter(seconds, np.inf)  # episodes end before their last moment, which the last record lies on
+    edges_s = np.linspace(begins_s, ends_s, len(kinds) + 1).tolist()
     return [
         Episode(start_s, end_s, rng.uniform(0.1, 0.5), kind, "sudden")
         for start_s, end_s, kind in zip(edges_s[:-1], edges_s[1:], rng.permutation(list(kinds)).tolist(), strict=True)

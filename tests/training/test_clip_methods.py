@@ -126,6 +126,20 @@ def test_a_translation_and_its_judge_do_not_train_each_other() -> None:
         assert torch.allclose(ours, theirs), "it learns to tell, not to be convinced"
 
 
+def test_differences_are_measured_by_those_of_the_training() -> None:
+    torch.manual_seed(0)
+    method, clips = GanLite(4), drawn(4, 2, 80, 80)
+    with torch.no_grad():
+        method.loss(clips, 0.0, torch.Generator())
+        flow = block_flow(clips[:, :1], clips[:, 1:])
+        frame = 2 * clips[:, 1:] - 1
+        of_flow, of_frame = (method.to_flow(frame) - flow).abs(), (method.to_frame(flow) - frame).abs()
+        assert torch.allclose(method.usual, torch.stack([of_flow.mean(), of_frame.mean()])), "not the 1 of before"
+        weighed = 2 * of_flow.mean(1) / of_flow.mean() + of_frame.mean(1) / of_frame.mean()
+        worst = weighed.flatten(1).sort(1, descending=True).values[:, :320].mean(1)
+        assert torch.allclose(method.scores(clips), worst, rtol=1e-4)
+
+
 def test_a_clip_ends_with_its_frame_and_reaches_over_no_gap(make_cache: Callable[..., FrameCache]) -> None:
     frames = np.repeat(np.arange(100, dtype=np.uint8), 6400).reshape(100, 80, 80)
     starts = np.repeat([0, 60], [60, 40])

@@ -38,7 +38,9 @@ def train(
     ] = "robust",
     objective: Annotated[
         str | None,
-        typer.Option(help=f"One of {', '.join(OBJECTIVES)}; docs/paper.md says what they are.", show_default="mle"),
+        typer.Option(
+            help=f"One of {', '.join(OBJECTIVES)}; docs/objectives.md says what they are.", show_default="mle"
+        ),
     ] = None,
     width: Annotated[str | None, typer.Option(help="narrow, medium or wide.", show_default="medium")] = None,
     epochs: Annotated[

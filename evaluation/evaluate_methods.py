@@ -120,7 +120,7 @@ def _trials(rendered: Mapping[str, Rendered], name: str, plan: MethodsPlan) -> l
     trained_on = [each for other, each in rendered.items() if (other == name) != plan.held_out]
     clean = [each.clean for each in trained_on]
     return [
-        Trial(drive, _abnormal(drive), [each.wet[number] for each in trained_on], clean, number)
+        Trial(drive, _abnormal(drive), rendered[name].clean, [each.wet[number] for each in trained_on], clean, number)
         for number, drive in enumerate(rendered[name].wet)
     ]
 
@@ -150,4 +150,4 @@ def _episodes(seconds: float, rng: np.random.Generator, plan: MethodsPlan) -> li
 def _on_frames(given: FramesDir, plan: MethodsPlan, artifacts: ArtifactCache) -> list[Trial]:
     truth: NDArray[np.bool_] = given.truth()
     drive = artifacts.drive("frames", lambda folder, progress: write_frames_drive(folder, given, progress))
-    return [Trial(drive, truth, [drive], [], number) for number in range(plan.seeds)]
+    return [Trial(drive, truth, None, [drive], [], number) for number in range(plan.seeds)]

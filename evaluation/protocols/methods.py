@@ -32,6 +32,7 @@ from .metrics import auc
 from .paper import MEAN_FRAME
 
 ON_CLEAN = " on clean"  # after the name of a method that was trained on clean frames
+WITHOUT_FAULTS = f"{MEAN_FRAME}, no faults"
 
 Floats = NDArray[np.float64]
 
@@ -96,6 +97,7 @@ class Trial:
 
     judged: Tub
     abnormal: NDArray[np.bool_]  # [records] the truth of the judged drive
+    without_faults: Tub | None  # the same records without the rendered faults, if they are known
     contaminated: Sequence[Tub]  # trained on without labels: the judged drive itself, or those of other cars
     clean: Sequence[Tub]  # for methods that need normal frames; empty where there are none
     seed: int
@@ -104,8 +106,10 @@ class Trial:
 def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, display: Display) -> list[MethodFigures]:
     """Train each method of the plan on the contaminated drives, without labels, and judge it.
 
-    One-class methods are also trained on the clean drives, as their papers do. What is done is kept in `folder` and not
-    done again; decoded frames are kept in `shards`.
+    One-class methods are also trained on the clean drives, as their papers do. Two rows are of no training: the mean
+    frame, and the mean frame on the drive without faults, which tells how much the places alone that the abnormal
+    frames show differ from the rest. What is done is kept in `folder` and not done again; decoded frames are kept in
+    `shards`.
     """
 
     def decoded(tubs: Sequence[Tub]) -> FrameCache:
@@ -113,10 +117,12 @@ def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, dis
             return build_cache(tubs, shards, progress)
 
     judged, contaminated = decoded([trial.judged]), decoded(trial.contaminated)
-    missing = {skip.where for skip in judged.skipped}
-    read = [f"images/{record.image.name}" not in missing for record in trial.judged.records]
-    truth = trial.abnormal[read]
-    rows = [_mean_frame_figures(contaminated, judged, truth, trial.seed)]
+    truth = _of_frames(trial.abnormal, trial.judged, judged)
+    rows = [_mean_frame_figures(MEAN_FRAME, contaminated, judged, truth, trial.seed)]
+    if trial.without_faults is not None:
+        same = decoded([trial.without_faults])
+        places = _of_frames(trial.abnormal, trial.without_faults, same)
+        rows.append(_mean_frame_figures(WITHOUT_FAULTS, same, same, places, trial.seed))
     trainings = [(method, method, contaminated) for method in plan.methods]
     if trial.clean:
         clean = decoded(trial.clean)
@@ -139,6 +145,12 @@ def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, dis
             write_json(path, kept)
         rows.append(MethodFigures(**kept))
     return rows
+
+
+def _of_frames(abnormal: NDArray[np.bool_], tub: Tub, cache: FrameCache) -> NDArray[np.bool_]:
+    """Return the truth of the frames [N] in the cache of a tub, of that of its records."""
+    missing = {skip.where for skip in cache.skipped}
+    return abnormal[[f"images/{record.image.name}" not in missing for record in tub.records]]
 
 
 def _tagged_figures(
@@ -190,14 +202,14 @@ def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[
 
 
 def _mean_frame_figures(
-    trained_on: FrameCache, judged: FrameCache, truth: NDArray[np.bool_], seed: int
+    name: str, trained_on: FrameCache, judged: FrameCache, truth: NDArray[np.bool_], seed: int
 ) -> MethodFigures:
     """Judge the PCC of each frame with the mean of those trained on: what is there to be found without a model."""
     mean = to_batch(trained_on.take(np.arange(len(trained_on))), "cpu").mean(0)
     frames = to_batch(judged.take(np.arange(len(judged))), "cpu")
     low_pcc = -pearson(frames, mean.expand_as(frames)).double().numpy()
     aucs = _aucs(Scores(low_pcc, low_pcc), judged, truth)
-    return MethodFigures(MEAN_FRAME, seed, *aucs, train_s=0.0, parameters=0, frame_ms=0.0)
+    return MethodFigures(name, seed, *aucs, train_s=0.0, parameters=0, frame_ms=0.0)
 
 
 def means(rows: Sequence[MethodFigures], method: str) -> dict[str, float]:

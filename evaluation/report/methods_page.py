@@ -41,7 +41,8 @@ def write_methods_page(
         f"mle_uvad {version}, width {plan.width}, {plan.epochs} epochs, {plan.seeds} seeds. {trained}, last epoch."
         f" Rendered faults: one eighth of the frames, {arranged}. AUC: of single frames, abnormal against normal, mean"
         " and range over the seeds; 0.5 is chance. Sign-free: of the mean, with the better of both signs. 5 s median:"
-        " AUC of the score after a centred median filter. Training: seconds of the processor.\n"
+        " AUC of the score after a centred median filter. Mean frame, no faults: of the same frames before the faults"
+        " were rendered; away from 0.5, they differ by their places. Training: seconds of the processor.\n"
         + "".join(f"\n## {name}\n\n{methods_table(rows)}" for name, rows in tables.items())
     )
     path.parent.mkdir(parents=True, exist_ok=True)

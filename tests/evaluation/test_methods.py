@@ -85,7 +85,13 @@ def test_one_class_methods_are_also_trained_on_clean_frames(make_tub: Any, tmp_p
     plan = MethodsPlan(("constriction_inside", "mil"), width="narrow", epochs=1, seeds=1)
     _, results = run_methods_evaluation(Given([tub]), plan, tmp_path / "out", tmp_path / "docs", Silent())
     names = [row.method for row in results["tub"]]
-    assert names == ["mean frame", "constriction_inside", "mil", "constriction_inside on clean"]
+    assert names == [
+        "mean frame",
+        "mean frame, no faults",
+        "constriction_inside",
+        "mil",
+        "constriction_inside on clean",
+    ]
     facts = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("run.json"))]
     assert len({each["data_fingerprint"] for each in facts}) == 2
     assert "| mil |" in (tmp_path / "docs" / "methods.md").read_text()
@@ -119,6 +125,8 @@ def test_one_block_of_faults_ends_the_drive(make_tub: Any, tmp_path: Path) -> No
         assert sorted(wet) == list(range(140, 160)), "the last eighth, without a gap"
         assert sorted(label.kind for label in labels) == sorted(FAMILIES)
     assert "one block at the end" in page.read_text()
+    places = [row.own_auc for row in results["tub"] if row.method == "mean frame, no faults"]
+    assert places[0] == places[1], "the faults of a seed have no part in it"
     assert all(0 <= row.own_smoothed_auc <= 1 for row in results["tub"])
 
 
@@ -129,7 +137,8 @@ def test_a_held_out_car_is_judged_by_what_the_others_taught(make_tub: Any, tmp_p
     plan = MethodsPlan(methods, width="narrow", epochs=1, seeds=1, held_out=True)
     page, results = run_methods_evaluation(Given(tubs), plan, tmp_path / "out", tmp_path, Silent())
     assert list(results) == ["first", "second", "third"]
-    assert [row.method for row in results["first"]] == ["mean frame", *methods, "constriction_on on clean"]
+    found = [row.method for row in results["first"]]
+    assert found == ["mean frame", "mean frame, no faults", *methods, "constriction_on on clean"]
     for held_out in results:
         for facts in (tmp_path / "out/drives" / held_out).rglob("run.json"):
             cars = {Path(tub).parts[-3] for tub in json.loads(facts.read_text())["tubs"]}

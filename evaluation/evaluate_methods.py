@@ -28,7 +28,7 @@ from .protocols.plan import rng_seed
 from .report.methods_page import PAGE, write_methods_page
 from .simulation.episodes import Episode, scattered_episodes
 from .simulation.frames_dir import FramesDir, write_frames_drive
-from .simulation.labels import read_labels
+from .simulation.labels import SAME_S, read_labels
 from .simulation.rerendered_drive import driving_s, segment
 
 GENERATED_S = 420.0
@@ -139,7 +139,7 @@ def _episodes(seconds: float, rng: np.random.Generator, plan: MethodsPlan) -> li
     if not plan.one_block:
         return scattered_episodes(seconds, rng, kinds)
     begins_s = seconds * (1 - ABNORMAL_SHARE)
-    ends_s = np.nextafter(seconds, np.inf)  # episodes end before their last moment, which the last record lies on
+    ends_s = seconds + 2 * SAME_S  # an episode ends before this moment, and the last record belongs to it
     edges_s = np.linspace(begins_s, ends_s, len(kinds) + 1).tolist()
     return [
         Episode(start_s, end_s, rng.uniform(0.1, 0.5), kind, "sudden")

@@ -123,19 +123,19 @@ def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, dis
         same = decoded([trial.without_faults])
         places = _of_frames(trial.abnormal, trial.without_faults, same)
         rows.append(_mean_frame_figures(WITHOUT_FAULTS, same, same, places, trial.seed))
-    trainings = [(method, method, contaminated) for method in plan.methods]
+    trainings = [(method, method, contaminated, trial.contaminated) for method in plan.methods]
     if trial.clean:
         clean = decoded(trial.clean)
-        trainings += [(f"{each}{ON_CLEAN}", each, clean) for each in plan.methods if each in ONE_CLASS]
-    for name, method, trained_on in trainings:
+        trainings += [(f"{each}{ON_CLEAN}", each, clean, trial.clean) for each in plan.methods if each in ONE_CLASS]
+    for name, method, trained_on, tubs in trainings:
         path = folder / "figures" / f"{name}.json"
         if (kept := read_json(path)) is None:
             display.step(f"{name}, seed {trial.seed}: {len(trained_on)} frames")
             run, settings = RunFolder(folder / "runs" / name), plan.settings(method, trial.seed, len(trained_on))
-            run.start(settings, trained_on, [str(tub.folder) for tub in trial.contaminated])
+            run.start(settings, trained_on, [str(tub.folder) for tub in tubs])
             with display.training(settings.epochs) as callback:
                 if method in TAGGED:
-                    wet, dry = ([decoded([tub]) for tub in tubs] for tubs in (trial.contaminated, trial.clean))
+                    wet, dry = ([decoded([tub]) for tub in tagged] for tagged in (trial.contaminated, trial.clean))
                     head = train_head(wet, dry, run, settings, callback)
                     figures = _tagged_figures(head, run, judged, truth, trial.seed)
                 else:

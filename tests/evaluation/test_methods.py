@@ -94,6 +94,7 @@ def test_one_class_methods_are_also_trained_on_clean_frames(make_tub: Any, tmp_p
     ]
     facts = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("run.json"))]
     assert len({each["data_fingerprint"] for each in facts}) == 2
+    assert [Path(each["tubs"][0]).name for each in facts] == ["methods-0", "clean", "methods-0"]
     assert "| mil |" in (tmp_path / "docs" / "methods.md").read_text()
 
 

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from mle_uvad.edge.graph import FEATURE_MAPS, FEATURE_SIDE, RUNNING_MEANS_SIZE, TIME_CONSTANTS_S
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import WIDTHS
+from mle_uvad.training.networks import make_model
 from mle_uvad.training.obscuration import ObscurationNet
-from mle_uvad.training.run import make_model
 from mle_uvad.training.settings import TrainSettings
 
 PEAK_FRACTION = 0.25  # reached by ONNX Runtime

@@ -3,7 +3,8 @@
 Needs donkeycar with tensorflow. For each seed, three drives of one track are generated in FOLDER: one with rendered
 lens faults in it, a clean one that BUNDLE is calibrated on, and a clean one to judge by. Donkeycar's own training makes
 its stock linear pilot from all records of the first drive, from those that `mle-uvad clean` leaves, and from those that
-are truly clean. The error is the mean absolute difference from the steering of the driver, on the last drive.
+are truly clean. The error is the mean absolute difference from the steering of the driver, on the last drive. The same
+command resumes an interrupted measurement.
 """
 
 import shutil
@@ -63,12 +64,15 @@ def make_drives(folder: Path, seed: int) -> None:
 def make_variants(folder: Path, bundle: Path) -> tuple[int, int, int]:
     """Copy the wet drive, cleaned and without its wet records; return how many are wet, went, and of these are wet."""
     wet = {index for label in read_labels(folder / "all") for index in range(label.start_index, label.end_index)}
+    former = manifest_of(folder / "cleaned")
     for name in VARIANTS[1:]:
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(folder / "all", folder / name)
     calibration = folder / "calibration.json"
     run("calibrate", bundle, "--tub", folder / "calibrate", "--out", calibration)
     run("clean", folder / "cleaned", "--bundle", bundle, "--calibration", calibration)
+    if manifest_of(folder / "cleaned") != former:
+        model_of(folder / "cleaned").unlink(missing_ok=True)
     tub = DonkeyTub(str(folder / "clean"))
     tub.delete_records(wet)
     tub.close()
@@ -76,6 +80,17 @@ def make_variants(folder: Path, bundle: Path) -> tuple[int, int, int]:
     gone = set(cleaned.manifest.deleted_indexes)
     cleaned.close()
     return len(wet), len(gone), len(gone & wet)
+
+
+def manifest_of(tub: Path) -> bytes:
+    """Return the manifest of a tub, nothing if there is none."""
+    manifest = tub / "manifest.json"
+    return manifest.read_bytes() if manifest.is_file() else b""
+
+
+def model_of(tub: Path) -> Path:
+    """Return the file of the pilot that is trained on a tub."""
+    return tub.parent / f"{tub.name}.h5"
 
 
 def run(*command: object) -> None:
@@ -87,12 +102,14 @@ def run(*command: object) -> None:
 
 
 def steering_error(config: Config, tub: Path, judge: Tub, angles: np.ndarray, seed: int) -> float:
-    """Train the linear pilot on a tub and return its mean absolute error of steering, −1…1, on the judged drive."""
-    tf.keras.utils.set_random_seed(seed)
-    model = tub.parent / f"{tub.name}.h5"
-    train(config, str(tub), str(model), "linear")
+    """Train the linear pilot on a tub, unless it is there; return its mean absolute error of steering, −1…1."""
+    if not model_of(tub).is_file():
+        tf.keras.utils.set_random_seed(seed)
+        draft = tub.parent / "draft.h5"  # donkeycar writes the best so far: what is interrupted must not look whole
+        train(config, str(tub), str(draft), "linear")
+        draft.rename(model_of(tub))
     pilot = get_model_by_type("linear", config)
-    pilot.load(str(model))
+    pilot.load(str(model_of(tub)))
     steered = [float(pilot.run(frame)[0]) for _, frame in judge.frames()]
     return float(np.abs(np.array(steered) - angles).mean())
 

@@ -28,8 +28,9 @@ from mle_uvad.export.bundle import export_bundle
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.model import WIDTHS
+from mle_uvad.training.networks import make_model
 from mle_uvad.training.obscuration import ObscurationNet
-from mle_uvad.training.run import RunFolder, make_model
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
 
 ROUNDS = 1500

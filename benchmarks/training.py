@@ -19,11 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mle_uvad.training.cache import FRAME_BYTES, SHARD_RECORDS, FrameCache
+from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.fit import PassMetrics
+from mle_uvad.training.metrics import EpochMetrics
+from mle_uvad.training.networks import make_model
 from mle_uvad.training.objectives.mle import latent_entropy, squared_error
-from mle_uvad.training.run import EpochMetrics, RunFolder, make_model
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import PRESETS, TrainSettings
+from mle_uvad.training.shards import FRAME_BYTES, SHARD_RECORDS
 from mle_uvad.training.train import train
 
 FRAMES = 1536

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from .app import require_extra
 from .console import Bar, console, say_next
-from .train import TrainingDisplay
+from .training_display import TrainingDisplay
 
 if TYPE_CHECKING:  # they need torch, which the car does not have
     from ..evaluation.demo import DemoResult

@@ -83,7 +83,8 @@ def evaluate(
         str | None,
         typer.Option(
             help="With --protocol paper: the objectives of `train` to compare, comma-separated, or `all`; each is"
-            " trained on the same drive and judged by its own score and by the PCC.",
+            " trained on the same drive and judged by its own score and by the PCC. With --protocol cars each is"
+            " trained on the other drives.",
             show_default="those of the paper",
         ),
     ] = None,
@@ -113,8 +114,10 @@ def evaluate(
     """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
     require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
     if methods is not None or frames_dir is not None or labels is not None:
-        if protocol != "paper":
-            raise InputError(f"--methods and --frames-dir belong to --protocol paper, not {protocol}; add that")
+        if protocol not in (("paper", CARS) if frames_dir is None else ("paper",)):
+            raise InputError(
+                f"--methods belongs to --protocol paper or cars, --frames-dir to paper, not {protocol}; add that"
+            )
         given_methods: dict[str, Any] = {
             "methods": _methods_named(methods, on_frames=frames_dir is not None),
             "width": width,
@@ -122,6 +125,7 @@ def evaluate(
             "seeds": seeds,
             "seconds": paper_seconds,
             "one_block": one_block,
+            "held_out": protocol == CARS,
             "seed": seed,
         }
         recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})

@@ -38,7 +38,7 @@ html_additional_pages = {"index": "index.html"}  # leads to README.html
 CONTENTS = {
     "On the car": ["quickstart", "tour", "on-the-car", "calibration", "status", "events", "ecosystem"],
     "Boards and cameras": ["raspberry-pi", "camera", "jetson"],
-    "Training": ["training", "cleaning", "paper", "/package/base/card"],
+    "Training": ["training", "cleaning", "paper", "objectives", "/package/base/card"],
     "What it is worth": ["results", "performance", "reliability"],
     "How it works": ["architecture", "decisions", "glossary"],
     "Reference": ["cli", "api"],

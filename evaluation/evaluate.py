@@ -15,8 +15,8 @@ from .. import __version__
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
-from ..training.cache import Progress
 from ..training.image_sizes import leave_out_other_sizes
+from ..training.shards import Progress
 from .protocols.artifact_cache import ArtifactCache, read_json, write_json
 from .protocols.cars import CarsPlan
 from .protocols.display import Display

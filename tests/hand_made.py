@@ -45,8 +45,9 @@ def finish_run(folder: Path, settings: Any, samples: Frame, model: Any = None, n
     import torch
 
     from mle_uvad.training.cache import FrameCache
+    from mle_uvad.training.networks import make_model
     from mle_uvad.training.obscuration import ObscurationNet
-    from mle_uvad.training.run import RunFolder, make_model
+    from mle_uvad.training.run import RunFolder
 
     nothing = np.empty(0, np.intp)
     cache = FrameCache([], nothing, samples, "none", [], np.empty(0), nothing)

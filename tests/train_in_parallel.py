@@ -12,10 +12,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from mle_uvad.training.cache import FRAME_BYTES, FrameCache
+from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.metrics import EpochMetrics
 from mle_uvad.training.parallel import Processes, joined
-from mle_uvad.training.run import EpochMetrics, RunFolder
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import PRESETS, TrainSettings
+from mle_uvad.training.shards import FRAME_BYTES
 from mle_uvad.training.train import train
 
 # The first has one step, so that Adam's first moment is the gradient; the second what else there is.

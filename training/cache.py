@@ -5,40 +5,24 @@
 else, trainings that share tubs share their shards, and what was interrupted goes on with the shard it stood at.
 """
 
-import hashlib
-import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edge.atomic_write import atomic_write, sweep_drafts
 from ..edge.driving import GAP_S
 from ..edge.errors import InputError
-from ..edge.frame import SIZE, to_grey80, to_rgb
-from ..edge.read_file import read_file
-from ..edge.scorer import unscorable
+from ..edge.frame import SIZE, to_rgb
 from ..edge.tubs.reasons import why_unusable
-from ..edge.tubs.tub import IMAGE_BYTES_MAX, BadImageError, Record, Skipped, Tub, read_image
+from ..edge.tubs.tub import BadImageError, Record, Skipped, Tub, read_image
+from .shards import FRAME_BYTES, Fingerprints, Progress, decode_missing, split
 
-FRAME_BYTES = SIZE * SIZE
 FRAMES_MIN = 64  # fewer cannot train anything
-SHARD_RECORDS = 10_240  # of one tub, 66 MB: a car appends all its drives to one tub, which would always be new
-CHUNK_FRAMES = 1024  # decoded between two writes; bounds what waits in memory
 SAMPLE_FRAMES = 32  # whole camera frames kept with the run: the export is checked on them
-UNREADABLE = 2**64 - 1  # in place of a length: not the same as an empty file, the reason of a skip depends on it
-DISK_MARGIN_BYTES = 16 * 1024**2
-SIDECAR_BYTES_MAX = 8 * 2**20
-
-Progress = Callable[[int, int], None]  # (done, total)
 
 
 @dataclass(frozen=True)
@@ -79,36 +63,62 @@ def build_cache(tubs: Sequence[Tub], folder: Path, progress: Progress) -> FrameC
     `progress` counts the records that are to be decoded. Raises InputError when fewer than 64 frames can be read or
     the disk is too full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = [
-        tub.records[start : start + SHARD_RECORDS]
-        for tub in tubs
-        for start in range(0, len(tub.records), SHARD_RECORDS)
-    ]
-    names, fingerprint = _fingerprints(parts)
-    shards = [folder / f"{name}.u8" for name in names]
-    skipped, missing = {}, {}
-    sweep_drafts(folder)
-    for shard, records in zip(shards, parts, strict=True):
-        earlier = _skipped_earlier(shard, len(records))
-        if earlier is None:
-            missing[shard] = records
-        else:
-            skipped[shard] = earlier
-    if missing:
-        _require_space(folder, sum(map(len, missing.values())))
-        skipped |= _decode(missing, progress)
-    kept = [
-        [record for number, record in enumerate(records) if number not in skipped[shard]]
-        for shard, records in zip(shards, parts, strict=True)
-    ]
+    decoded, fingerprint = _decode(tubs, folder, progress)
+    return _join(decoded, fingerprint)
+
+
+def build_caches(tubs: Sequence[Tub], folder: Path, progress: Progress) -> tuple[FrameCache, list[FrameCache]]:
+    """Decode the tubs as `build_cache` does; return the cache of all, and one of each. Each image is read once.
+
+    Raises InputError when fewer than 64 frames of any tub can be read or the disk is too full.
+    """
+    decoded, fingerprint = _decode(tubs, folder, progress)
+    return _join(decoded, fingerprint), [_join([each], each.fingerprint) for each in decoded]
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A tub whose frames are on disk."""
+
+    tub: Tub
+    fingerprint: str
+    shards: Sequence[Path]
+    kept: Sequence[Sequence[Record]]  # of each shard
+    skipped: Sequence[Skipped]
+
+
+def _decode(tubs: Sequence[Tub], folder: Path, progress: Progress) -> tuple[list[_Decoded], str]:
+    """Decode what is missing; return the tubs, and the fingerprint of all."""
+    fingerprints = Fingerprints()
+    found = []
+    for tub in tubs:
+        parts = split(tub.records)
+        names, fingerprint = fingerprints.add_tub(parts)
+        found.append((tub, fingerprint, [folder / f"{name}.u8" for name in names], parts))
+    all_parts = {shard: part for *_, shards, parts in found for shard, part in zip(shards, parts, strict=True)}
+    skipped = decode_missing(all_parts, folder, progress)
+    decoded = []
+    for tub, fingerprint, shards, parts in found:
+        kept = [
+            [record for number, record in enumerate(part) if number not in skipped[shard]]
+            for shard, part in zip(shards, parts, strict=True)
+        ]
+        passed_over = [skip for shard in shards for skip in skipped[shard].values()]
+        decoded.append(_Decoded(tub, fingerprint, shards, kept, passed_over))
+    return decoded, fingerprints.whole()
+
+
+def _join(decoded: Sequence[_Decoded], fingerprint: str) -> FrameCache:
+    """Return the cache of these tubs. Raises InputError when they have too few frames."""
+    skipped = [skip for each in decoded for skip in each.skipped]
+    kept = [part for each in decoded for part in each.kept]
     *firsts, count = np.cumsum([0, *map(len, kept)])
-    passed_over = [skip for shard in shards for skip in skipped[shard].values()]
     if count < FRAMES_MIN:
-        raise InputError(_too_few(tubs, count, [skip.reason for skip in passed_over]))
-    samples = _samples(list(chain.from_iterable(kept)))
-    clock_s, starts = _segments(list(chain.from_iterable(kept)))
-    return FrameCache(shards, np.array(firsts), samples, fingerprint, passed_over, clock_s, starts)
+        raise InputError(_too_few([each.tub for each in decoded], count, [skip.reason for skip in skipped]))
+    records = list(chain.from_iterable(kept))
+    clock_s, starts = _segments(records)
+    shards = [shard for each in decoded for shard in each.shards]
+    return FrameCache(shards, np.array(firsts), _samples(records), fingerprint, skipped, clock_s, starts)
 
 
 def _too_few(tubs: Sequence[Tub], count: int, decoding: Sequence[str]) -> str:
@@ -129,106 +139,6 @@ def _segments(records: Sequence[Record]) -> tuple[NDArray[np.float64], NDArray[n
     firsts = np.concatenate([[0], np.flatnonzero(torn) + 1])
     clock_s = np.concatenate([[0.0], np.cumsum(np.where(torn, GAP_S, steps_s))])
     return clock_s, firsts[np.concatenate([[0], np.cumsum(torn)])]
-
-
-def _sidecar(shard: Path) -> Path:
-    return shard.with_suffix(".json")
-
-
-def _digest_file(shard: Path) -> Path:
-    return shard.with_suffix(".blake2b")
-
-
-def _digest(shard: Path) -> str:
-    with shard.open("rb") as file:
-        hashed = hashlib.blake2b(digest_size=16)
-        while chunk := file.read(2**20):
-            hashed.update(chunk)
-    return hashed.hexdigest()
-
-
-def _skipped_earlier(shard: Path, records: int) -> dict[int, Skipped] | None:
-    """Return what an earlier decoding skipped, by the record's number; None if there is no complete one."""
-    try:
-        skipped = {int(number): Skipped(**skip) for number, skip in json.loads(_read(_sidecar(shard))).items()}
-        whole = shard.stat().st_size == (records - len(skipped)) * FRAME_BYTES
-        whole &= all(0 <= number < records for number in skipped)
-        # The right size is not enough: a card that fails reads zeros.
-        whole = whole and _read(_digest_file(shard)).decode() == _digest(shard)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
-    return skipped if whole else None
-
-
-def _read(path: Path) -> bytes:
-    return read_file(path, SIDECAR_BYTES_MAX, follow=True)
-
-
-def _fingerprints(parts: Sequence[Sequence[Record]]) -> tuple[list[str], str]:
-    """Fingerprint each part, and all together; the latter does not depend on how they are split."""
-    whole, names = hashlib.blake2b(digest_size=16), []
-    for records in parts:
-        part = hashlib.blake2b(digest_size=16)
-        for record in records:
-            content = _content(record)
-            part.update(content)
-            whole.update(content)
-        names.append(part.hexdigest())
-    return names, whole.hexdigest()
-
-
-def _content(record: Record) -> bytes:
-    data, length = b"", UNREADABLE
-    with suppress(OSError):
-        data = read_file(record.image, IMAGE_BYTES_MAX)
-        length = len(data)
-    when = f"{record.timestamp_ms} {record.session_id}".encode(errors="surrogatepass")
-    return len(when).to_bytes(8, "little") + when + length.to_bytes(8, "little") + data
-
-
-def _require_space(folder: Path, frames: int) -> None:
-    needed, free = frames * FRAME_BYTES + DISK_MARGIN_BYTES, shutil.disk_usage(folder).free
-    if free < needed:
-        raise InputError(
-            f"the frame cache of {frames} frames needs {needed / 1e6:.0f} MB, {folder} has {free / 1e6:.0f} MB free;"
-            " free some space or give --out on another disk"
-        )
-
-
-def _decode(missing: dict[Path, list[Record]], progress: Progress) -> dict[Path, dict[int, Skipped]]:
-    """Write these shards with their sidecars and return what was skipped in each, by the record's number."""
-    skipped: dict[Path, dict[int, Skipped]] = {shard: {} for shard in missing}
-    done, total = 0, sum(map(len, missing.values()))
-    # Decoding and the area average leave the interpreter lock: threads use all cores.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for shard, records in missing.items():
-            with atomic_write(shard) as draft, draft.open("wb") as file:
-                for start in range(0, len(records), CHUNK_FRAMES):
-                    chunk = records[start : start + CHUNK_FRAMES]
-                    for number, outcome in enumerate(pool.map(_grey_bytes, chunk), start):
-                        if isinstance(outcome, Skipped):
-                            skipped[shard][number] = outcome
-                        else:
-                            file.write(outcome)
-                    done += len(chunk)
-                    progress(done, total)
-            with atomic_write(_digest_file(shard)) as draft:
-                draft.write_text(_digest(shard))
-            with atomic_write(_sidecar(shard)) as draft:
-                draft.write_text(json.dumps({number: asdict(skip) for number, skip in skipped[shard].items()}))
-    return skipped
-
-
-def _grey_bytes(record: Record) -> bytes | Skipped:
-    try:
-        frame = read_image(record.image)
-    except BadImageError as fault:
-        return Skipped(str(fault), f"images/{record.image.name}")
-    grey = to_grey80(frame)
-    # The export needs frames that can be scored, and the car scores no others.
-    if status := unscorable(float(grey.mean()), float(grey.std())):
-        return Skipped(f"image is {status}", f"images/{record.image.name}")
-    return np.rint(grey * 255).astype(np.uint8).tobytes()
 
 
 def _samples(records: Sequence[Record]) -> NDArray[np.uint8]:

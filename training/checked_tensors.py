@@ -4,9 +4,12 @@ import hashlib
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from ..edge.atomic_write import atomic_write
+from ..edge.errors import InputError, first_line
 
 DIGEST = "blake2b"  # in the metadata
 
@@ -15,6 +18,15 @@ def save_checked(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     """Write tensors and metadata with their hash. Raises SafetensorError."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(whole, path, metadata | {DIGEST: _digest(whole, metadata)})
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write them completely or not at all. Raises InputError where that fails."""
+    with atomic_write(path) as draft:
+        try:
+            save_checked(draft, tensors, metadata)
+        except SafetensorError as error:  # a full disk, say
+            raise InputError(f"{path} cannot be written ({first_line(error)}); the epochs before it are kept") from None
 
 
 def load_checked(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

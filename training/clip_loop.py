@@ -1,31 +1,16 @@
 """The training loop of the methods with a network of their own: the epochs, metrics and files of the autoencoder's."""
 
-import math
-import time
-from typing import Protocol
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..edge.errors import InputError
+from .batches import backward, epoch_batches, epoch_generator, take_clips
 from .cache import FrameCache
-from .clips import take_clips
+from .metrics import EpochCallback, Stopwatch, metrics_without_latent
 from .objectives.clip_method import ClipMethod
 from .objectives.mle import pearson
-from .run import EpochMetrics, RunFolder
+from .run import RunFolder
 from .schedule import EntropySchedule
 from .settings import TrainSettings
-
-
-class EpochCallback(Protocol):
-    """Who is told how the epochs go."""
-
-    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
-        """After each step."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """After each epoch."""
 
 
 def train_on_clips(
@@ -46,27 +31,13 @@ def train_on_clips(
     """
     settings = schedule.settings
     for epoch in range(epochs_done + 1, settings.epochs + 1):
-        started_s = time.perf_counter()
+        stopwatch = Stopwatch()
         loss = _train_epoch(model, optimizer, cache, settings, epoch, callback)
-        seconds = time.perf_counter() - started_s
+        taken = stopwatch.read()
         model.eval()
         with torch.no_grad():
             mean_pcc = float(pearson(probe[:, -1:], model.expected(probe)).mean())
-        metrics = EpochMetrics(
-            epoch=epoch,
-            squared_error=loss,
-            entropy=0.0,
-            entropy_share=0.0,
-            entropy_weight=0.0,
-            sigma=settings.sigma,
-            latent_std=0.0,
-            effective_neighbours=1.0,
-            mean_pcc=mean_pcc,
-            mean_frame_pcc=mean_frame_pcc,
-            latent="none",
-            frames_per_s=len(cache) / seconds,
-            seconds=seconds,
-        )
+        metrics = metrics_without_latent(epoch, loss, len(cache), taken, mean_pcc, mean_frame_pcc)
         run.save_epoch(model, optimizer, schedule, metrics)
         callback.epoch(metrics)
     run.finish(model)
@@ -80,24 +51,15 @@ def _train_epoch(
     epoch: int,
     callback: EpochCallback,
 ) -> float:
-    """Train one epoch and return the mean loss. Order and draws follow from seed and epoch.
-
-    Raises InputError for a loss that is no longer finite.
-    """
-    device = str(next(model.parameters()).device)
-    order = np.random.default_rng((settings.seed, epoch)).permutation(len(cache))
-    generator = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
-    total = 0.0
+    """Train one epoch and return the mean loss. Raises InputError for a loss that is no longer finite."""
+    device, count, done, total = str(next(model.parameters()).device), len(cache), 0, 0.0
+    generator = epoch_generator(settings, epoch)
     model.train()
-    for start in range(0, len(order), settings.batch_size):
-        numbers = np.sort(order[start : start + settings.batch_size])
-        progress = (epoch - 1 + start / len(order)) / settings.epochs
+    for number, numbers in enumerate(epoch_batches(count, settings, epoch), start=1):
+        progress = (epoch - 1 + done / count) / settings.epochs
         loss = model.loss(take_clips(cache, numbers, model.frames, device), progress, generator)
-        if not math.isfinite(loss.item()):
-            raise InputError(f"the loss became {loss.item()} in epoch {epoch}; lower --lr")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total += backward(loss, optimizer, epoch, number) * len(numbers)
         optimizer.step()
-        total += loss.item() * len(numbers)
-        callback.batch(epoch, start + len(numbers), len(cache))
-    return total / len(order)
+        done += len(numbers)
+        callback.batch(epoch, done, count)
+    return total / count

@@ -1,20 +1,18 @@
 """Training of the objective `mil`: on whole drives that are tagged wet or dry, without a label for any frame."""
 
-import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..edge.errors import InputError
 from ..edge.tubs.tub import Tub
-from .cache import FrameCache, build_cache
-from .clip_loop import EpochCallback
+from .batches import backward
+from .cache import FrameCache, build_caches
 from .image_sizes import leave_out_other_sizes
+from .metrics import EpochCallback, Stopwatch, metrics_without_latent
 from .objectives.mil import MilHead, mil_loss, share_pooled
-from .run import EpochMetrics, RunFolder
+from .run import RunFolder
 from .schedule import EntropySchedule
 from .segments import KINDS, TILES, segment_features
 from .settings import TrainSettings
@@ -32,12 +30,12 @@ def train_tagged(
     """
     run, tubs = RunFolder(folder), leave_out_other_sizes([*wet, *dry])
     run.require_same(settings)
-    caches = [build_cache([tub], folder.parent / CACHE_FOLDER, callback.decoded) for tub in tubs]
-    tagged = [f"{tag} {tub.folder}" for tag, drives in (("wet", wet), ("dry", dry)) for tub in drives]
+    cache, drives = build_caches(tubs, folder.parent / CACHE_FOLDER, callback.decoded)
+    tagged = [f"{tag} {tub.folder}" for tag, given in (("wet", wet), ("dry", dry)) for tub in given]
     if run.facts_file.exists() and run.facts()["tubs"] != tagged:
         raise InputError(f"{folder} is another run (other drives or tags); give a new --out")
-    run.start(settings, build_cache(tubs, folder.parent / CACHE_FOLDER, callback.decoded), tagged)
-    train_head(caches[: len(wet)], caches[len(wet) :], run, settings, callback)
+    run.start(settings, cache, tagged)
+    train_head(drives[: len(wet)], drives[len(wet) :], run, settings, callback)
 
 
 def train_head(
@@ -58,38 +56,16 @@ def train_head(
     head.scale.copy_(of_dry.std(0).clamp_min(1e-3) if len(of_dry) > 1 else torch.ones_like(head.scale))
     optimizer, schedule = torch.optim.Adam(head.parameters(), lr=settings.learning_rate), EntropySchedule(settings)
     for epoch in range(run.resume(head, optimizer, schedule) + 1, settings.epochs + 1):
-        started_s = time.perf_counter()
+        stopwatch = Stopwatch()
         for step in range(STEPS):
             scores = [head(bag) for bag in bags]
             share = share_pooled((epoch - 1 + step / STEPS) / settings.epochs)
             loss = mil_loss(scores[: len(wet)], scores[len(wet) :], share)
-            if not math.isfinite(loss.item()):
-                raise InputError(f"the loss became {loss.item()} in epoch {epoch}; lower --lr")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            backward(loss, optimizer, epoch, step + 1)
             optimizer.step()
             callback.batch(epoch, step + 1, STEPS)
-        metrics = _metrics(epoch, loss, time.perf_counter() - started_s, sum(map(len, bags)))
+        metrics = metrics_without_latent(epoch, loss.item(), STEPS * sum(map(len, bags)), stopwatch.read())
         run.save_epoch(head, optimizer, schedule, metrics)
         callback.epoch(metrics)
     run.finish(head)
     return head
-
-
-def _metrics(epoch: int, loss: Tensor, seconds: float, segments: int) -> EpochMetrics:
-    """Describe an epoch: there are no latents, and no reconstruction whose PCC could be taken."""
-    return EpochMetrics(
-        epoch=epoch,
-        squared_error=loss.item(),
-        entropy=0.0,
-        entropy_share=0.0,
-        entropy_weight=0.0,
-        sigma=0.0,
-        latent_std=0.0,
-        effective_neighbours=1.0,
-        mean_pcc=0.0,
-        mean_frame_pcc=0.0,
-        latent="none",
-        frames_per_s=STEPS * segments / seconds,
-        seconds=seconds,
-    )

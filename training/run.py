@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,38 +19,20 @@ from ..edge.atomic_write import atomic_write, is_draft
 from ..edge.errors import InputError, first_line
 from ..edge.read_file import read_file
 from .cache import FrameCache
-from .checked_tensors import load_checked, save_checked
-from .clips import make_clip_method
+from .checked_tensors import load_checked, write_tensors
 from .fit import PassMetrics
+from .metrics import EpochMetrics
 from .model import Autoencoder
+from .networks import make_network
 from .objectives.clip_method import ClipMethod
 from .objectives.gcl import Gcl
-from .objectives.names import ON_CLIPS, TAGGED
 from .obscuration import ObscurationNet
 from .schedule import EntropySchedule
 from .settings import TrainSettings
+from .state import load_state, save_state
 
 SCHEMA = 1
 FACTS_BYTES_MAX = 2**20
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """One line of metrics.jsonl. PCC, standard deviation and neighbours are measured on 512 frames after the epoch."""
-
-    epoch: int  # from 1
-    squared_error: float  # mean over frames and pixels of the training batches; of other networks their whole loss
-    entropy: float  # eq. 6 without its constant, mean over the batches
-    entropy_share: float  # of log B, its bound
-    entropy_weight: float  # λ in force
-    sigma: float  # kernel width in force
-    latent_std: float  # mean over the latent dimensions
-    effective_neighbours: float  # 1…512
-    mean_pcc: float  # −1…1, frame against reconstruction
-    mean_frame_pcc: float  # −1…1, frame against the mean frame: a model below it has learnt nothing
-    latent: str  # healthy, dead or collapsed; none for a network without one
-    frames_per_s: float
-    seconds: float
 
 
 class RunFolder:
@@ -121,7 +103,7 @@ class RunFolder:
             with atomic_write(self.facts_file) as draft:
                 draft.write_text(json.dumps(facts, indent=2))
         if not self.samples_file.exists():
-            _save(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
+            write_tensors(self.samples_file, {"frames": torch.from_numpy(cache.samples)}, {})
 
     def facts(self) -> dict[str, Any]:
         """Return run.json as a dict. Raises InputError if there is no run here."""
@@ -155,38 +137,14 @@ class RunFolder:
         """
         with self.metrics_file.open("a") as file:
             file.write(json.dumps(asdict(metrics)) + "\n")
-        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        for number, entry in optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{name}": tensor for name, tensor in entry.items()}
-        progress = {
-            "epoch": metrics.epoch,
-            "ramp": schedule.ramp,
-            "best_gain": schedule.best_gain,
-            "spread": schedule.latent_scale,
-        }
-        _save(self.state_file, tensors, {"progress": json.dumps(progress)})
+        save_state(self.state_file, model, optimizer, schedule, metrics.epoch)
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Adam, schedule: EntropySchedule) -> int:
         """Load what `save_epoch` saved and return the number of finished epochs, 0 for a fresh run."""
         if not self.state_file.exists():
             self.metrics_file.unlink(missing_ok=True)
             return 0
-        try:
-            tensors, metadata = load_checked(self.state_file)
-            progress = json.loads(metadata["progress"])
-            model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-            epochs_done, schedule.ramp = progress["epoch"], progress["ramp"]
-            schedule.best_gain, schedule.latent_scale = progress["best_gain"], progress["spread"]
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise InputError(
-                f"{self.state_file} is damaged ({first_line(error)}); delete it to train from the start"
-            ) from None
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("adam."):
-                _, number, entry = name.split(".")
-                state.setdefault(int(number), {})[entry] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        epochs_done = load_state(self.state_file, model, optimizer, schedule)
         text = self.metrics_file.read_text() if self.metrics_file.exists() else ""
         with atomic_write(self.metrics_file) as draft:
             draft.write_text("".join(text.splitlines(keepends=True)[:epochs_done]))
@@ -194,13 +152,13 @@ class RunFolder:
 
     def finish(self, model: nn.Module) -> None:
         """Write the weights of the autoencoder, or of the network that the objective has in its place."""
-        _save(self.weights_file, model.state_dict(), {})
+        write_tensors(self.weights_file, model.state_dict(), {})
 
     def finish_obscuration(self, net: ObscurationNet, reference: Tensor, passes: list[PassMetrics]) -> None:
         """Write the obscuration network, which marks the run as finished."""
         with atomic_write(self.passes_file) as draft:
             draft.write_text("".join(json.dumps(asdict(metrics)) + "\n" for metrics in passes))
-        _save(self.obscuration_file, {**net.state_dict(), "reference": reference}, {})
+        write_tensors(self.obscuration_file, {**net.state_dict(), "reference": reference}, {})
 
     def load_obscuration(self) -> tuple[ObscurationNet, Tensor]:
         """Load the obscuration network, in evaluation mode, and its reference [2, 20, 10, 10]. Raises InputError."""
@@ -244,30 +202,6 @@ class RunFolder:
         return model.eval()
 
 
-def make_model(settings: TrainSettings) -> Autoencoder:
-    """Build an untrained autoencoder for these settings; its initial weights follow from the seed."""
-    model = make_network(settings)
-    if not isinstance(model, Autoencoder):
-        raise InputError(f"the objective {settings.objective} trains no autoencoder; choose another")
-    return model
-
-
-def make_network(settings: TrainSettings) -> Autoencoder | ClipMethod:
-    """Build the untrained network of the objective: the autoencoder, or one of its own.
-
-    Raises InputError for an objective that has none for frames.
-    """
-    if settings.objective in TAGGED:
-        raise InputError(
-            f"the objective {settings.objective} trains on tagged drives and has no network that a car can run; judge"
-            " it with `mle-uvad evaluate --protocol paper --methods`"
-        )
-    torch.manual_seed(settings.seed)
-    if settings.objective in ON_CLIPS:
-        return make_clip_method(settings)
-    return Autoencoder(settings.width, settings.latent, bounded=settings.latent_mode == "bounded")
-
-
 def settings_from(facts: dict[str, Any]) -> TrainSettings:
     """Read the settings of a run.json. Raises KeyError or TypeError if some are missing or unknown."""
     kept = {"many_cars": False, "base": "", **facts["settings"]}  # older runs knew one car and no base network
@@ -283,11 +217,3 @@ def _current_name(name: str) -> str:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is damaged ({first_line(error)}); delete the run's folder and train it again")
-
-
-def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    with atomic_write(path) as draft:
-        try:
-            save_checked(draft, tensors, metadata)
-        except SafetensorError as error:  # a full disk, say
-            raise InputError(f"{path} cannot be written ({first_line(error)}); the epochs before it are kept") from None

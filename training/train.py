@@ -1,34 +1,34 @@
-"""The training loop: squared error plus λ times the latent entropy, seventy times over the drives."""
+"""Trains both networks of a bundle on drives: the autoencoder epoch by epoch, then the obscuration network."""
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..edge.errors import InputError
 from ..edge.frame import SIZE
 from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
-from .cache import FrameCache, build_cache
+from .batches import take_clips, to_batch
+from .cache import FrameCache, build_cache, build_caches
 from .clip_loop import train_on_clips
-from .clips import take_clips
+from .epoch import as_measured, train_epoch
 from .fit import FitCallback, fit_obscuration
 from .image_sizes import leave_out_other_sizes
-from .latent_loss import References, encode_references, latent_term, reconstruction_loss, reference_numbers
+from .metrics import EpochCallback, EpochMetrics, Stopwatch
 from .model import Autoencoder
+from .networks import make_network
 from .objectives.clip_method import ClipMethod
-from .objectives.mle import effective_neighbours, latent_entropy, pearson, standardise
+from .objectives.mle import effective_neighbours, pearson
 from .objectives.names import ON_CLIPS
 from .parallel import Processes
 from .references import drive_reference
-from .run import EpochMetrics, RunFolder, make_network
+from .run import RunFolder
 from .schedule import EntropySchedule, latent_health, reconstruction_gain
 from .settings import TrainSettings
 
@@ -37,17 +37,11 @@ ALONE = Processes()
 PROBE_FRAMES = 512  # spread over the drives; the epoch's PCC and latent figures are taken on them
 
 
-class TrainingCallback(FitCallback, Protocol):
+class TrainingCallback(EpochCallback, FitCallback, Protocol):
     """Who is told how the training goes."""
 
     def decoded(self, done: int, total: int) -> None:
         """After each thousand frames that are read for the first time."""
-
-    def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
-        """After each step."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        """After each epoch."""
 
 
 def train_tubs(
@@ -69,9 +63,11 @@ def train_tubs(
     with run.locked() if processes.first else nullcontext():
         with processes.rank_zero_first():
             tubs = leave_out_other_sizes(tubs)
-            cache = build_cache(tubs, shards, callback.decoded)
-            # Now, though used last: a car that drove too little is refused before hours of training.
-            cars = [build_cache([tub], shards, callback.decoded) for tub in tubs] if settings.many_cars else [cache]
+            if settings.many_cars:  # now, though used last: a car that drove too little is refused before hours of it
+                cache, cars = build_caches(tubs, shards, callback.decoded)
+            else:
+                cache = build_cache(tubs, shards, callback.decoded)
+                cars = [cache]
             run.start(settings, cache, [str(tub.folder) for tub in tubs])
         train(cache, settings, folder, device, callback, processes)
         if settings.objective in ON_CLIPS and settings.objective != "gcl":
@@ -117,11 +113,11 @@ def train(
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         if schedule.ends_early:
             break
-        started_s = time.perf_counter()
-        error, entropy = _train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
-        seconds = time.perf_counter() - started_s
+        stopwatch = Stopwatch()
+        error, entropy = train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
+        seconds, cpu_s = stopwatch.read()
         mean_pcc, latent = _probe(model, probe)
-        measured = _as_measured(latent, settings)
+        measured = as_measured(latent, settings)
         if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
             raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
         entropy_share = entropy / math.log(min(settings.batch_size, len(cache)))
@@ -141,6 +137,7 @@ def train(
             latent=latent_health(schedule.entropy_weight if by_entropy else 0.0, entropy_share, gain),
             frames_per_s=len(cache) / seconds,
             seconds=seconds,
+            cpu_s=cpu_s,
         )
         schedule.finish_epoch(gain, _spread(measured))
         if processes.first:
@@ -159,101 +156,9 @@ def pick_device(name: str) -> str:
     return name
 
 
-def to_batch(frames: NDArray[np.uint8], device: str) -> Tensor:
-    """Grey frames uint8 [B, 80, 80] to float [B, 1, 80, 80] in 0…1 on the device."""
-    return torch.from_numpy(frames).to(device).unsqueeze(1).to(torch.get_default_dtype()) / 255
-
-
 def _reference(cache: FrameCache, settings: TrainSettings) -> Reference:
     """Make the reference of the bundle, which is used until there is a calibration."""
     return unknown_reference() if settings.many_cars else drive_reference(cache, settings.seed)
-
-
-def _batches(
-    cache: FrameCache, batch_size: int, seed: tuple[int, int], processes: Processes
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-    """Yield the frames of each batch, of several processes each its share, and their numbers."""
-    order = np.random.default_rng(seed).permutation(len(cache))
-    for start in range(0, len(order), batch_size):
-        numbers = processes.share(np.sort(order[start : start + batch_size]))
-        if len(numbers):
-            yield numbers, cache.take(numbers)
-
-
-def _train_epoch(
-    model: Autoencoder,
-    optimizer: torch.optim.Adam,
-    schedule: EntropySchedule,
-    cache: FrameCache,
-    epoch: int,
-    callback: TrainingCallback,
-    processes: Processes,
-) -> tuple[float, float]:
-    """One pass. Returns the mean squared error a pixel and the mean entropy of the full batches."""
-    settings, count = schedule.settings, len(cache)
-    device = str(next(model.parameters()).device)
-    # Both generators start from (seed, epoch): a resumed run goes on exactly as an uninterrupted one.
-    noise = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
-    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "bfloat16")
-    full_share = min(settings.batch_size, count) // processes.count
-    errors, entropies, done = 0.0, [], 0
-    references = _references(model, cache, settings)
-    model.train()
-    batches = _batches(cache, settings.batch_size, (settings.seed, epoch), processes)
-    for number, (numbers, batch) in enumerate(batches, start=1):
-        x = to_batch(batch, device)  # [B, 1, 80, 80], of several processes each has its share
-        size = len(x) * processes.count
-        with mixed:
-            z = model.encode(x).to(x.dtype)  # [B, latent]
-        seen = z
-        if settings.latent_mode == "noisy":
-            drawn = torch.randn((size, settings.latent), generator=noise, device=device)
-            seen = z + settings.sigma * processes.share(drawn)
-        with mixed:
-            reconstruction = model.decode(seen).to(x.dtype)  # [B, 1, 80, 80]
-        progress = (epoch - 1 + done / count) / settings.epochs
-        error = processes.mean(reconstruction_loss(x, reconstruction, settings, progress))
-        loss = error
-        if len(x) == full_share:  # the bound of eq. 6 is log B: a shorter last batch would weigh differently
-            whole = processes.gather(z)
-            term = entropy = _entropy(whole, schedule)
-            entropies.append(entropy.item())
-            if schedule.entropy_weight:
-                if settings.objective != "mle":
-                    taken = processes.gather(torch.from_numpy(numbers).to(device))
-                    term = latent_term(settings.objective, whole, taken, references)
-                loss = loss + schedule.entropy_weight * term
-        if not math.isfinite(loss.item()):
-            raise InputError(
-                f"the loss became {loss.item()} in epoch {epoch}, batch {number}; lower --lr or raise --sigma"
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        processes.average_gradients(model)
-        optimizer.step()
-        pixels = x[0].numel() if settings.squared_error == "sum" else 1
-        errors += error.item() / pixels * size
-        done += size
-        if processes.first:
-            callback.batch(epoch, done, count)
-    return errors / done, sum(entropies) / len(entropies)
-
-
-def _references(model: Autoencoder, cache: FrameCache, settings: TrainSettings) -> References | None:
-    if settings.objective != "reference":
-        return None
-    numbers, device = reference_numbers(len(cache), settings.seed), str(next(model.parameters()).device)
-    return encode_references(model, to_batch(cache.take(numbers), device), numbers)
-
-
-def _entropy(z: Tensor, schedule: EntropySchedule) -> Tensor:
-    settings = schedule.settings
-    return latent_entropy(_as_measured(z, settings), schedule.sigma, settings.kernel, settings.self_pairs)
-
-
-def _as_measured(z: Tensor, settings: TrainSettings) -> Tensor:
-    """The latents [B, latent] that the entropy sees."""
-    return standardise(z) if settings.latent_mode == "standardised" else z
 
 
 @torch.no_grad()

@@ -21,12 +21,14 @@ from ...edge.monitor import Monitor
 from ...edge.reference import unknown_reference
 from ...edge.tubs.tub import Record, Tub
 from ...export.bundle import export_bundle
-from ...training.cache import Progress, build_cache
+from ...training.cache import build_cache
 from ...training.checked_tensors import load_checked, save_checked
 from ...training.fit import fit_obscuration
+from ...training.networks import make_model
 from ...training.obscuration import ObscurationNet
-from ...training.run import RunFolder, make_model
+from ...training.run import RunFolder
 from ...training.settings import TrainSettings
+from ...training.shards import Progress
 from ...training.train import CACHE_FOLDER, pick_device, train_tubs
 from ..simulation.episodes import Episode
 from ..simulation.labels import Label, read_labels

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from ...training.cache import Progress
+from ...training.shards import Progress
 from ...training.train import TrainingCallback
 
 

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from torch import Tensor
 
+from ...training.batches import take_clips, to_batch
 from ...training.cache import FrameCache
-from ...training.clips import take_clips
 from ...training.model import Autoencoder
 from ...training.objectives.clip_method import ClipMethod
 from ...training.objectives.mle import pearson
 from ...training.objectives.names import SPR
 from ...training.objectives.spr import tile_errors, worst_tile
-from ...training.train import to_batch
 
 SCORED_AT_ONCE = 64  # frames
 TIMED_FRAMES = 30

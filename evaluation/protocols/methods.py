@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...edge.errors import InputError
 from ...edge.tubs.tub import Tub
+from ...training.batches import to_batch
 from ...training.cache import FrameCache, build_cache
 from ...training.mil import train_head
 from ...training.model import WIDTHS
@@ -23,7 +24,7 @@ from ...training.objectives.names import OBJECTIVES, ONE_CLASS, TAGGED
 from ...training.run import RunFolder
 from ...training.segments import segment_features
 from ...training.settings import TrainSettings
-from ...training.train import CACHE_FOLDER, pick_device, to_batch, train
+from ...training.train import pick_device, train
 from .artifact_cache import read_json, write_json
 from .display import Display
 from .method_scores import Scores, frame_ms, score, smoothed
@@ -31,6 +32,7 @@ from .metrics import auc
 from .paper import MEAN_FRAME
 
 ON_CLEAN = " on clean"  # after the name of a method that was trained on clean frames
+WITHOUT_FAULTS = f"{MEAN_FRAME}, no faults"
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +47,7 @@ class MethodsPlan:
     seeds: int = 3
     seconds: float = 3600.0  # of a drive, at most
     one_block: bool = False  # the abnormal frames at the end of the drive, as in the paper of the reference loss
+    held_out: bool = False  # train on the other drives, and judge on one whose car was never seen
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,9 +60,17 @@ class MethodsPlan:
         if not (self.methods and self.seeds >= 1 and self.epochs >= 1 and self.seconds > 0):
             raise InputError("a comparison needs at least a method, a seed, an epoch and a second of driving")
 
-    def settings(self, method: str, seed: int) -> TrainSettings:
-        """Return the settings of one training: those of the paper, with this objective."""
-        return TrainSettings(objective=method, width=self.width, epochs=self.epochs, seed=seed, windows=0)
+    def settings(self, method: str, seed: int, frames: int) -> TrainSettings:
+        """Return the settings of one training on so many frames: those of the paper, with this objective."""
+        size = batch_size(frames)
+        return TrainSettings(
+            objective=method, width=self.width, epochs=self.epochs, seed=seed, windows=0, batch_size=size
+        )
+
+
+def batch_size(frames: int) -> int:
+    """Return the batch size as the paper chooses it: 64 for its 902 frames, 128 for 1,200, 256 for 18,000."""
+    return 64 if frames < 1000 else 128 if frames < 5000 else 256
 
 
 QUICK_METHODS = MethodsPlan(width="narrow", epochs=2, seeds=1, seconds=40.0)
@@ -73,100 +84,132 @@ class MethodFigures:
     seed: int
     own_auc: float  # of the method's own score; 0.5 is chance
     pcc_auc: float  # of a low PCC of each frame with what the network expected
-    smoothed_auc: float  # of the PCC, smoothed by a median filter of five seconds
-    train_s: float
+    own_smoothed_auc: float  # of the own score, smoothed by a median filter of five seconds
+    pcc_smoothed_auc: float  # of the PCC, smoothed likewise
+    train_s: float  # of the processor
     parameters: int
     frame_ms: float  # scoring of one frame on one thread of this machine
 
 
-def run_methods(
-    drive: Tub,
-    clean: Tub | None,
-    abnormal: NDArray[np.bool_],
-    seed: int,
-    plan: MethodsPlan,
-    folder: Path,
-    display: Display,
-) -> list[MethodFigures]:
-    """Train each method of the plan on all records of a drive, without labels, and judge it on them.
+@dataclass(frozen=True)
+class Trial:
+    """A drive to judge methods on, and the drives to train them on."""
 
-    One-class methods are also trained on the drive `clean`, as their papers do, and judged on the same records.
-    `abnormal` [records] is the truth. What is done is kept in `folder` and not done again.
+    judged: Tub
+    abnormal: NDArray[np.bool_]  # [records] the truth of the judged drive
+    without_faults: Tub | None  # the same records without the rendered faults, if they are known
+    contaminated: Sequence[Tub]  # trained on without labels: the judged drive itself, or those of other cars
+    clean: Sequence[Tub]  # for methods that need normal frames; empty where there are none
+    seed: int
+
+
+def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, display: Display) -> list[MethodFigures]:
+    """Train each method of the plan on the contaminated drives, without labels, and judge it.
+
+    One-class methods are also trained on the clean drives, as their papers do. Two rows are of no training: the mean
+    frame, and the mean frame on the drive without faults, which tells how much the places alone that the abnormal
+    frames show differ from the rest. What is done is kept in `folder` and not done again; decoded frames are kept in
+    `shards`.
     """
-    with display.bar("decoding") as progress:
-        cache = build_cache([drive], folder / CACHE_FOLDER, progress)
-        clean_cache = None if clean is None else build_cache([clean], folder / CACHE_FOLDER, progress)
-    missing = {skip.where for skip in cache.skipped}
-    read = [f"images/{record.image.name}" not in missing for record in drive.records]
-    truth = abnormal[read]
-    rows = [_mean_frame_figures(cache, truth, seed)]
-    trainings = [(method, method, cache) for method in plan.methods]
-    if clean_cache is not None:
-        trainings += [(f"{each}{ON_CLEAN}", each, clean_cache) for each in plan.methods if each in ONE_CLASS]
-    for name, method, trained_on in trainings:
+
+    def decoded(tubs: Sequence[Tub]) -> FrameCache:
+        with display.bar("decoding") as progress:
+            return build_cache(tubs, shards, progress)
+
+    judged, contaminated = decoded([trial.judged]), decoded(trial.contaminated)
+    truth = _of_frames(trial.abnormal, trial.judged, judged)
+    rows = [_mean_frame_figures(MEAN_FRAME, contaminated, judged, truth, trial.seed)]
+    if trial.without_faults is not None:
+        same = decoded([trial.without_faults])
+        places = _of_frames(trial.abnormal, trial.without_faults, same)
+        rows.append(_mean_frame_figures(WITHOUT_FAULTS, same, same, places, trial.seed))
+    trainings = [(method, method, contaminated, trial.contaminated) for method in plan.methods]
+    if trial.clean:
+        clean = decoded(trial.clean)
+        trainings += [(f"{each}{ON_CLEAN}", each, clean, trial.clean) for each in plan.methods if each in ONE_CLASS]
+    for name, method, trained_on, tubs in trainings:
         path = folder / "figures" / f"{name}.json"
         if (kept := read_json(path)) is None:
-            display.step(f"{name}, seed {seed}: {len(trained_on)} frames")
-            run, settings = RunFolder(folder / "runs" / name), plan.settings(method, seed)
-            run.start(settings, trained_on, [str(drive.folder)])
+            display.step(f"{name}, seed {trial.seed}: {len(trained_on)} frames")
+            run, settings = RunFolder(folder / "runs" / name), plan.settings(method, trial.seed, len(trained_on))
+            run.start(settings, trained_on, [str(tub.folder) for tub in tubs])
             with display.training(settings.epochs) as callback:
                 if method in TAGGED:
-                    assert clean_cache is not None  # `run_methods_evaluation` refuses these methods without one
-                    head = train_head([cache], [clean_cache], run, settings, callback)
-                    figures = _tagged_figures(head, run, cache, truth, seed)
+                    wet, dry = ([decoded([tub]) for tub in tagged] for tagged in (trial.contaminated, trial.clean))
+                    head = train_head(wet, dry, run, settings, callback)
+                    figures = _tagged_figures(head, run, judged, truth, trial.seed)
                 else:
                     train(trained_on, settings, run.folder, pick_device("auto"), callback)
-                    figures = _figures(run, cache, truth, method, seed)
+                    figures = _figures(run, judged, truth, method, trial.seed)
             kept = asdict(figures) | {"method": name}
             write_json(path, kept)
         rows.append(MethodFigures(**kept))
     return rows
 
 
+def _of_frames(abnormal: NDArray[np.bool_], tub: Tub, cache: FrameCache) -> NDArray[np.bool_]:
+    """Return the truth of the frames [N] in the cache of a tub, of that of its records."""
+    missing = {skip.where for skip in cache.skipped}
+    return abnormal[[f"images/{record.image.name}" not in missing for record in tub.records]]
+
+
 def _tagged_figures(
     head: MilHead, run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], seed: int
 ) -> MethodFigures:
-    """Judge a head that was told no more than that the drive is wet: each frame by the score of its second."""
-    started_s = time.perf_counter()
+    """Judge a head that was told no more than which drives are wet: each frame by the score of its second."""
+    started_s = time.process_time()
     features, segment_of = segment_features(cache)
     with torch.no_grad():
         scores = head(torch.from_numpy(features)).double().numpy()
-    mean_ms = 1000 * (time.perf_counter() - started_s) / len(cache)
+    mean_ms = 1000 * (time.process_time() - started_s) / len(cache)
     judged = segment_of >= 0
     own, of_frame = scores[segment_of[judged]], truth[judged]
-    parameters = sum(parameter.numel() for parameter in head.parameters())
-    own_auc = auc(own[of_frame], own[~of_frame])
-    return MethodFigures("mil", seed, own_auc, np.nan, np.nan, _seconds(run), parameters, mean_ms)
+    return MethodFigures(
+        "mil",
+        seed,
+        own_auc=auc(own[of_frame], own[~of_frame]),
+        pcc_auc=np.nan,
+        own_smoothed_auc=np.nan,
+        pcc_smoothed_auc=np.nan,
+        train_s=_train_s(run),
+        parameters=_parameters(head),
+        frame_ms=mean_ms,
+    )
 
 
 def _figures(run: RunFolder, cache: FrameCache, truth: NDArray[np.bool_], method: str, seed: int) -> MethodFigures:
     network = run.load_network()
-    scores = score(network, cache, method)
-    return MethodFigures(
-        method,
-        seed,
-        *_aucs(scores, cache, truth),
-        train_s=_seconds(run),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        frame_ms=frame_ms(network, cache, time.perf_counter),
+    aucs = _aucs(score(network, cache, method), cache, truth)
+    cost_ms = frame_ms(network, cache, time.process_time)
+    return MethodFigures(method, seed, *aucs, _train_s(run), _parameters(network), cost_ms)
+
+
+def _train_s(run: RunFolder) -> float:
+    return sum(float(json.loads(line)["cpu_s"]) for line in run.metrics_file.read_text().splitlines())
+
+
+def _parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Return the AUC of both scores, and of both smoothed, in the order of `MethodFigures`."""
+    smooth = [smoothed(each, cache.clock_s, cache.starts) for each in (scores.own, scores.low_pcc)]
+    own, pcc, own_smooth, pcc_smooth = (
+        auc(each[truth], each[~truth]) for each in (scores.own, scores.low_pcc, *smooth)
     )
+    return own, pcc, own_smooth, pcc_smooth
 
 
-def _seconds(run: RunFolder) -> float:
-    return sum(float(json.loads(line)["seconds"]) for line in run.metrics_file.read_text().splitlines())
-
-
-def _aucs(scores: Scores, cache: FrameCache, truth: NDArray[np.bool_]) -> tuple[float, float, float]:
-    smooth = smoothed(scores.low_pcc, cache.clock_s, cache.starts)
-    own, low, smoothed_low = (auc(each[truth], each[~truth]) for each in (scores.own, scores.low_pcc, smooth))
-    return own, low, smoothed_low
-
-
-def _mean_frame_figures(cache: FrameCache, truth: NDArray[np.bool_], seed: int) -> MethodFigures:
-    """Judge the PCC of each frame with the mean of all: what is there to be found without a model."""
-    frames = to_batch(cache.take(np.arange(len(cache))), "cpu")
-    low_pcc = -pearson(frames, frames.mean(0).expand_as(frames)).double().numpy()
-    return MethodFigures(MEAN_FRAME, seed, *_aucs(Scores(low_pcc, low_pcc), cache, truth), 0.0, 0, 0.0)
+def _mean_frame_figures(
+    name: str, trained_on: FrameCache, judged: FrameCache, truth: NDArray[np.bool_], seed: int
+) -> MethodFigures:
+    """Judge the PCC of each frame with the mean of those trained on: what is there to be found without a model."""
+    mean = to_batch(trained_on.take(np.arange(len(trained_on))), "cpu").mean(0)
+    frames = to_batch(judged.take(np.arange(len(judged))), "cpu")
+    low_pcc = -pearson(frames, mean.expand_as(frames)).double().numpy()
+    aucs = _aucs(Scores(low_pcc, low_pcc), judged, truth)
+    return MethodFigures(name, seed, *aucs, train_s=0.0, parameters=0, frame_ms=0.0)
 
 
 def means(rows: Sequence[MethodFigures], method: str) -> dict[str, float]:

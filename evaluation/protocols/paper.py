@@ -18,7 +18,7 @@ from ...calibration.rules import KAPPA
 from ...edge.frame import to_grey80
 from ...edge.measures import pearson
 from ...edge.tubs.tub import Tub
-from ...training.cache import Progress
+from ...training.shards import Progress
 from ..simulation.episodes import scattered_episodes
 from ..simulation.labels import Label, read_labels
 from ..simulation.rerendered_drive import driving_s, segment, write_rerendered_drive

@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 
 from mle_uvad.calibration import Calibration
 
+needs_donkeycar = pytest.mark.skipif(find_spec("donkeycar") is None, reason="needs donkeycar")
 WET = range(120, 200)  # records, of 20 a second
 
 
@@ -57,7 +58,44 @@ def test_wet_records_go_and_come_back(run: Any, wet_tub: Path, calibrated: Path)
     assert tree(wet_tub) == before
 
 
-@pytest.mark.skipif(find_spec("donkeycar") is None, reason="needs donkeycar")
+def shown_by_the_tub_manager(tub: Path) -> tuple[list[int], int]:
+    """Return the records and their number as `TubLoader.update_tub` of donkeycar's tub manager takes them."""
+    from donkeycar.parts.tub_v2 import Tub as DonkeyTub
+
+    opened = DonkeyTub(str(tub))  # as there: not read-only
+    indexes, count = [record["_index"] for record in opened], len(opened)
+    opened.close()
+    return indexes, count
+
+
+@needs_donkeycar
+def test_the_tub_manager_shows_the_same_deletions(run: Any, wet_tub: Path, calibrated: Path) -> None:
+    everything, before = (list(range(320)), 320), tree(wet_tub)
+    assert shown_by_the_tub_manager(wet_tub) == everything
+    run("clean", wet_tub, "--bundle", calibrated)
+    gone = deleted(wet_tub)
+    assert shown_by_the_tub_manager(wet_tub) == (sorted(set(range(320)) - set(gone)), 320 - len(gone))
+    run("clean", wet_tub, "--undo")
+    assert shown_by_the_tub_manager(wet_tub) == everything
+    assert tree(wet_tub) == before
+
+
+@needs_donkeycar
+def test_what_the_tub_manager_restored_is_no_hindrance_to_undo(run: Any, wet_tub: Path, calibrated: Path) -> None:
+    from donkeycar.parts.tub_v2 import Tub as DonkeyTub
+
+    before = tree(wet_tub)
+    run("clean", wet_tub, "--bundle", calibrated)
+    opened = DonkeyTub(str(wet_tub))
+    opened.restore_records(set(WET))  # as `TubEditor.del_lr` does with the chosen range
+    opened.close()
+    assert set(WET).isdisjoint(deleted(wet_tub))
+    assert deleted(wet_tub)
+    assert run("clean", wet_tub, "--undo").code == 0
+    assert tree(wet_tub) == before
+
+
+@needs_donkeycar
 def test_donkeycars_training_does_not_see_them(run: Any, wet_tub: Path, calibrated: Path, tmp_path: Path) -> None:
     if find_spec("typing_extensions") is None:
         pytest.skip("donkeycar's training set needs typing_extensions")

@@ -97,7 +97,7 @@ def test_methods_are_compared_on_a_folder_of_frames(run: Any, tmp_path: Path) ->
 
 
 def test_bad_comparisons_are_one_line(run: Any, tmp_path: Path) -> None:
-    assert "belong to --protocol paper" in run("evaluate", "--methods", "mse").error_line
+    assert "--methods belongs to --protocol paper or cars" in run("evaluate", "--methods", "mse").error_line
     given = ("evaluate", "--protocol", "paper", "--out", tmp_path / "out")
     assert "give both" in run(*given, "--frames-dir", tmp_path).error_line
     assert "no method is called 'magic'" in run(*given, "--methods", "mse,magic").error_line

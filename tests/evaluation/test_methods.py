@@ -12,8 +12,11 @@ from PIL import Image
 from mle_uvad.edge.errors import InputError
 from mle_uvad.evaluation.evaluate_methods import Given, run_methods_evaluation
 from mle_uvad.evaluation.protocols.method_scores import smoothed
-from mle_uvad.evaluation.protocols.methods import MethodsPlan
+from mle_uvad.evaluation.protocols.methods import MethodFigures, MethodsPlan
+from mle_uvad.evaluation.report.methods_page import methods_table
 from mle_uvad.evaluation.simulation.frames_dir import FramesDir
+from mle_uvad.evaluation.simulation.labels import read_labels
+from mle_uvad.optics import FAMILIES
 
 
 class Silent:
@@ -82,9 +85,16 @@ def test_one_class_methods_are_also_trained_on_clean_frames(make_tub: Any, tmp_p
     plan = MethodsPlan(("constriction_inside", "mil"), width="narrow", epochs=1, seeds=1)
     _, results = run_methods_evaluation(Given([tub]), plan, tmp_path / "out", tmp_path / "docs", Silent())
     names = [row.method for row in results["tub"]]
-    assert names == ["mean frame", "constriction_inside", "mil", "constriction_inside on clean"]
+    assert names == [
+        "mean frame",
+        "mean frame, no faults",
+        "constriction_inside",
+        "mil",
+        "constriction_inside on clean",
+    ]
     facts = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob("run.json"))]
     assert len({each["data_fingerprint"] for each in facts}) == 2
+    assert [Path(each["tubs"][0]).name for each in facts] == ["methods-0", "clean", "methods-0"]
     assert "| mil |" in (tmp_path / "docs" / "methods.md").read_text()
 
 
@@ -104,3 +114,55 @@ def test_methods_that_cannot_be_trained_are_refused(given: Given, tmp_path: Path
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="no method is called 'magic'; choose from mle, l2_latent"):
         MethodsPlan(("magic",))
+
+
+def test_one_block_of_faults_ends_the_drive(make_tub: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="needs opencv")
+    plan = MethodsPlan(("mse",), width="narrow", epochs=1, seeds=2, one_block=True)
+    page, results = run_methods_evaluation(Given([make_tub(160)]), plan, tmp_path / "out", tmp_path, Silent())
+    for seed in range(2):
+        labels = read_labels(tmp_path / "out/drives/tub/tubs" / f"methods-{seed}")
+        wet = [index for label in labels for index in range(label.start_index, label.end_index)]
+        assert sorted(wet) == list(range(140, 160)), "the last eighth, without a gap"
+        assert sorted(label.kind for label in labels) == sorted(FAMILIES)
+    assert "one block at the end" in page.read_text()
+    places = [row.own_auc for row in results["tub"] if row.method == "mean frame, no faults"]
+    assert places[0] == places[1], "the faults of a seed have no part in it"
+    assert all(0 <= row.own_smoothed_auc <= 1 for row in results["tub"])
+
+
+def test_a_held_out_car_is_judged_by_what_the_others_taught(make_tub: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="needs opencv")
+    tubs = [make_tub(120, name=name) for name in ("first", "second", "third")]
+    methods = ("mse", "constriction_on", "mil")
+    plan = MethodsPlan(methods, width="narrow", epochs=1, seeds=1, held_out=True)
+    page, results = run_methods_evaluation(Given(tubs), plan, tmp_path / "out", tmp_path, Silent())
+    assert list(results) == ["first", "second", "third"]
+    found = [row.method for row in results["first"]]
+    assert found == ["mean frame", "mean frame, no faults", *methods, "constriction_on on clean"]
+    for held_out in results:
+        for facts in (tmp_path / "out/drives" / held_out).rglob("run.json"):
+            cars = {Path(tub).parts[-3] for tub in json.loads(facts.read_text())["tubs"]}
+            assert cars == set(results) - {held_out}
+            assert json.loads(facts.read_text())["frames"] == 240
+    assert "each judged without its car" in page.read_text()
+    assert "## All drives" in page.read_text()
+
+
+def test_a_single_car_cannot_be_held_out(make_tub: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="1 car leaves none to train on when it is held out; give another tub"):
+        run_methods_evaluation(Given([make_tub(70)]), MethodsPlan(held_out=True), tmp_path / "out", tmp_path, Silent())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(902, 64), (1_200, 128), (18_000, 256)])
+def test_the_batches_are_those_of_the_paper(frames: int, expected: int) -> None:
+    assert MethodsPlan().settings("mle", 0, frames).batch_size == expected
+
+
+def test_the_page_shows_the_range_over_the_seeds() -> None:
+    rows = [MethodFigures("mse", seed, auc, 1 - auc, auc, auc, 60.0, 2_000, 1.0) for seed, auc in enumerate((0.2, 0.4))]
+    assert methods_table(rows).splitlines()[2] == (
+        "| mse | 0.300 (0.20–0.40) | 0.700 | 0.700 (0.60–0.80) | 0.700 | 0.300 (0.20–0.40) | 0.300 (0.20–0.40)"
+        " | 60 s | 2 k | 1.0 |"
+    )

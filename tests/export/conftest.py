@@ -23,8 +23,9 @@ from mle_uvad.edge.graph import (
 )
 from mle_uvad.export.graph import FrameGraph
 from mle_uvad.training.model import Autoencoder
+from mle_uvad.training.networks import make_model
 from mle_uvad.training.obscuration import ObscurationNet
-from mle_uvad.training.run import RunFolder, make_model
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import TrainSettings
 
 Frame = NDArray[np.uint8]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mle_uvad.edge.frame import SIZE
 from mle_uvad.training.cache import FrameCache
 from mle_uvad.training.fit import PassMetrics
-from mle_uvad.training.run import EpochMetrics, RunFolder
+from mle_uvad.training.metrics import EpochMetrics
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import PRESETS, TrainSettings
 from mle_uvad.training.train import train
 
@@ -147,7 +148,7 @@ def metrics_of() -> Callable[..., EpochMetrics]:
     """`metrics_of(epoch=…)`: an epoch's figures where a test does not care for them."""
 
     def make(**changes: Any) -> EpochMetrics:
-        plain = EpochMetrics(1, 0.1, 1.0, 0.5, 1.0, 0.1, 1.0, 2.0, 0.5, 0.4, "healthy", 100.0, 1.0)
+        plain = EpochMetrics(1, 0.1, 1.0, 0.5, 1.0, 0.1, 1.0, 2.0, 0.5, 0.4, "healthy", 100.0, 1.0, 1.0)
         return replace(plain, **changes)
 
     return make

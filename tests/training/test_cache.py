@@ -13,7 +13,7 @@ import pytest
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.frame import to_grey80
 from mle_uvad.edge.tubs.tub import Tub
-from mle_uvad.training import cache as cache_module
+from mle_uvad.training import shards as shards_module
 from mle_uvad.training.cache import FRAMES_MIN, SAMPLE_FRAMES, FrameCache, build_cache
 
 MakeTub = Callable[..., Path]
@@ -134,7 +134,7 @@ def test_a_pipe_among_the_pictures_does_not_make_us_wait(make_tub: MakeTub, tmp_
 def test_a_disk_that_is_too_full_is_told_before_anything_is_written(
     make_tub: MakeTub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 1_000_000))
+    monkeypatch.setattr(shards_module.shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 1_000_000))
     line = refused(make_tub(70), tmp_path / "cache")
     assert "70 frames" in line
     assert "1 MB free" in line
@@ -148,7 +148,7 @@ def test_an_interrupted_decoding_leaves_nothing_that_looks_whole(
         if done >= 32:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache_module, "CHUNK_FRAMES", 16)
+    monkeypatch.setattr(shards_module, "CHUNK_FRAMES", 16)
     tub = make_tub(70)
     with pytest.raises(KeyboardInterrupt):
         build_cache([Tub(tub)], tmp_path / "cache", interrupt)

@@ -4,8 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +15,12 @@ import pytest
 from mle_uvad.edge.driving import GAP_S
 from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.frame import to_grey80
+from mle_uvad.edge.read_file import read_file
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.evaluation.simulation.drives import write_drive
 from mle_uvad.evaluation.simulation.track import Track
-from mle_uvad.training import cache as cache_module
-from mle_uvad.training.cache import FrameCache, build_cache
+from mle_uvad.training import shards as shards_module
+from mle_uvad.training.cache import FrameCache, build_cache, build_caches
 
 MakeTub = Callable[..., Path]
 
@@ -26,13 +29,13 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mle_uvad.edge.tubs.tub import Tub
-from mle_uvad.training import cache
+from mle_uvad.training import cache, shards
 
 def progress(done, total):
     if done >= 32:
         os.kill(os.getpid(), signal.SIGKILL)
 
-cache.SHARD_RECORDS, cache.CHUNK_FRAMES = 20, 8
+shards.SHARD_RECORDS, shards.CHUNK_FRAMES = 20, 8
 cache.build_cache([Tub(tub) for tub in sys.argv[2:]], Path(sys.argv[1]), progress)
 """
 
@@ -51,8 +54,8 @@ def calls() -> Calls:
 
 @pytest.fixture
 def short_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "SHARD_RECORDS", 20)
-    monkeypatch.setattr(cache_module, "CHUNK_FRAMES", 8)
+    monkeypatch.setattr(shards_module, "SHARD_RECORDS", 20)
+    monkeypatch.setattr(shards_module, "CHUNK_FRAMES", 8)
 
 
 def build(folder: Path, calls: Calls, *tubs: Path) -> FrameCache:
@@ -128,7 +131,7 @@ def test_the_length_of_the_shards_changes_nothing(
     lose_images(tubs[0], 0, 19, 20, 45)
     lose_images(tubs[1], 29)
     whole = build(tmp_path / "whole", Calls(), *tubs)
-    monkeypatch.setattr(cache_module, "SHARD_RECORDS", 20)
+    monkeypatch.setattr(shards_module, "SHARD_RECORDS", 20)
     parted = build(tmp_path / "parted", calls, *tubs)
     assert (len(whole.shards), len(parted.shards)) == (2, 6)
     assert calls == [(20, 100), (40, 100), (60, 100), (70, 100), (90, 100), (100, 100)]
@@ -201,3 +204,31 @@ def test_a_shard_that_is_cut_or_gone_while_it_is_read_is_told(make_tub: MakeTub,
     shard.unlink()
     with pytest.raises(OSError, match=str(shard)):
         cache.take(np.array([70]))
+
+
+def test_the_caches_of_all_and_of_each_tub_read_an_image_once(
+    make_tub: MakeTub, tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tubs = make_tub(70, name="first"), make_tub(80, name="second")
+    lose_images(tubs[1], 3)
+    expected = [build(tmp_path / "cache", calls, *given) for given in (tubs, tubs[:1], tubs[1:])]
+    read: Counter[Path] = Counter()
+
+    def counted(path: Path, *arguments: Any, **options: Any) -> bytes:
+        read[path] += path.suffix == ".jpg"
+        return read_file(path, *arguments, **options)
+
+    monkeypatch.setattr(shards_module, "read_file", counted)
+    whole, each = build_caches([Tub(tub) for tub in tubs], tmp_path / "cache", calls)
+    for found, one in zip([whole, *each], expected, strict=True):
+        require_alike(found, one)
+        assert found.fingerprint == one.fingerprint
+    assert max(read.values()) == 1
+    assert sum(read.values()) == 150
+
+
+def test_each_tub_of_many_needs_enough_frames(make_tub: MakeTub, tmp_path: Path, calls: Calls) -> None:
+    tubs = [Tub(make_tub(70, name="first")), Tub(make_tub(20, name="short"))]
+    assert len(build_cache(tubs, tmp_path / "cache", calls)) == 90
+    with pytest.raises(InputError, match="only 20 readable frames"):
+        build_caches(tubs, tmp_path / "cache", calls)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mle_uvad.edge.errors import InputError
+from mle_uvad.training.batches import take_clips
 from mle_uvad.training.cache import FrameCache
-from mle_uvad.training.clips import take_clips
 from mle_uvad.training.model import Autoencoder
 from mle_uvad.training.objectives.dast_lite import Cbam, DastLite
 from mle_uvad.training.objectives.gan_lite import GanLite, adversarial_loss, block_flow
@@ -62,7 +62,7 @@ def test_tiles_come_together_again() -> None:
 
 def test_the_masked_autoencoder_sees_no_masked_token() -> None:
     torch.manual_seed(0)
-    method = Tmae(width=16, layers=1, decoder_width=8, decoder_layers=1).eval()
+    method = Tmae(2).eval()
     clips = drawn(2, 8, 80, 80)
     for hidden in JUDGED:
         changed = clips.clone()
@@ -124,6 +124,20 @@ def test_a_translation_and_its_judge_do_not_train_each_other() -> None:
     telling = (bce(on_real, torch.ones_like(on_real)) + bce(on_made, torch.zeros_like(on_made))) / 2
     for ours, theirs in zip(of_judge, torch.autograd.grad(telling, list(judge.parameters())), strict=True):
         assert torch.allclose(ours, theirs), "it learns to tell, not to be convinced"
+
+
+def test_differences_are_measured_by_those_of_the_training() -> None:
+    torch.manual_seed(0)
+    method, clips = GanLite(4), drawn(4, 2, 80, 80)
+    with torch.no_grad():
+        method.loss(clips, 0.0, torch.Generator())
+        flow = block_flow(clips[:, :1], clips[:, 1:])
+        frame = 2 * clips[:, 1:] - 1
+        of_flow, of_frame = (method.to_flow(frame) - flow).abs(), (method.to_frame(flow) - frame).abs()
+        assert torch.allclose(method.usual, torch.stack([of_flow.mean(), of_frame.mean()])), "not the 1 of before"
+        weighed = 2 * of_flow.mean(1) / of_flow.mean() + of_frame.mean(1) / of_frame.mean()
+        worst = weighed.flatten(1).sort(1, descending=True).values[:, :320].mean(1)
+        assert torch.allclose(method.scores(clips), worst, rtol=1e-4)
 
 
 def test_a_clip_ends_with_its_frame_and_reaches_over_no_gap(make_cache: Callable[..., FrameCache]) -> None:

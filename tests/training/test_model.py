@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mle_uvad.training.model import WIDTHS, Autoencoder
-from mle_uvad.training.run import make_model
+from mle_uvad.training.networks import make_model
 from mle_uvad.training.settings import TrainSettings
 
 

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from mle_uvad.edge.errors import InputError
+from mle_uvad.training import epoch as epoch_module
 from mle_uvad.training import train as train_module
+from mle_uvad.training.batches import to_batch
 from mle_uvad.training.cache import FrameCache
+from mle_uvad.training.metrics import EpochMetrics
 from mle_uvad.training.objectives.names import AUTOENCODER, LATENT_TERMS
-from mle_uvad.training.run import EpochMetrics, RunFolder
+from mle_uvad.training.run import RunFolder
 from mle_uvad.training.settings import CHOICES, TrainSettings
 
 OTHER_CHOICES = sorted(CHOICES.keys() - {"objective", "width", "held_out"})
@@ -135,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch(
         steps.append(1)
         return torch.tensor(math.nan if len(steps) == 5 else 1.0, requires_grad=True)
 
-    monkeypatch.setattr(train_module, "reconstruction_loss", fail_in_fifth_step)
+    monkeypatch.setattr(epoch_module, "reconstruction_loss", fail_in_fifth_step)
     with pytest.raises(InputError, match=r"nan in epoch 2, batch 2") as caught:
         run_training(small(objective="mse"))
     assert "--lr" in str(caught.value)
@@ -158,6 +161,6 @@ def test_a_device_that_is_absent_is_refused() -> None:
 
 def test_frames_become_a_batch_in_zero_to_one(cache: FrameCache) -> None:
     frames = cache.take(np.arange(5))
-    batch = train_module.to_batch(frames, "cpu")
+    batch = to_batch(frames, "cpu")
     assert batch.shape == (5, 1, 80, 80)
     assert torch.equal(batch[:, 0], torch.tensor(frames).float() / 255)

@@ -1,7 +1,8 @@
 """Latent constriction (Astrid, Zaheer, Lee, arXiv 2403.16270): latents inside, or on, a sphere of radius α.
 
 The paper gives L = L_R + λ L_C, and that L_C constrains the norm of each latent vector in one of two ways. The two
-equations below are a reconstruction from that, because the paper's own were not at hand.
+equations below are a reconstruction from that, because the paper's own were not at hand. The paper constrains the
+vector at each place of a map of features; the latent here is a single vector.
 """
 
 from torch import Tensor

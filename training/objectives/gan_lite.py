@@ -41,7 +41,7 @@ def block_flow(before: Tensor, now: Tensor) -> Tensor:
 class UNet(nn.Module):
     """Two steps down, two up, with the maps of the way down passed across."""
 
-    def __init__(self, source: int, target: int, width: int = 16) -> None:
+    def __init__(self, source: int, target: int, width: int) -> None:
         super().__init__()
         self.first, self.second = _down(source, width), _down(width, 2 * width)
         self.rise = nn.Sequential(nn.ConvTranspose2d(2 * width, width, 4, 2, 1), nn.ReLU())
@@ -59,10 +59,10 @@ class GanLite(ClipMethod):
     frames = 2
     usual: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 16) -> None:
         super().__init__()
-        self.to_flow, self.to_frame = UNet(1, 2), UNet(2, 1)
-        self.flow_judge, self.frame_judge = _patch_judge(), _patch_judge()
+        self.to_flow, self.to_frame = UNet(1, 2, width), UNet(2, 1, width)
+        self.flow_judge, self.frame_judge = _patch_judge(width), _patch_judge(width)
         self.register_buffer("usual", torch.ones(2))  # mean differences in training, of flow and frame
 
     def loss(self, clips: Tensor, progress: float, generator: torch.Generator) -> Tensor:
@@ -71,7 +71,7 @@ class GanLite(ClipMethod):
         made_flow, made_frame = self.to_flow(frame), self.to_frame(flow)
         differences = torch.stack([(made_flow - flow).abs().mean(), (made_frame - frame).abs().mean()])
         with torch.no_grad():
-            self.usual.lerp_(differences, 0.05)
+            self.usual.lerp_(differences, 0.05 if progress else 1.0)
         return (
             L1_WEIGHT * differences.sum()
             + adversarial_loss(self.flow_judge, frame, flow, made_flow)
@@ -107,8 +107,8 @@ def _centred(clips: Tensor) -> Tensor:
     return 2 * clips[:, -1:] - 1
 
 
-def _patch_judge() -> nn.Module:
-    return nn.Sequential(_down(3, 16), _down(16, 32), nn.Conv2d(32, 1, 3, padding=1))
+def _patch_judge(width: int) -> nn.Module:
+    return nn.Sequential(_down(3, width), _down(width, 2 * width), nn.Conv2d(2 * width, 1, 3, padding=1))
 
 
 def _down(source: int, target: int) -> nn.Module:

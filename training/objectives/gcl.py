@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .clip_method import ClipMethod
 
-WARM_UP = 0.05  # of the training: the generator alone learns to reconstruct
+WARM_UP = 0.05  # of the training: until then the generator learns to reconstruct all, and unlearns nothing
 GENERATOR_DEVIATIONS, DISCRIMINATOR_DEVIATIONS = 1.0, 0.1  # above the mean of a batch: taken for abnormal
 
 

@@ -69,6 +69,6 @@ def refined_error(frames: Tensor, reconstructions: Tensor, progress: float, kind
 def worst_tile(errors: Tensor) -> Tensor:
     """Return the score of frames [N] from the errors [N, 16] of a drive: the largest, in deviations from their mean.
 
-    The paper's moving average over ten frames is left to the judge, who averages all methods alike.
+    The paper's moving average over ten frames is left to the judge, who smooths all methods alike.
     """
     return ((errors - errors.mean()) / errors.std().clamp_min(1e-12)).amax(1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .clip_method import ClipMethod
 
 CLIP, TILE = 8, 16  # frames, and the side of a token in pixels
+ENCODER_LAYERS, DECODER_LAYERS = 4, 2
 TOKENS = (80 // TILE) ** 2  # of a frame
 # Which frames are hidden when the last one is judged: two ways, of which the mean is taken.
 JUDGED = ((1, 3, 5, 7), (4, 5, 6, 7))
@@ -33,15 +34,16 @@ class Tmae(ClipMethod):
 
     frames = CLIP
 
-    def __init__(self, width: int = 128, layers: int = 4, decoder_width: int = 64, decoder_layers: int = 2) -> None:
+    def __init__(self, channels: int = 16) -> None:
         super().__init__()
+        width, decoder_width = 8 * channels, 4 * channels
         self.embed = nn.Linear(TILE**2, width)
         self.places = nn.Parameter(0.02 * torch.randn(CLIP, TOKENS, width))
-        self.encoder = _transformer(width, layers)
+        self.encoder = _transformer(width, ENCODER_LAYERS)
         self.narrow = nn.Linear(width, decoder_width)
         self.hidden_token = nn.Parameter(0.02 * torch.randn(decoder_width))
         self.decoder_places = nn.Parameter(0.02 * torch.randn(CLIP, TOKENS, decoder_width))
-        self.decoder = _transformer(decoder_width, decoder_layers)
+        self.decoder = _transformer(decoder_width, DECODER_LAYERS)
         self.render = nn.Linear(decoder_width, TILE**2)
 
     def predict(self, clips: Tensor, hidden: Tensor) -> Tensor:

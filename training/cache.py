@@ -26,8 +26,9 @@ from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80, to_rgb
 from ..edge.read_file import read_file
 from ..edge.scorer import unscorable
+from ..edge.tubs.image import IMAGE_BYTES_MAX, BadImageError, read_image
 from ..edge.tubs.reasons import why_unusable
-from ..edge.tubs.tub import IMAGE_BYTES_MAX, BadImageError, Record, Skipped, Tub, read_image
+from ..edge.tubs.tub import Record, Skipped, Tub
 
 FRAME_BYTES = SIZE * SIZE
 FRAMES_MIN = 64  # fewer cannot train anything

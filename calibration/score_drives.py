@@ -31,8 +31,8 @@ def score_drive(
     """Write the scores of a drive to `out` and return its figures.
 
     `kept` is a file for the figures and the inputs they were made from: if it shows that `out` was made from the same
-    inputs, the drive is not scored again. Raises InputError for a bundle or calibration that cannot be used, and when
-    no frame can be scored.
+    inputs, the drive is not scored again, and `reused` is true in the figures. Raises InputError for a bundle or
+    calibration that cannot be used, and when no frame can be scored.
     """
     scorer, made = open_for(drive, bundle, calibration)
     if calibration is None and made is not None:
@@ -55,6 +55,7 @@ def score_drive(
         "deleted": drive.deleted,
         "images_without_record": drive.uncatalogued,
         "skipped": drive.skipped_counts(),
+        "reused": False,
     }
     if kept is not None:  # last: its presence says that the scores are complete
         with atomic_write(kept) as draft:
@@ -151,6 +152,6 @@ def _read_figures(path: Path, inputs: dict[str, Any], out: Path) -> dict[str, An
         kept = strict_json.parse(read_file(path, KEPT_BYTES_MAX))
         if kept["rests_on"] != inputs or kept["scores_sha256"] != fingerprint_of_file(out):
             return None
-        return dict(kept["figures"])
+        return {**kept["figures"], "reused": True}
     except (OSError, ValueError, KeyError, TypeError):
         return None

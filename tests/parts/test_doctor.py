@@ -217,3 +217,24 @@ def test_a_car_that_passes_is_one_that_the_part_starts_on(car: Path, look: Any, 
         part = MLEAnomalyPart.from_config(SimpleNamespace(CAR_PATH=str(car)))
     part.shutdown()
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("settings", "broker", "verdict"),
+    [
+        ("", "", "WARN"),
+        ("TELEMETRY_MQTT_BROKER_HOST = 'broker.hivemq.com'", "", "WARN"),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "", "PASS"),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "broker.hivemq.com", "WARN"),
+        ("", "192.168.1.2", "PASS"),
+    ],
+)
+def test_telemetry_to_the_public_broker_is_pointed_out(
+    settings: str, broker: str, verdict: str, car: Path, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DONKEY_MQTT_BROKER", broker)
+    with (car / "myconfig.py").open("a") as file:
+        file.write(f"\nHAVE_MQTT_TELEMETRY = True\n{settings}\n")
+    found = look()["telemetry"]
+    assert found.verdict == verdict
+    assert ("anyone can read there" in found.reason) == (verdict == "WARN")

@@ -12,7 +12,7 @@ from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.monitor import Monitor
-from ..edge.read_file import read_file
+from ..edge.read_file import read_file, real_path
 from ..edge.scorer import Scorer
 from ..edge.tubs.replay import write_scores
 from ..edge.tubs.times import open_drive
@@ -85,7 +85,7 @@ def score_drives(
         raise InputError(f"--jobs is {jobs}; give 1 or more")
     outs: dict[Path, Path] = {}
     for tub in tubs:
-        out = folder / f"{'-'.join(tub.resolve().parts[-2:]).strip('/')}.csv"
+        out = folder / f"{'-'.join(real_path(tub).parts[-2:]).strip('/')}.csv"
         if out in outs:
             raise InputError(f"{tub} and {outs[out]} would both be {out.name}; score them into two folders")
         outs[require_new(out, tub, bundle, calibration or bundle / CALIBRATION_FILE)] = tub
@@ -111,11 +111,11 @@ def require_new(out: Path, tub: Path | None, bundle: Path, calibration: Path | N
     """Return `out`. Raises InputError, before any work is done, if writing it would overwrite an input."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --out")
-    target = out.resolve()
-    bundle_files = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
+    target = real_path(out)
+    bundle_files = [real_path(bundle / name) for name in (MODEL_FILE, FACTS_FILE)]
     if calibration is not None:
-        bundle_files.append(calibration.resolve())
-    if target in bundle_files or (tub is not None and target.is_relative_to(tub.resolve())):
+        bundle_files.append(real_path(calibration))
+    if target in bundle_files or (tub is not None and target.is_relative_to(real_path(tub))):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
 

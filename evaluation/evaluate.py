@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..edge.errors import InputError
+from ..edge.read_file import real_path
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from ..training.cache import Progress
@@ -93,9 +94,9 @@ def names_of(tubs: Sequence[Path]) -> list[str]:
     """Return the folder names of the tubs, with a number added where several are the same."""
     names: list[str] = []
     for tub in tubs:
-        name, number = tub.resolve().name, 2
+        name, number = real_path(tub).name, 2
         while name in names:
-            name, number = f"{tub.resolve().name}-{number}", number + 1
+            name, number = f"{real_path(tub).name}-{number}", number + 1
         names.append(name)
     return names
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...edge.errors import InputError
-from ...edge.read_file import read_file
+from ...edge.read_file import read_file, real_path
 from ...edge.tubs.manifest import MANIFEST, read_field_types
 
 BYTES_MAX = 1_000_000
@@ -66,7 +66,7 @@ def read_car_config(car: Path) -> CarConfig:
     """
     if not car.is_dir():
         raise InputError(f"{car} is not a folder; give the car's folder, which `donkey createcar` creates")
-    car = car.resolve()
+    car = real_path(car)
     if not (car / "config.py").is_file():
         raise InputError(f"{car} has no config.py; give the folder that `donkey createcar` creates")
     values: dict[str, Any] = {}

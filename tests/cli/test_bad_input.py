@@ -116,7 +116,7 @@ def test_a_drive_that_is_too_short_leaves_the_old_calibration(
         (("--latent", "1000000000"), "latent is 1000000000; give 1 to 4096"),
         (("--sigma", "1e200"), "sigma is 1e+200"),
         (("--device", "tpu"), "'tpu'; this machine has cpu"),
-        (("--windows", "-1"), "windows is -1; give 0 to 1e+06"),
+        (("--windows", "-1"), "windows is -1; give 0 to 1000000"),
         (("--held-out", "paint"), "held_out is 'paint'; choose one of"),
     ],
 )

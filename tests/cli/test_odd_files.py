@@ -1,4 +1,4 @@
-"""Paths that an owner gives and that lead nowhere, in a circle, to a pipe or a device, or have names that are no text."""
+"""Paths that lead nowhere, in a circle, to a pipe or a device, or whose names are no text, given to every command."""
 
 import os
 from collections.abc import Callable

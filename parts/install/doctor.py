@@ -98,7 +98,8 @@ def _check_donkeycar(car: Path) -> Finding:
         return Finding("donkeycar", PASS, "not installed in this Python, so not checked")
     if missing := missing_imports(ManagePy.read(car).text, car, host):
         reason = f"manage.py imports {', '.join(missing)}, which this Python does not have: the car will not start"
-        return Finding("donkeycar", WARN, reason, f"in the environment of the car, pip install {' '.join(missing)}")
+        install = f"in the environment of the car, pip install {' '.join(missing)}"
+        return Finding("donkeycar", WARN, reason, f"{install}; a file of your own belongs beside manage.py")
     problem, _, fix = static_files_missing(host).partition("; ")
     if problem:
         return Finding("donkeycar", WARN, problem, fix)

@@ -18,8 +18,8 @@ def run_in_workers(
 ) -> Iterator[tuple[int, Any | InputError]]:
     """Call the function with each tuple of arguments; yield the number of the call and its result, as they finish.
 
-    An InputError is yielded in place of a result, also for a call whose process was killed; the others go on. When the
-    caller stops, calls under way are finished and no other begins.
+    An InputError is yielded in place of a result, also for a call whose process was killed, ran out of memory or met an
+    OSError; the others go on. When the caller stops, calls under way are finished and no other begins.
     """
     # Each thread has a process of its own: in one pool for all, a process that is killed takes the others with it.
     local = threading.local()
@@ -35,6 +35,10 @@ def run_in_workers(
         except BrokenProcessPool:
             local.pool = None
             return InputError("its process was killed, perhaps for want of memory; score it again with --jobs 1")
+        except MemoryError:
+            return InputError("its process ran out of memory; score it again with --jobs 1")
+        except OSError as error:
+            return InputError(f"{error.filename or 'the system'}: {error.strerror or error}")
         except InputError as error:
             return error
 

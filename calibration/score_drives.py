@@ -12,7 +12,7 @@ from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, FACTS_FILE, MODEL_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.monitor import Monitor
-from ..edge.read_file import read_file
+from ..edge.read_file import read_file, real_path
 from ..edge.scorer import Scorer
 from ..edge.tubs.replay import write_scores
 from ..edge.tubs.times import open_drive
@@ -31,8 +31,8 @@ def score_drive(
     """Write the scores of a drive to `out` and return its figures.
 
     `kept` is a file for the figures and the inputs they were made from: if it shows that `out` was made from the same
-    inputs, the drive is not scored again. Raises InputError for a bundle or calibration that cannot be used, and when
-    no frame can be scored.
+    inputs, the drive is not scored again, and `reused` is true in the figures. Raises InputError for a bundle or
+    calibration that cannot be used, and when no frame can be scored.
     """
     scorer, made = open_for(drive, bundle, calibration)
     if calibration is None and made is not None:
@@ -55,6 +55,7 @@ def score_drive(
         "deleted": drive.deleted,
         "images_without_record": drive.uncatalogued,
         "skipped": drive.skipped_counts(),
+        "reused": False,
     }
     if kept is not None:  # last: its presence says that the scores are complete
         with atomic_write(kept) as draft:
@@ -84,7 +85,7 @@ def score_drives(
         raise InputError(f"--jobs is {jobs}; give 1 or more")
     outs: dict[Path, Path] = {}
     for tub in tubs:
-        out = folder / f"{'-'.join(tub.resolve().parts[-2:]).strip('/')}.csv"
+        out = folder / f"{'-'.join(real_path(tub).parts[-2:]).strip('/')}.csv"
         if out in outs:
             raise InputError(f"{tub} and {outs[out]} would both be {out.name}; score them into two folders")
         outs[require_new(out, tub, bundle, calibration or bundle / CALIBRATION_FILE)] = tub
@@ -110,11 +111,11 @@ def require_new(out: Path, tub: Path | None, bundle: Path, calibration: Path | N
     """Return `out`. Raises InputError, before any work is done, if writing it would overwrite an input."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --out")
-    target = out.resolve()
-    bundle_files = [(bundle / name).resolve() for name in (MODEL_FILE, FACTS_FILE)]
+    target = real_path(out)
+    bundle_files = [real_path(bundle / name) for name in (MODEL_FILE, FACTS_FILE)]
     if calibration is not None:
-        bundle_files.append(calibration.resolve())
-    if target in bundle_files or (tub is not None and target.is_relative_to(tub.resolve())):
+        bundle_files.append(real_path(calibration))
+    if target in bundle_files or (tub is not None and target.is_relative_to(real_path(tub))):
         raise InputError(f"{out} belongs to what is read; give another --out")
     return out
 
@@ -151,6 +152,6 @@ def _read_figures(path: Path, inputs: dict[str, Any], out: Path) -> dict[str, An
         kept = strict_json.parse(read_file(path, KEPT_BYTES_MAX))
         if kept["rests_on"] != inputs or kept["scores_sha256"] != fingerprint_of_file(out):
             return None
-        return dict(kept["figures"])
+        return {**kept["figures"], "reused": True}
     except (OSError, ValueError, KeyError, TypeError):
         return None

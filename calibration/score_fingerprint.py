@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..edge.bundle import FACTS_FILE, MODEL_FILE
-from ..edge.read_file import read_file
+from ..edge.read_file import read_file, real_path
 from ..edge.tubs.tub import Tub
 
 BYTES_MAX = 512 * 2**20  # of the scores of a drive: some 60 bytes a record
@@ -17,7 +17,7 @@ def fingerprint_of_inputs(drive: Tub, bundle: Path, calibration: Path | None) ->
     Of the images the sizes and times count, not the bytes: a drive holds gigabytes of them.
     """
     return {
-        "tub": str(drive.folder.resolve()),
+        "tub": str(real_path(drive.folder)),
         "drive": _fingerprint_of_drive(drive),
         "bundle": [fingerprint_of_file(bundle / name) for name in (FACTS_FILE, MODEL_FILE)],
         "calibration": None if calibration is None else fingerprint_of_file(calibration),

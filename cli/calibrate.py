@@ -84,6 +84,8 @@ def calibrate(
     if restore:
         if tub or add or not by_default:
             raise InputError("--restore makes no thresholds; give it BUNDLE or --car MYCAR alone")
+        if bundle is not None and car is None and is_car(bundle):
+            bundle, car = None, bundle
         _restore(bundle, car, out, as_json, verbose)
         return
     if car is not None:
@@ -134,8 +136,7 @@ def calibrate(
         skipped = drive.skipped
     save(calibration, path)
     _print_calibration(path, calibration, as_json, verbose)
-    where = "" if path == bundle / CALIBRATION_FILE else f" --calibration {shlex.quote(str(path))}"
-    finish(skipped, f"mle-uvad score TUB --bundle {shlex.quote(str(bundle))}{where} --out scores.csv")
+    finish(skipped, _score_with(path, bundle))
 
 
 def _warn(line: str) -> None:
@@ -153,6 +154,12 @@ def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: b
     calibration = restore_calibration(path, Bundle.load(bundle))
     console.print(f"restored the calibration of {calibration.created_at}; a running car uses it from its next start on")
     _print_calibration(path, calibration, as_json, verbose)
+    say_next(_score_with(path, bundle))
+
+
+def _score_with(path: Path, bundle: Path) -> str:
+    where = "" if path == bundle / CALIBRATION_FILE else f" --calibration {shlex.quote(str(path))}"
+    return f"mle-uvad score TUB --bundle {shlex.quote(str(bundle))}{where} --out scores.csv"
 
 
 def _print_calibration(path: Path, calibration: Calibration, as_json: bool, verbose: bool) -> None:

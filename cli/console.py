@@ -98,7 +98,8 @@ class Bar:
             rate = "" if self.unit == "%" else f", {self._done / max(seconds, 1e-9):.1f} {self.unit}/s"
             console.print(f"{self.name}: {self._done} {self.unit} in {seconds:.1f} s{rate}")
 
-    def _line(self, seconds: float) -> str:
+    def _line(self, _: float) -> str:
+        seconds = time.monotonic() - self._started_s  # of what is counted now
         counted = f"{self._done} of {self._total} {self.unit}, " if self._total else ""
         return f"{self.name}: {counted}{seconds:.0f} s"
 

@@ -39,9 +39,9 @@ def export(
     print_figures(
         figures,
         f"{out}: {len(bundle.model) / 1e6:.2f} MB, for frames of {bundle.width}x{bundle.height}; the PCC differs from"
-        f" PyTorch by at most {bundle.parity['pcc_difference']:.1e} on {bundle.parity['frames']} frames\n"
-        f"next: mle-uvad calibrate {shlex.quote(str(out))} --tub TUB, with a drive whose lens was clean",
+        f" PyTorch by at most {bundle.parity['pcc_difference']:.1e} on {bundle.parity['frames']} frames",
         as_json,
     )
     on_device = f"on the Jetson, mle-uvad build-engine {shlex.quote(out.name)}"
-    say_next(on_device if target == "jetson" else f"mle-uvad calibrate {shlex.quote(str(out))} --tub TUB")
+    calibrate = f"mle-uvad calibrate {shlex.quote(str(out))} --tub TUB, with a drive whose lens was clean"
+    say_next(on_device if target == "jetson" else calibrate)

@@ -11,6 +11,7 @@ from ..drive_report.drives import Drive, read_scores, split_drives
 from ..drive_report.sources import Sources, find_sources
 from ..edge.atomic_write import atomic_write
 from ..edge.errors import InputError
+from ..edge.read_file import real_path
 from .app import finish, require_extra
 from .console import Bar
 
@@ -52,10 +53,10 @@ def report(
         drives = _drives(found, source, scores)
         records = sum(len(drive) for drive in drives)
         bar(records, records)
-    page = render(found, drives, source.resolve().name, datetime.now(timezone.utc))
+    page = render(found, drives, real_path(source).name, datetime.now(timezone.utc))
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as draft:
-        draft.write_text(page, encoding="utf-8")
+        draft.write_text(page, "utf-8", "replace")  # the name of a folder may not be text
     counts = (len(drives), "drive"), (len(found.events), "logged event")
     print(f"{out}: {', '.join(f'{count} {name}' + 's' * (count != 1) for count, name in counts)}")
     if mcap is not None:

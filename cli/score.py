@@ -86,6 +86,7 @@ def _summary(figures: dict[str, Any]) -> str:
     return (
         f"{figures['scores']}: {figures['records']} records, {figures['scored']} scored, mean PCC {mean},"
         f" {figures['events']} event{'' if figures['events'] == 1 else 's'}; status {status}"
+        + ("; reused from an earlier call, since nothing it rests on has changed" if figures["reused"] else "")
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..edge.errors import InputError
+from ..edge.read_file import real_path
 from ..edge.tubs.times import open_drive
 from ..training.objectives.names import AUTOENCODER, OBJECTIVES, TAGGED
 from .app import finish, require_extra
@@ -208,5 +209,5 @@ def _train_tagged(
 def _require_outside(out: Path, tubs: Sequence[Path]) -> None:
     """Raise InputError for a run that would be written into a drive."""
     for tub in tubs:
-        if out.resolve().is_relative_to(tub.resolve()):
+        if real_path(out).is_relative_to(real_path(tub)):
             raise InputError(f"{out} lies in the tub {tub}; give another folder to --out")

@@ -53,6 +53,7 @@ class TrainingDisplay:
         self._bar(done, total)
         if done == total:
             console.print("training the obscuration network; it takes minutes and prints a line after each tenth")
+            self._bar.begin("obscuration network", "windows")
 
     def fitted(self, done: int, total: int) -> None:
         self._bar.begin("obscuration network", "windows")

@@ -13,7 +13,7 @@ from typing import Any
 from mcap.writer import Writer
 
 from ..edge.read_file import read_file
-from ..edge.tubs.tub import IMAGE_BYTES_MAX
+from ..edge.tubs.image import IMAGE_BYTES_MAX
 from .drives import Drive, Moment
 
 TIME = {"type": "object", "title": "time", "properties": {"sec": {"type": "integer"}, "nsec": {"type": "integer"}}}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..edge.tubs.tub import BadImageError, read_image
+from ..edge.tubs.image import BadImageError, read_image
 from ..parts.events.snapshots import FOLDER, NAME
 from ..parts.live.view import HEAT, HEAT_OPACITY
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+from .read_file import real_path
 
 
 @contextmanager
@@ -16,7 +17,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     When the block raises, the draft is removed and `path` stays as it was. A link is followed. Raises InputError if
     `path` is no regular file, a device for example, or if the disk cannot be written.
     """
-    path = path.resolve()
+    path = real_path(path)
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no file and cannot be replaced; give the path of a file")
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")

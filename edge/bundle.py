@@ -22,6 +22,7 @@ NEXT_MODEL_FILE = "model.next.onnx"
 FACTS_FILE = "bundle.json"
 TARGETS = ("onnx", "pi", "jetson")  # the graph is the same; TensorRT runs a jetson bundle if it is installed
 CALIBRATION_FILE = "calibration.json"
+IN_A_CAR = Path("models/lens")  # the bundle, unless LENS_BUNDLE says otherwise
 FACTS_BYTES_MAX = 262_144
 MODEL_BYTES_MAX = 64 * 1024**2
 SIDE_MAX = 4096  # of the camera frame, pixels
@@ -144,6 +145,8 @@ def _read_facts(folder: Path) -> dict[str, Any]:
         problem = "is a file" if folder.exists() else "does not exist"
         raise InputError(f"bundle {folder} {problem}; give the folder that `export-model RUN --out BUNDLE` wrote")
     if not facts_file.is_file():
+        if (folder / IN_A_CAR / FACTS_FILE).is_file():
+            raise InputError(f"{folder} is a car, not a bundle; give {folder / IN_A_CAR}")
         raise InputError(f"{folder} is no bundle: {FACTS_FILE} is missing; make one with `export-model RUN`")
     if facts_file.stat().st_size > FACTS_BYTES_MAX:
         raise InputError(f"{facts_file} has more than {FACTS_BYTES_MAX} bytes; export the bundle again")

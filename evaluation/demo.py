@@ -20,8 +20,9 @@ from ..edge.errors import InputError
 from ..edge.evidence import Evidence
 from ..edge.monitor import Monitor
 from ..edge.scorer import Scorer
+from ..edge.tubs.image import read_image
 from ..edge.tubs.replay import replay
-from ..edge.tubs.tub import Tub, read_image
+from ..edge.tubs.tub import Tub
 from ..export.bundle import export_bundle
 from ..parts.events.event import Event, read_events
 from ..parts.install.manage_py import ManagePy

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..edge.errors import InputError
+from ..edge.read_file import real_path
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from ..training.image_sizes import leave_out_other_sizes
@@ -78,9 +79,10 @@ def run_evaluation(
                 paper=run_paper(tub, plan, artifacts) if "paper" in protocols else [],
             )
         )
-    display.step("writing the results page")
+    plots = _draw(drives, plan, out, docs, display)
     page = docs / PAGE
-    write_report(page, drives, plan, __version__, _draw(drives, plan, out, docs, display))
+    display.step(f"writing {page}")
+    write_report(page, drives, plan, __version__, plots)
     return page, drives
 
 
@@ -92,9 +94,9 @@ def names_of(tubs: Sequence[Path]) -> list[str]:
     """Return the folder names of the tubs, with a number added where several are the same."""
     names: list[str] = []
     for tub in tubs:
-        name, number = tub.resolve().name, 2
+        name, number = real_path(tub).name, 2
         while name in names:
-            name, number = f"{tub.resolve().name}-{number}", number + 1
+            name, number = f"{real_path(tub).name}-{number}", number + 1
         names.append(name)
     return names
 
@@ -138,13 +140,18 @@ def _draw(drives: Sequence[Evaluated], plan: Plan, out: Path, docs: Path, displa
         evidence=tuple((drive.name, f"evaluate-evidence-{drive.name}.png") for drive in judged),
         sheet="evaluate-sheet.png" if any(drive.generated for drive in judged) else "",
     )
-    draw_auc(docs / plots.aucs, judged, plan.families)
-    draw_detections(docs / plots.detections, judged)
+
+    def announced(file: str) -> Path:
+        display.step(f"drawing {docs / file}")
+        return docs / file
+
+    draw_auc(announced(plots.aucs), judged, plan.families)
+    draw_detections(announced(plots.detections), judged)
     met = episodes_of(judged, held_out=False)
     for name, file in plots.evidence:
-        draw_evidence(docs / file, _passes_to_draw(_artifacts(out, name, display), met[name]), met[name])
+        draw_evidence(announced(file), _passes_to_draw(_artifacts(out, name, display), met[name]), met[name])
     for drive in [drive for drive in judged if drive.generated][:1]:
-        draw_sheet(docs / plots.sheet, _artifacts(out, drive.name, display), ALL, met[drive.name])
+        draw_sheet(announced(plots.sheet), _artifacts(out, drive.name, display), ALL, met[drive.name])
     return plots
 
 

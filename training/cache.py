@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ..edge.driving import GAP_S
 from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_rgb
+from ..edge.tubs.image import BadImageError, read_image
 from ..edge.tubs.reasons import why_unusable
-from ..edge.tubs.tub import BadImageError, Record, Skipped, Tub, read_image
+from ..edge.tubs.tub import Record, Skipped, Tub
 from .shards import FRAME_BYTES, Fingerprints, Progress, decode_missing, split
 
 FRAMES_MIN = 64  # fewer cannot train anything

@@ -48,7 +48,7 @@ class FitCallback(Protocol):
         """Receive the number of cars whose references are made, after each car."""
 
     def fitted(self, done: int, total: int) -> None:
-        """Receive the number of windows shown, after each step."""
+        """Receive the number of windows rendered, after each step."""
 
     def passed(self, metrics: PassMetrics) -> None:
         """Receive the metrics after each tenth of the training."""
@@ -128,7 +128,7 @@ def fit_obscuration(
     metrics: list[PassMetrics] = []
     for step in range(1, fit.steps + 1):
         fit.step()
-        callback.fitted(step * BATCH_SIZE, fit.steps * BATCH_SIZE)
+        callback.fitted(round(settings.windows * step / fit.steps), settings.windows)
         if step * EVALUATIONS // fit.steps > len(metrics):
             metrics.append(_evaluate(fit.averaged, held_back, len(metrics) + 1, started_s))
             callback.passed(metrics[-1])

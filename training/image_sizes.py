@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..edge.bundle import SIDE_MAX
 from ..edge.errors import InputError
-from ..edge.tubs.tub import Record, Skipped, Tub, image_size
+from ..edge.tubs.image import image_size
+from ..edge.tubs.tub import Record, Skipped, Tub
 
 
 def leave_out_other_sizes(tubs: Sequence[Tub]) -> list[Tub]:

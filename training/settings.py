@@ -63,7 +63,7 @@ class TrainSettings:
         for name, (low, high) in RANGES.items():
             if not low <= getattr(self, name) <= high:
                 shown = "lambda" if name == "entropy_weight" else name
-                raise InputError(f"{shown} is {getattr(self, name)}; give {low:g} to {high:g}")
+                raise InputError(f"{shown} is {getattr(self, name)}; give {low} to {high}")
 
     def differences(self, other: "TrainSettings") -> list[str]:
         """List the settings in which another run differs, as `name ours/theirs`."""

@@ -17,7 +17,8 @@ from ..edge.errors import InputError
 from ..edge.frame import SIZE, to_grey80
 from ..edge.read_file import read_file
 from ..edge.scorer import unscorable
-from ..edge.tubs.tub import IMAGE_BYTES_MAX, BadImageError, Record, Skipped, read_image
+from ..edge.tubs.image import IMAGE_BYTES_MAX, BadImageError, read_image
+from ..edge.tubs.tub import Record, Skipped
 
 FRAME_BYTES = SIZE * SIZE
 SHARD_RECORDS = 10_240  # of one tub, 66 MB: a car appends all its drives to one tub, which would always be new

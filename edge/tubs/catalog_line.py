@@ -1,9 +1,10 @@
-"""Reads the fields of a catalog line that are asked for, and passes over the others unparsed.
+"""Splits a catalog into lines, and reads the fields of a line that are asked for; the others stay unparsed.
 
 A record may hold a lidar scan or a depth image as numbers: megabytes, with thousands of brackets. Parsing them costs
 time and memory for nothing, and a bound against made-up nesting would refuse them.
 """
 
+import io
 import json
 import re
 from collections.abc import Collection
@@ -20,6 +21,17 @@ _FIELD = re.compile(rb"\s*(" + _STRING + rb")\s*:\s*(" + _STRING + rb"|[-+.\w]+)
 _BRACKET_OR_STRING = re.compile(rb"[\[\]{}]|" + _STRING + rb'|"', re.DOTALL)
 _NEXT = re.compile(rb"\s*,")
 _END = re.compile(rb"\s*\}\s*")
+
+
+def split_lines(catalog: bytes) -> tuple[list[bytes], int]:
+    """Return the lines of a catalog with their newlines, and how many of them donkeycar reads: it ends at an empty one.
+
+    Example:
+        >>> split_lines(b"{}\\n{torn\\n\\n{}\\n")
+        ([b'{}\\n', b'{torn\\n', b'\\n', b'{}\\n'], 2)
+    """
+    lines = io.BytesIO(catalog).readlines()
+    return lines, next((number for number, line in enumerate(lines) if not line.strip(b"\r\n")), len(lines))
 
 
 def read_fields(line: bytes, names: Collection[str]) -> dict[str, Any]:

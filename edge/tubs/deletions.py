@@ -11,17 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import strict_json
 from ..atomic_write import atomic_write, sweep_drafts
 from ..errors import InputError
 from ..read_file import read_file
-from .camera_field import MANIFEST_BYTES_MAX
-from .catalog_line import read_fields
-from .tub import CATALOG_BYTES_MAX, MANIFEST
+from .catalog_line import read_fields, split_lines
+from .manifest import CATALOGS_LINE, MANIFEST, MANIFEST_BYTES_MAX, parse_catalogs
+from .tub import CATALOG_BYTES_MAX
 
 KEPT = "manifest.json.before_clean"
 KEPT_SCHEMA = 1
-LINES = 5  # of a manifest: inputs, types, metadata, sessions, catalogs with the deletions
 
 
 def read_manifest(folder: Path) -> bytes:
@@ -42,9 +40,8 @@ def read_manifest(folder: Path) -> bytes:
 def mark_deleted(folder: Path, manifest: bytes, indexes: Iterable[int]) -> list[int]:
     """Mark records as deleted in the manifest that `read_manifest` returned; return the marks that were not there.
 
-    A mark is the number of the record's line over all catalogs, because that is what donkeycar skips. It is the index
-    of the record, unless a power cut left a line too many or someone copied only a part of the tub. Raises InputError
-    if the manifest has changed since it was read: a car is recording, or the tub manager was used.
+    A mark is the number of the record's line, see `parse_catalogs`. Raises InputError if the manifest has changed since
+    it was read: a car is recording, or the tub manager was used.
     """
     if _read(folder / MANIFEST) != manifest:
         raise InputError(f"{folder} changed while it was read; stop the car, close the tub manager and try again")
@@ -86,15 +83,10 @@ def undo(folder: Path) -> int:
 
 
 def _catalogs(folder: Path, manifest: bytes) -> dict[str, Any]:
-    """Return the last line of a manifest. Raises InputError for a torn one."""
+    """Return what the manifest says of the catalogs. Raises InputError for a torn one."""
     try:
-        catalogs = strict_json.parse(manifest.split(b"\n")[LINES - 1])
-        if not all(type(index) is int for index in catalogs["deleted_indexes"]):
-            raise TypeError("an index of another type")
-        if not all(isinstance(name, str) and Path(name).name == name for name in catalogs["paths"]):
-            raise TypeError("a path of another type")
-        return dict(catalogs)
-    except (IndexError, KeyError, TypeError, ValueError):
+        return parse_catalogs(manifest)
+    except ValueError:
         raise InputError(
             f"{folder / MANIFEST} is torn, so nothing can be marked in it; copy it from the car again"
         ) from None
@@ -103,13 +95,14 @@ def _catalogs(folder: Path, manifest: bytes) -> dict[str, Any]:
 def _with_deletions(folder: Path, manifest: bytes, deleted: Iterable[int]) -> bytes:
     """Return the manifest with these deletions, byte for byte as donkeycar writes it."""
     catalogs = {**_catalogs(folder, manifest), "deleted_indexes": sorted(deleted)}
-    return b"\n".join([*manifest.split(b"\n")[: LINES - 1], json.dumps(catalogs).encode(), b""])
+    return b"\n".join([*manifest.split(b"\n")[:CATALOGS_LINE], json.dumps(catalogs).encode(), b""])
 
 
 def _indexes_of_lines(folder: Path, catalogs: Sequence[str]) -> Iterator[int | None]:
     """Yield the index of the record in each line that donkeycar counts, None for a torn line."""
     for name in catalogs:
-        for line in _read(folder / name, CATALOG_BYTES_MAX).splitlines():
+        lines, read = split_lines(_read(folder / name, CATALOG_BYTES_MAX))
+        for line in lines[:read]:
             try:
                 yield read_fields(line, ("_index",)).get("_index")
             except (ValueError, RecursionError):

@@ -1,12 +1,16 @@
 """Reads a scores.csv that `write_scores` wrote: row by row, because a long drive has many."""
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..read_file import open_file
 from .replay import COLUMNS
+
+BYTES_MAX = 128 * 2**20  # of the scores of a drive: some 60 bytes a record
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class ScoredEvent:
 def scored_records(path: Path) -> Iterator[ScoredRecord]:
     """Yield the rows of the file in order. Raises InputError where it cannot be read or is something else."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
+        with open_file(path, BYTES_MAX, follow=True) as file:
+            rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
             if tuple(rows.fieldnames or ()) != COLUMNS:
                 raise ValueError(f"its first line is not {','.join(COLUMNS)}")
             for row in rows:

@@ -4,11 +4,10 @@ Catalog lines are read as text and images by name, so that neither a writer that
 a power cut can stop the reader: what cannot be read is skipped, with the reason counted.
 """
 
-import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,24 +15,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from .. import strict_json
 from ..errors import InputError
 from ..frame import camera_of, frame_fault
 from ..read_file import read_file
-from .camera_field import MANIFEST_BYTES_MAX, find_camera_field
-from .catalog_line import read_fields
+from .camera_field import find_camera_field
+from .catalog_line import read_fields, split_lines
 from .find import catalogs_of
+from .image import BadImageError, read_image
+from .manifest import MANIFEST, MANIFEST_BYTES_MAX, parse_catalogs
 from .reasons import why_unusable
 
 LINE_BYTES_MAX = 8 << 20  # a record has some 300 bytes, with an image of 640x480 as numbers 5 MB
 KIND_FRAMES = 100  # looked at to find the kind of camera
-CATALOG_BYTES_MAX, IMAGE_BYTES_MAX = 128 * 2**20, 32 * 2**20
-IMAGE_PIXELS_MAX = 4_000_000  # checked before decoding: a small file can claim a huge image
-IMAGE_FORMATS = ("JPEG", "PNG")  # what tubs hold; Pillow would hand some of its others to programs outside
-IMAGE_ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")  # Pillow decodes an image that was cut and filled with zeros
-MANIFEST = "manifest.json"
+CATALOG_BYTES_MAX = 128 * 2**20
 OVERWRITTEN = "image belongs to a later record"
 NOT_ITS_OWN = "image belongs to another record"
 WHOLE_MAX = 2**53  # beyond, a float skips integers
@@ -58,47 +53,6 @@ class Skipped:
     where: str
 
 
-class BadImageError(Exception):
-    """An image that cannot be used; its text is the reason, as it is counted."""
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image: RGB uint8 [H, W, 3], or luma [H, W] where it has one channel, that is, of a grey camera.
-
-    Raises BadImageError. Never follows a link out of the tub.
-    """
-    try:
-        data = read_file(path, IMAGE_BYTES_MAX)
-    except FileNotFoundError:
-        raise BadImageError("image is missing") from None
-    except OSError:
-        raise BadImageError("image is unreadable") from None
-    if not data:
-        raise BadImageError("image has zero bytes")
-    try:
-        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
-            if image.width * image.height > IMAGE_PIXELS_MAX:
-                raise BadImageError("image is too large")
-            if not data.endswith(IMAGE_ENDS):
-                raise BadImageError("image is torn or no image")
-            return np.asarray(image if image.mode == "L" else image.convert("RGB"))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadImageError("image is too large") from None
-    except BadImageError:
-        raise
-    except Exception:  # noqa: BLE001 a damaged file makes a decoder raise AssertionError, TypeError and others
-        raise BadImageError("image is torn or no image") from None
-
-
-def image_size(path: Path) -> tuple[int, int] | None:
-    """Return width and height from the header of an image, without decoding it; None if there is none."""
-    try:
-        with Image.open(io.BytesIO(read_file(path, IMAGE_BYTES_MAX)), formats=IMAGE_FORMATS) as image:
-            return image.size
-    except Exception:  # noqa: BLE001 as in `read_image`, which says why
-        return None
-
-
 class Tub:
     """The records of a tub in numeric order, and a list of everything that was skipped.
 
@@ -118,19 +72,18 @@ class Tub:
         self._left_out: set[Skipped] = set()
         self._fits: tuple[int, int, str | None] | None = None
         self._image_name = re.compile(rf"\d+_{re.escape(self.camera.replace('/', '_'))}_\.(jpg|jpeg|png)")
-        deleted_indexes = self._read_deleted_indexes()
+        listed, deleted_lines = self._read_deletions()
         by_index: dict[int, tuple[Record, str]] = {}
         named: set[str] = set()
-        for catalog in catalogs:
-            for line, where in self._lines(catalog):
-                record = self._parse(line, where)
-                if record is None:
-                    continue
-                named.add(record.image.name)
-                if record.index in deleted_indexes:
-                    self.deleted += 1
-                else:
-                    self._keep(by_index, record, where)
+        for line, where, number in self._lines(catalogs, listed):
+            record = self._parse(line, where)
+            if record is None:
+                continue
+            named.add(record.image.name)
+            if number in deleted_lines:
+                self.deleted += 1
+            else:
+                self._keep(by_index, record, where)
         self._require_own_images(by_index)
         self.records = [by_index[index][0] for index in sorted(by_index)]
         self.uncatalogued = len(self._image_names() - named)
@@ -179,14 +132,15 @@ class Tub:
         """Return the number of skips by reason."""
         return dict(Counter(skip.reason for skip in self.skipped))
 
-    def _read_deleted_indexes(self) -> set[int]:
+    def _read_deletions(self) -> tuple[list[str], set[int]]:
+        """Return the catalogs that donkeycar reads, in its order, and the numbers of the lines over them it skips."""
         try:
-            last_line = read_file(self.folder / MANIFEST, MANIFEST_BYTES_MAX).splitlines()[4]
-            return {int(index) for index in strict_json.parse(last_line)["deleted_indexes"]}
-        except (OSError, IndexError, KeyError, TypeError, ValueError, OverflowError):
+            catalogs = parse_catalogs(read_file(self.folder / MANIFEST, MANIFEST_BYTES_MAX))
+            return catalogs["paths"], set(catalogs["deleted_indexes"])
+        except (OSError, ValueError):
             # A manifest that is being rewritten or was cut: which records the owner deleted is not known.
             self.skipped.append(Skipped("manifest is torn, deletions unknown", MANIFEST))
-            return set()
+            return [], set()
 
     def _keep(self, by_index: dict[int, tuple[Record, str]], record: Record, where: str) -> None:
         """Keep a record. Of two with the same index and image, the later one is believed: it wrote over the image.
@@ -214,13 +168,19 @@ class Tub:
                 del by_index[record.index]
                 self.skipped.append(Skipped(NOT_ITS_OWN, where))
 
-    def _lines(self, catalog: Path) -> Iterator[tuple[bytes, str]]:
-        """Yield each line with its place. One that is longer than the bound is cut, and so counts as torn."""
-        try:
-            for number, line in enumerate(read_file(catalog, CATALOG_BYTES_MAX).splitlines(keepends=True), start=1):
-                yield line if len(line) < LINE_BYTES_MAX else line[:1] + b"\n", f"{catalog.name} line {number}"
-        except OSError:
-            self.skipped.append(Skipped("catalog is unreadable", catalog.name))
+    def _lines(self, catalogs: Sequence[Path], listed: Sequence[str]) -> Iterator[tuple[bytes, str, int | None]]:
+        """Yield each line, its place, and its number over the listed catalogs; None where donkeycar never reads it."""
+        by_name = {catalog.name: catalog for catalog in catalogs}
+        first = 0
+        for name in dict.fromkeys((*(name for name in listed if name in by_name), *by_name)):
+            try:
+                lines, read = split_lines(read_file(by_name[name], CATALOG_BYTES_MAX))
+            except OSError:
+                self.skipped.append(Skipped("catalog is unreadable", name))
+                continue
+            for number, line in enumerate(lines):
+                yield line, f"{name} line {number + 1}", first + number if name in listed and number < read else None
+            first += read
 
     def _parse(self, line: bytes, where: str) -> Record | None:
         if not line.endswith(b"\n"):
@@ -228,6 +188,8 @@ class Tub:
             self.skipped.append(Skipped("catalog line is unfinished", where))
             return None
         try:
+            if len(line) >= LINE_BYTES_MAX:
+                raise ValueError("too long")
             fields = read_fields(line, ("_index", "_timestamp_ms", "_session_id", self.camera, *self._kept_fields))
             index, timestamp_ms, name = fields["_index"], fields["_timestamp_ms"], fields.get(self.camera, "")
             session_id = str(fields.get("_session_id", ""))

@@ -14,6 +14,7 @@ with labels as one of
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...edge.errors import InputError
-from ...edge.frame import to_rgb
+from ...edge.read_file import read_file
+from ...edge.tubs.image import IMAGE_BYTES_MAX
 from .tub_writer import TubWriter, require_empty
 
 FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
@@ -101,9 +103,9 @@ def _parts(name: str) -> list[str]:
 
 def _read(path: Path) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as image:
-            return to_rgb(np.asarray(image.convert("RGB")))
-    except OSError as error:
+        with Image.open(io.BytesIO(read_file(path, IMAGE_BYTES_MAX, follow=True))) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # noqa: BLE001 a damaged file makes a decoder raise AssertionError, TypeError and others
         raise InputError(f"{path} cannot be read ({error}); leave out this frame and its label") from None
 
 

@@ -13,9 +13,11 @@ from ...edge import strict_json
 from ...edge.atomic_write import atomic_write
 from ...edge.errors import InputError
 from ...edge.frame import area_matrix
+from ...edge.read_file import read_file
 
 LABELS_NAME = "labels.json"
 LABELS_SCHEMA = 2
+BYTES_MAX = 64 * 2**20
 SETTLED_S = 1.0  # after its onset an episode counts as settled
 SAME_S = 1e-6  # times closer than this count as equal
 MASK_SIDE = 20  # cells along a side of the mask of a label
@@ -60,7 +62,7 @@ def read_labels(folder: Path) -> list[Label]:
     """Read the episodes of a rendered drive in the order of time. Raises InputError."""
     path = folder / LABELS_NAME
     try:
-        content = strict_json.parse(path.read_bytes())
+        content = strict_json.parse(read_file(path, BYTES_MAX))
     except FileNotFoundError:
         raise InputError(f"no {path}: only drives with rendered faults have labels") from None
     except (OSError, ValueError) as error:

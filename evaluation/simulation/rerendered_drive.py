@@ -18,8 +18,10 @@ from ...edge import strict_json
 from ...edge.driving import GAP_S, continuous_s
 from ...edge.errors import InputError
 from ...edge.frame import to_rgb
-from ...edge.tubs.find import CATALOG_NAME
-from ...edge.tubs.tub import Record, Tub
+from ...edge.read_file import read_file
+from ...edge.tubs.find import catalogs_of
+from ...edge.tubs.manifest import read_field_types
+from ...edge.tubs.tub import CATALOG_BYTES_MAX, Record, Tub
 from ...optics import sensor_noise
 from .episodes import Episode, EpisodeRenderer, check_episodes
 from .labels import write_labels
@@ -88,22 +90,18 @@ def write_rerendered_drive(
 
 def _columns(folder: Path) -> dict[str, str]:
     """Return the fields of a tub's records and their types, without other images; donkeycar's defaults if torn."""
-    try:
-        names, types = (strict_json.parse(line) for line in (folder / "manifest.json").read_bytes().splitlines()[:2])
-        stated = dict(zip(names, types, strict=True))
-    except (OSError, ValueError, TypeError):
-        return dict(COLUMNS)
-    return COLUMNS | {name: kind for name, kind in stated.items() if kind in COPIED_TYPES}
+    return COLUMNS | {name: kind for name, kind in read_field_types(folder).items() if kind in COPIED_TYPES}
 
 
 def _fields(folder: Path) -> dict[int, dict[str, Any]]:
     """Return the fields of each index, as `Tub` reads them: the first complete line of an index counts."""
     by_index: dict[int, dict[str, Any]] = {}
-    numbered = sorted(
-        (int(found[1]), path) for path in folder.iterdir() if (found := CATALOG_NAME.fullmatch(path.name))
-    )
-    for _, path in numbered:
-        for line in path.read_bytes().splitlines():
+    for catalog in catalogs_of(folder):
+        try:
+            lines = read_file(catalog, CATALOG_BYTES_MAX).splitlines()
+        except OSError:
+            continue  # the tub reader counted it
+        for line in lines:
             try:
                 fields = strict_json.parse(line)
                 by_index.setdefault(fields["_index"], fields)

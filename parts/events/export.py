@@ -10,6 +10,7 @@ from typing import Any
 
 from ...edge.atomic_write import atomic_write
 from ...edge.errors import InputError
+from ...edge.read_file import real_path
 from ...edge.tubs.tub import Skipped
 from .event import COLUMNS, ERROR, STATES, WARN, Event
 from .snapshots import FOLDER, NAME
@@ -52,11 +53,11 @@ def write_csv(events: Sequence[Event], log: Path, out: Path) -> None:
     """Write one row per event with all columns, empty where undefined. Raises InputError if `out` cannot be written."""
     if not out.name or out.is_dir():
         raise InputError(f"{out} is a folder; give the path of a file to --csv")
-    target = out.resolve()
-    if target.parent == log.resolve().parent and target.name.startswith(log.resolve().name):
+    target = real_path(out)
+    if target.parent == real_path(log).parent and target.name.startswith(real_path(log).name):
         raise InputError(f"{out} belongs to the log; give another path to --csv")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(out) as draft, draft.open("w", newline="", encoding="utf-8", errors="replace") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows([_no_formula(cell) for cell in astuple(event)] for event in events)

@@ -9,10 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ...edge import strict_json
 from ...edge.errors import InputError
-from ...edge.read_file import read_file
-from ...edge.tubs.camera_field import MANIFEST_BYTES_MAX
+from ...edge.read_file import read_file, real_path
+from ...edge.tubs.manifest import MANIFEST, read_field_types
 
 BYTES_MAX = 1_000_000
 COMPUTED = object()  # stands for a value that is known only when the file runs
@@ -67,7 +66,7 @@ def read_car_config(car: Path) -> CarConfig:
     """
     if not car.is_dir():
         raise InputError(f"{car} is not a folder; give the car's folder, which `donkey createcar` creates")
-    car = car.resolve()
+    car = real_path(car)
     if not (car / "config.py").is_file():
         raise InputError(f"{car} has no config.py; give the folder that `donkey createcar` creates")
     values: dict[str, Any] = {}
@@ -88,15 +87,11 @@ def tub_refuses(config: CarConfig, lens_fields: list[str], *, wanted: bool) -> s
 
     A tub accepts only the fields that it was created with. `wanted` says whether manage.py records the lens fields.
     """
-    manifest = config.tub / "manifest.json"
-    if config.get("AUTO_CREATE_NEW_TUB") is True or not manifest.is_file():
+    if config.get("AUTO_CREATE_NEW_TUB") is True or not (config.tub / MANIFEST).is_file():
         return ""
-    try:
-        inputs = strict_json.parse(read_file(manifest, MANIFEST_BYTES_MAX).splitlines()[0])
-    except (OSError, ValueError, IndexError):
-        return ""  # donkeycar cannot append to it either
-    if not isinstance(inputs, list) or set(lens_fields).issubset(map(str, inputs)) == wanted:
-        return ""
+    fields = read_field_types(config.tub)
+    if not fields or set(lens_fields).issubset(fields) == wanted:
+        return ""  # without a readable manifest, donkeycar cannot append to it either
     return (
         f"{config.tub} holds a tub that was created {'without' if wanted else 'with'} the lens fields, so the car will"
         " not start; set AUTO_CREATE_NEW_TUB = True in myconfig.py, or move that folder away"

@@ -23,6 +23,7 @@ from ...edge.scorer import FrameScore, Scorer
 from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
 from ..config import LensConfig
 from ..events.event import read_events
+from ..home_assistant import PUBLIC_BROKER
 from ..luma_camera import LumaCamera
 from .button import shared_button
 from .car_config import CarConfig, read_car_config, tub_refuses
@@ -57,6 +58,8 @@ def examine(car: Path, now: datetime) -> list[Finding]:
         _run("donkeycar", _check_donkeycar, car),
         _run("tub", _check_tub, config),
     ]
+    if config.get("HAVE_MQTT_TELEMETRY"):
+        findings.append(_check_telemetry(config))
     try:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
@@ -95,7 +98,8 @@ def _check_donkeycar(car: Path) -> Finding:
         return Finding("donkeycar", PASS, "not installed in this Python, so not checked")
     if missing := missing_imports(ManagePy.read(car).text, car, host):
         reason = f"manage.py imports {', '.join(missing)}, which this Python does not have: the car will not start"
-        return Finding("donkeycar", WARN, reason, f"in the environment of the car, pip install {' '.join(missing)}")
+        install = f"in the environment of the car, pip install {' '.join(missing)}"
+        return Finding("donkeycar", WARN, reason, f"{install}; a file of your own belongs beside manage.py")
     problem, _, fix = static_files_missing(host).partition("; ")
     if problem:
         return Finding("donkeycar", WARN, problem, fix)
@@ -107,6 +111,14 @@ def _check_tub(config: CarConfig) -> Finding:
     if problem := tub_refuses(config, MLEAnomalyPart.recorded, wanted=wanted):
         raise InputError(problem)
     return Finding("tub", PASS, f"{config.tub} accepts the lens fields")
+
+
+def _check_telemetry(config: CarConfig) -> Finding:
+    host = os.environ.get("DONKEY_MQTT_BROKER") or config.get("TELEMETRY_MQTT_BROKER_HOST", PUBLIC_BROKER)
+    if host != PUBLIC_BROKER:
+        return Finding("telemetry", PASS, f"goes to the MQTT broker {host}")
+    reason = f"goes to {host}, a public MQTT broker: anyone can read there what the car does"
+    return Finding("telemetry", WARN, reason, "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to your own broker")
 
 
 def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:

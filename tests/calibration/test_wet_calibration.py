@@ -60,6 +60,20 @@ def test_a_drop_in_the_calibration_drive_is_pointed_out_with_its_time(
     assert 20 <= start_s <= 28
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 200), (740, 900), (0, 900)], ids=["its start", "its end", "all of it"])
+def test_a_drop_is_pointed_out_wherever_it_is_in_the_drive(
+    first: int,
+    last: int,
+    scorer: Scorer,
+    make_tub: Callable[..., Path],
+    moving_frames: Callable[..., list[Frame]],
+) -> None:
+    (line,) = calibrate(scorer, make_tub(with_drop(moving_frames(900), first, last), hz=HZ))
+    assert "the lens looked obscured for" in line
+    start_s = float(line.split(" s into")[0].split()[-1])
+    assert first / HZ <= start_s <= first / HZ + 8
+
+
 @pytest.mark.parametrize(
     ("drop_s", "phase"), [(None, "clean"), (20, "the reference phase"), (70, "the threshold phase"), (112, "its end")]
 )

@@ -53,7 +53,7 @@ def test_a_bad_tub(command: str, kind: str, run: Any, bad_tub: Any, bundle_folde
 
 
 @pytest.mark.parametrize(
-    "kind", ["flipped byte", "schema", "no model", "no facts", "a model file", "model is a folder"]
+    "kind", ["flipped byte", "schema", "no model", "no facts", "a model file", "model is a folder", "a car"]
 )
 def test_a_bad_bundle(kind: str, run: Any, bundle_folder: Path, make_tub: Any, tmp_path: Path) -> None:
     model, facts = bundle_folder / "model.onnx", bundle_folder / "bundle.json"
@@ -70,6 +70,10 @@ def test_a_bad_bundle(kind: str, run: Any, bundle_folder: Path, make_tub: Any, t
         facts.unlink()
     elif kind == "a model file":
         given = model
+    elif kind == "a car":
+        (tmp_path / "mycar" / "models").mkdir(parents=True)
+        given = tmp_path / "mycar"
+        bundle_folder = bundle_folder.rename(given / "models" / "lens")
     else:
         model.unlink()
         model.mkdir()
@@ -116,7 +120,7 @@ def test_a_drive_that_is_too_short_leaves_the_old_calibration(
         (("--latent", "1000000000"), "latent is 1000000000; give 1 to 4096"),
         (("--sigma", "1e200"), "sigma is 1e+200"),
         (("--device", "tpu"), "'tpu'; this machine has cpu"),
-        (("--windows", "-1"), "windows is -1; give 0 to 1e+06"),
+        (("--windows", "-1"), "windows is -1; give 0 to 1000000"),
         (("--held-out", "paint"), "held_out is 'paint'; choose one of"),
     ],
 )

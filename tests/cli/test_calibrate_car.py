@@ -104,10 +104,11 @@ def test_the_calibration_before_is_restored_by_bundle_and_by_car(run: Any, car: 
     path = car / "models" / "lens" / "calibration.json"
     for rate in (1.0, 2.0):
         save(calibration.at(rate), path)
-    for given, rate in (((path.parent,), 1.0), (("--car", car), 2.0)):
+    for given, rate in (((path.parent,), 1.0), (("--car", car), 2.0), ((car,), 1.0)):
         done = run("calibrate", *given, "--restore")
         assert done.code == 0
         assert "restored the calibration of 2026-01-01" in done.err
+        assert f"next: mle-uvad score TUB --bundle {path.parent}" in done.err
         assert Calibration.load(path).false_alarms_per_hour == rate
     assert "give either BUNDLE or --car" in run("calibrate", "--restore").error_line
     assert "--restore makes no thresholds" in run("calibrate", car, "--restore", "--rule", "pcc").error_line

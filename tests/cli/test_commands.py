@@ -231,9 +231,12 @@ def test_without_a_terminal_a_bar_is_a_line_now_and_then_however_rarely_it_is_ca
         heard.wait_for(2)
         bar(4, 8)
         heard.wait_for(2)
+        now_s[0] += 20.0
         bar.begin("network", "windows")
         now_s[0] += 10.0
         bar(5, 5)
+        while "network: 5 of 5 windows, 10 s" not in heard.lines:  # and not the time since the training began
+            heard.wait_for(1)
     assert heard.lines[0] == "training: 0 s"
     assert "training: 4 of 8 frames, 0 s" in heard.lines
     assert heard.lines[-1] == "network: 5 windows in 10.0 s, 0.5 windows/s"

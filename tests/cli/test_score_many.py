@@ -59,7 +59,9 @@ def test_drives_that_were_scored_before_are_not_scored_again(
         outcome = run("score", *tubs, "--bundle", bundle_folder, "--out", out, "--jobs", 1)
         assert outcome.code == 0, outcome.err
         assert outcome.out.count(".csv: ") == len(tubs), "drives scored before are reported too"
-        return [name for name, when in written(out).items() if name.endswith("csv") and when != before.get(name)]
+        anew = [name for name, when in written(out).items() if name.endswith("csv") and when != before.get(name)]
+        assert outcome.out.count("reused from an earlier call") == len(tubs) - len(anew)
+        return anew
 
     assert again(*two_cars) == ["car1-data.csv", "car2-data.csv"]
     assert again(*two_cars) == []

@@ -101,19 +101,70 @@ def test_a_torn_manifest_is_refused_and_kept(tub: Path, torn: str) -> None:
     assert (tub / "manifest.json").read_text() == torn
 
 
+def lost_lines(tub: Path) -> None:
+    lines = catalog_lines(tub, 0)
+    (tub / "catalog_0.catalog").write_text("".join([lines[0], "{torn\n", *lines[4:]]))
+
+
+def part_of_a_longer_tub(tub: Path) -> None:
+    manifest = (tub / "manifest.json").read_text()
+    (tub / "manifest.json").write_text(manifest.replace('["catalog_0.catalog", ', "["))
+    (tub / "catalog_0.catalog").unlink()
+
+
+def catalog_that_is_not_listed(tub: Path) -> None:
+    manifest = (tub / "manifest.json").read_text()
+    (tub / "manifest.json").write_text(manifest.replace('"catalog_1.catalog", ', ""))
+
+
+def empty_line(tub: Path) -> None:
+    lines = catalog_lines(tub, 1)
+    (tub / "catalog_1.catalog").write_text("".join([*lines[:4], "\n", *lines[4:]]))
+
+
+def two_lines_of_one_record(tub: Path) -> None:
+    lines = catalog_lines(tub, 0)
+    (tub / "catalog_0.catalog").write_text("".join([*lines[:4], lines[3], *lines[4:]]))
+
+
+def catalog_lines(tub: Path, number: int) -> list[str]:
+    return (tub / f"catalog_{number}.catalog").read_text().splitlines(keepends=True)
+
+
 @needs_donkeycar
-def test_the_marks_are_the_lines_that_donkeycar_counts(make_tub: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(
+    ("damage", "never_read"),
+    [
+        (lost_lines, set()),
+        (part_of_a_longer_tub, set()),
+        (catalog_that_is_not_listed, set(range(10, 20))),
+        (empty_line, set(range(14, 20))),
+        (two_lines_of_one_record, set()),
+    ],
+)
+def test_where_lines_and_indexes_differ_donkeycar_and_the_reader_leave_out_the_same_records(
+    damage: Callable[[Path], None], never_read: set[int], make_tub: Callable[..., Path]
+) -> None:
+    tub = make_tub(30, per_catalog=10, deleted=[2, 11, 19, 25])
+    damage(tub)
+    for catalog_manifest in tub.glob("*.catalog_manifest"):
+        catalog_manifest.unlink()
+    before = read_by_donkeycar(tub)
+    assert {record.index for record in Tub(tub).records} == before | never_read
+    mark(tub, [3, 5, 20])
+    assert read_by_donkeycar(tub) == before - {3, 5, 20}, "those that were meant, wherever their lines are"
+    assert {record.index for record in Tub(tub).records} == read_by_donkeycar(tub) | never_read
+    undo(tub)
+    assert read_by_donkeycar(tub) == before
+
+
+def read_by_donkeycar(tub: Path) -> set[int]:
     from donkeycar.parts.tub_v2 import Tub as DonkeyTub
 
-    tub = make_tub(30, per_catalog=10)
-    lines = (tub / "catalog_0.catalog").read_text().splitlines(keepends=True)
-    # Two records went missing and one line is torn, so that record 20 is in line 18.
-    (tub / "catalog_0.catalog").write_text("".join([lines[0], "{torn\n", *lines[4:]]))
-    (tub / "catalog_0.catalog_manifest").unlink()
-    assert mark(tub, [5, 20]) == [3, 18]
-    reader = DonkeyTub(str(tub), read_only=False)
-    assert {record["_index"] for record in reader} == set(range(30)) - {1, 2, 3, 5, 20}
+    reader = DonkeyTub(str(tub))
+    indexes = {record["_index"] for record in reader}
     reader.close()
+    return indexes
 
 
 KILLED = """

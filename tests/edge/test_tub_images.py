@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from mle_uvad.edge.tubs.tub import BadImageError, Tub, read_image
+from mle_uvad.edge.tubs.image import BadImageError, read_image
+from mle_uvad.edge.tubs.tub import Tub
 
 MakeTub = Callable[..., Path]
 MovingFrames = Callable[..., list[NDArray[np.uint8]]]

@@ -32,9 +32,10 @@ class Quiet:
     def __init__(self, stop_at: str = "") -> None:
         self.stop_at = stop_at
         self.done: list[str] = []
+        self.steps: list[str] = []
 
     def step(self, text: str) -> None:
-        pass
+        self.steps.append(text)
 
     @contextmanager
     def bar(self, name: str) -> Iterator["Quiet"]:
@@ -98,6 +99,7 @@ def test_an_interrupted_evaluation_resumes_and_reports(tmp_path: Path, monkeypat
     for name in ("auc", "caught", "sheet", "evidence-generated-0"):
         assert f"(evaluate-{name}.png)" in text
         assert np.asarray(Image.open(docs / f"evaluate-{name}.png")).std() > 10
+        assert f"drawing {docs / f'evaluate-{name}.png'}" in second.steps
 
     with pytest.raises(InputError, match="another epochs"):
         run_evaluation([], 1, PROTOCOLS, replace(PLAN, epochs=2), out, docs, third)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.tubs.tub import Tub, read_image
+from mle_uvad.edge.tubs.image import read_image
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.evaluation.simulation.episodes import Episode
 from mle_uvad.evaluation.simulation.labels import read_labels
 from mle_uvad.evaluation.simulation.rerendered_drive import driving_s, segment, write_rerendered_drive
@@ -149,7 +150,7 @@ def test_donkeycar_reads_the_new_tub(recorded: Tub, tmp_path: Path) -> None:
 def test_a_segment_of_a_real_drive(shared_folder: Path, tmp_path: Path) -> None:
     tub = Tub(shared_folder / "tubs" / "flat")  # no sessions, deletions, pauses, torn lines
     part = tub.records[:40]
-    folder = write_rerendered_drive(tmp_path / "lab", tub, part, seed=0, episodes=[Episode(0.5, 1.0, 0.2)])
+    folder = write_rerendered_drive(tmp_path / "lab", tub, part, seed=0, episodes=[Episode(2.2, 2.7, 0.2)])
     assert [record.timestamp_ms for record in Tub(folder).records] == [record.timestamp_ms for record in part]
     assert len(read_labels(folder)) == 1
 

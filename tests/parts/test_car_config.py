@@ -119,9 +119,10 @@ def test_what_is_no_car(tmp_path: Path) -> None:
         read_car_config(tmp_path / "nothing")
 
 
-def tub(car: Path, inputs: object) -> None:
-    (car / "data").mkdir()
-    (car / "data" / "manifest.json").write_text(json.dumps(inputs) + "\n[]\n")
+def tub(car: Path, inputs: list[str]) -> None:
+    (car / "data").mkdir(exist_ok=True)
+    lines = (inputs, ["str"] * len(inputs))
+    (car / "data" / "manifest.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def test_a_tub_begun_with_other_fields_is_pointed_out(car: Path) -> None:
@@ -130,7 +131,7 @@ def test_a_tub_begun_with_other_fields_is_pointed_out(car: Path) -> None:
     tub(car, ["cam/image_array", "user/angle"])
     assert "without the lens fields" in tub_refuses(read_car_config(car), fields, wanted=True)
     assert tub_refuses(read_car_config(car), fields, wanted=False) == ""
-    (car / "data" / "manifest.json").write_text(json.dumps(["cam/image_array", *fields]) + "\n")
+    tub(car, ["cam/image_array", *fields])
     assert tub_refuses(read_car_config(car), fields, wanted=True) == ""
     assert "with the lens fields" in tub_refuses(read_car_config(car), fields, wanted=False)
     settings(car, "AUTO_CREATE_NEW_TUB = True")

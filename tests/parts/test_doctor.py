@@ -1,5 +1,6 @@
 """The doctor: a car that is fit passes everything, and each fault fails its own check with a fix."""
 
+import itertools
 import json
 import logging
 import shutil
@@ -24,6 +25,13 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
 CHECKS = ["manage.py", "donkeycar", "tub", "settings", "button", "bundle", "calibration", "camera", "speed"]
 CHECKS += ["disk", "event log", "clock"]
 Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def _idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time each frame as one millisecond: what else this machine does is no fault of the car."""
+    clock = itertools.count()
+    monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(clock) / 1000)
 
 
 @pytest.fixture
@@ -217,3 +225,24 @@ def test_a_car_that_passes_is_one_that_the_part_starts_on(car: Path, look: Any, 
         part = MLEAnomalyPart.from_config(SimpleNamespace(CAR_PATH=str(car)))
     part.shutdown()
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("settings", "broker", "verdict"),
+    [
+        ("", "", "WARN"),
+        ("TELEMETRY_MQTT_BROKER_HOST = 'broker.hivemq.com'", "", "WARN"),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "", "PASS"),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "broker.hivemq.com", "WARN"),
+        ("", "192.168.1.2", "PASS"),
+    ],
+)
+def test_telemetry_to_the_public_broker_is_pointed_out(
+    settings: str, broker: str, verdict: str, car: Path, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DONKEY_MQTT_BROKER", broker)
+    with (car / "myconfig.py").open("a") as file:
+        file.write(f"\nHAVE_MQTT_TELEMETRY = True\n{settings}\n")
+    found = look()["telemetry"]
+    assert found.verdict == verdict
+    assert ("anyone can read there" in found.reason) == (verdict == "WARN")

@@ -51,6 +51,12 @@ def replace_by(make: Callable[[Path], Any]) -> Callable[[Path], None]:
     return replace
 
 
+def replace_shared_memory(path: Path) -> None:
+    memory = path.with_name(path.name + "-shm")
+    memory.unlink(missing_ok=True)
+    memory.mkdir()
+
+
 DAMAGES: dict[str, Callable[[Path], Any]] = {
     "overwritten": lambda path: path.write_bytes(b"no database" * 1000),
     "cut": lambda path: os.truncate(path, 5000),
@@ -64,6 +70,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "a link to a text": replace_by(lambda path: path.symlink_to(Path(__file__))),
     "a device": replace_by(lambda path: path.symlink_to("/dev/zero")),
     "a folder for the write-ahead log": lambda path: path.with_name(path.name + "-wal").mkdir(),
+    "a folder for the shared memory": replace_shared_memory,
     "deleted": Path.unlink,
     "emptied": lambda path: os.truncate(path, 0),
 }
@@ -189,6 +196,34 @@ def test_what_another_program_keeps_from_being_written_is_counted_and_closing_ta
     assert took_s < 5.5
     assert log.lost == 40
     assert "40 changes are lost" in caplog.text
+
+
+def test_a_program_that_lets_go_before_the_end_loses_no_event(tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    written(log, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for number in range(2, 42):
+            log.write(ended(number))
+        other.execute("ROLLBACK")
+    log.close()
+    assert log.lost == 0
+    assert [event.id for event in read_events(path)] == list(range(1, 42))
+
+
+def test_a_reader_that_never_ends_keeps_no_event_from_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    written(log, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (1,)
+        written(log, *range(2, 42))
+        log.close()
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    assert log.lost == 0
+    assert [event.id for event in read_events(path)] == list(range(1, 42))
 
 
 def test_every_bit_of_the_schema_matters(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mle_uvad.calibration import Calibration
 from mle_uvad.edge import InputError
-from mle_uvad.edge.tubs.tub import read_image
+from mle_uvad.edge.tubs.image import read_image
 from mle_uvad.evaluation.car import configure, create_car
 from mle_uvad.parts.events.event import read_events
 from mle_uvad.parts.install.manage_py import BACKUP, ManagePy

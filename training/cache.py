@@ -23,6 +23,8 @@ from ..edge.tubs.tub import Record, Skipped, Tub
 from .shards import FRAME_BYTES, Fingerprints, Progress, decode_missing, split
 
 FRAMES_MIN = 64  # fewer cannot train anything
+REPEATED_SHARE_MAX = 0.5  # of the frames; a drive with a few frozen stretches can still be learnt from
+PAIRS = 256  # of consecutive frames, compared to find that share
 SAMPLE_FRAMES = 32  # whole camera frames kept with the run: the export is checked on them
 
 
@@ -75,6 +77,14 @@ def build_caches(tubs: Sequence[Tub], folder: Path, progress: Progress) -> tuple
     """
     decoded, fingerprint = _decode(tubs, folder, progress)
     return _join(decoded, fingerprint), [_join([each], each.fingerprint) for each in decoded]
+
+
+def require_live(cache: FrameCache) -> None:
+    """Raise InputError if most frames repeat the one before: the camera froze, and nothing can be learnt from that."""
+    first = np.linspace(0, len(cache) - 2, min(PAIRS, len(cache) - 1)).astype(np.intp)
+    repeated = float((cache.take(first) == cache.take(first + 1)).all(axis=(1, 2)).mean())
+    if repeated > REPEATED_SHARE_MAX:
+        raise InputError(f"{repeated:.0%} of the frames repeat the one before: the camera froze; record another drive")
 
 
 @dataclass(frozen=True)

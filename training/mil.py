@@ -8,7 +8,7 @@ import torch
 from ..edge.errors import InputError
 from ..edge.tubs.tub import Tub
 from .batches import backward
-from .cache import FrameCache, build_caches
+from .cache import FrameCache, build_caches, require_live
 from .image_sizes import leave_out_other_sizes
 from .metrics import EpochCallback, Stopwatch, metrics_without_latent
 from .objectives.mil import MilHead, mil_loss, share_pooled
@@ -31,6 +31,8 @@ def train_tagged(
     run, tubs = RunFolder(folder), leave_out_other_sizes([*wet, *dry])
     run.require_same(settings)
     cache, drives = build_caches(tubs, folder.parent / CACHE_FOLDER, callback.decoded)
+    for drive in drives:
+        require_live(drive)
     tagged = [f"{tag} {tub.folder}" for tag, given in (("wet", wet), ("dry", dry)) for tub in given]
     if run.facts_file.exists() and run.facts()["tubs"] != tagged:
         raise InputError(f"{folder} is another run (other drives or tags); give a new --out")

@@ -15,7 +15,7 @@ from ..edge.frame import SIZE
 from ..edge.reference import Reference, unknown_reference
 from ..edge.tubs.tub import Tub
 from .batches import take_clips, to_batch
-from .cache import FrameCache, build_cache, build_caches
+from .cache import FrameCache, build_cache, build_caches, require_live
 from .clip_loop import train_on_clips
 from .epoch import as_measured, train_epoch
 from .fit import FitCallback, fit_obscuration
@@ -68,6 +68,8 @@ def train_tubs(
             else:
                 cache = build_cache(tubs, shards, callback.decoded)
                 cars = [cache]
+            for car in cars:
+                require_live(car)
             run.start(settings, cache, [str(tub.folder) for tub in tubs])
         train(cache, settings, folder, device, callback, processes)
         if settings.objective in ON_CLIPS and settings.objective != "gcl":

@@ -14,7 +14,7 @@ from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.frame import to_grey80
 from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.training import shards as shards_module
-from mle_uvad.training.cache import FRAMES_MIN, SAMPLE_FRAMES, FrameCache, build_cache
+from mle_uvad.training.cache import FRAMES_MIN, SAMPLE_FRAMES, FrameCache, build_cache, require_live
 
 MakeTub = Callable[..., Path]
 Usage = namedtuple("Usage", "total used free")
@@ -221,3 +221,16 @@ def test_frames_are_taken_as_copies_in_any_number(make_tub: MakeTub, tmp_path: P
         taken = cache.take(numbers)
         assert np.array_equal(taken, frames[numbers])
         assert taken.flags.writeable
+
+
+@pytest.mark.parametrize(("frozen", "accepted"), [(30, True), (60, False), (99, False)])
+def test_a_drive_is_refused_if_the_camera_froze_for_most_of_it(
+    make_tub: MakeTub, moving_frames: Callable[..., list[np.ndarray]], tmp_path: Path, frozen: int, accepted: bool
+) -> None:
+    frames = moving_frames(100 - frozen)
+    cache = build(make_tub([*frames, *[frames[-1]] * frozen]), tmp_path / "cache")
+    if accepted:
+        require_live(cache)
+    else:
+        with pytest.raises(InputError, match=rf"^{frozen / 99:.0%} of the frames repeat .* the camera froze"):
+            require_live(cache)

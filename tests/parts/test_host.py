@@ -64,7 +64,9 @@ def test_a_web_page_without_its_files_is_told(host: Path, stand_in_car: Path, mo
     (stand_in_car / "manage.py").write_text("from donkeycar.parts.tub import Tub\n")
     found = _check_donkeycar(stand_in_car)
     assert "imports albumentations_absent" in found.reason
-    assert shlex.split(found.fix)[-3:] == ["pip", "install", "albumentations_absent"]
+    install, own_file = found.fix.split("; ")
+    assert shlex.split(install)[-3:] == ["pip", "install", "albumentations_absent"]
+    assert own_file == "a file of your own belongs beside manage.py"
 
 
 class Spec:

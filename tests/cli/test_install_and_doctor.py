@@ -37,7 +37,7 @@ def test_install_check_and_undo(run: Any, stand_in_car: Path) -> None:
 
 def test_a_tub_that_cannot_take_the_fields_is_pointed_out(run: Any, stand_in_car: Path) -> None:
     (stand_in_car / "data").mkdir()
-    (stand_in_car / "data" / "manifest.json").write_text('["cam/image_array"]\n')
+    (stand_in_car / "data" / "manifest.json").write_text('["cam/image_array"]\n["image_array"]\n')
     assert "note: " not in run("install-part", stand_in_car, "--undo").out
     assert "set AUTO_CREATE_NEW_TUB = True" in run("install-part", stand_in_car).out
     (stand_in_car / "myconfig.py").write_text("AUTO_CREATE_NEW_TUB = True\n")

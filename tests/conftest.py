@@ -128,7 +128,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A real bundle: an untrained narrow autoencoder, and an obscuration network with weights set by hand."""
     given = request.config.getoption("--bundle")
     if given is not None:
-        return Bundle.load(given)
+        return Bundle.load(given.resolve())  # parts take a relative path to be in the car
     request.getfixturevalue("finish_run")  # skips where torch is not installed
     return hand_made.write_bundle(tmp_path_factory.mktemp("bundle"))
 

@@ -143,6 +143,8 @@ def _run(cell: Cell, folder: Path, sdist: Path, wheel: Path, apart: Path, bundle
         "-q",
         "-p",
         "no:cacheprovider",
+        "-o",
+        "junit_family=legacy",  # the only one that takes the properties that tests record
         "--bundle",
         bundle,
         "--junitxml",

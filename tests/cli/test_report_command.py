@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mle_uvad.parts.events.event import Event
 from mle_uvad.parts.events.log import EventLog
 
 pytest.importorskip("jinja2", reason="needs jinja2: pip install 'mle_uvad[report]'")
+needs_mcap = pytest.mark.skipif(find_spec("mcap") is None, reason="needs mcap: pip install 'mle_uvad[mcap]'")
 
 HOSTILE = "<script>document.title = 'taken'</script>\"'><img src=x onerror=\"document.title='taken'\">{{ 7 * 7 }}"
 
@@ -263,7 +265,7 @@ def test_only_the_newest_events_are_shown(run: Any, tmp_path: Path, monkeypatch:
         ((".", "--out", "lens.db"), "lens.db is no HTML file; give --out a name that ends with .html"),
         (("empty",), "no Donkeycar v2 tub: empty is empty"),
         (("car",), "has neither a recorded drive nor an event log; drive first"),
-        (("car", "--mcap", "manage.py"), "manage.py is no MCAP file"),
+        pytest.param(("car", "--mcap", "manage.py"), "manage.py is no MCAP file", marks=needs_mcap),
         (("car", "--scores", "x.csv"), "has neither a recorded drive"),
     ],
 )

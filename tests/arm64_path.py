@@ -67,7 +67,7 @@ def run(bundle: Path, calibration: Path) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began_s, 1),
         "status": [reading.alarm.status for reading in readings],
         "pcc": [reading.score.pcc for reading in readings],
-        "log_odds": [reading.score.logits.tolist() for reading in readings],  # type: ignore[union-attr]
+        "log_odds": [reading.score.logits.tolist() for reading in readings if reading.score.logits is not None],
         "evidence": [reading.evidence.value for reading in readings],
         "outputs": outputs,
         "events": events,

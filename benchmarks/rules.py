@@ -103,7 +103,8 @@ def stored(path: Path, scorer: Scorer, tub: Tub) -> list[tuple[Record, FrameScor
         save_arrays(
             path,
             {
-                "facts": np.array([(s.pcc or np.nan, s.motion, s.contrast, s.warmed_up) for s in scores], np.float64),
+                # None becomes NaN
+                "facts": np.array([(s.pcc, s.motion, s.contrast, s.warmed_up) for s in scores], np.float64),
                 "statuses": np.array([score.status for score in scores]),
                 "looked": looked,
                 "logits": np.stack([logits for logits, _ in grids]).astype(np.float16),

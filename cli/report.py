@@ -44,10 +44,10 @@ def report(
     require_extra("report", "jinja2")
     from ..drive_report.page import render  # needs Jinja2
 
-    _require_html(out)
+    _require_suffix(out, "--out", "HTML", ".html", ".htm")
     if mcap is not None:
         require_extra("mcap", "mcap")
-        _require_mcap(mcap)
+        _require_suffix(mcap, "--mcap", "MCAP", ".mcap")
     with Bar("reading", unit="records") as bar:  # an hour of driving takes some ten seconds
         found = find_sources(source)
         drives = _drives(found, source, scores)
@@ -82,13 +82,7 @@ def _write_mcap(path: Path, drives: list[Drive]) -> None:
     print(f"{path}: {images} images of {sum(len(drive) for drive in drives)} records")
 
 
-def _require_mcap(path: Path) -> None:
-    """Raise InputError for a name that is no such file's, as `_require_html` does."""
-    if path.suffix.lower() != ".mcap" or path.is_dir():
-        raise InputError(f"{path} is no MCAP file; give --mcap a name that ends with .mcap")
-
-
-def _require_html(out: Path) -> None:
-    """Raise InputError for a name that is no page's, so that no tub, log or program is overwritten."""
-    if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
-        raise InputError(f"{out} is no HTML file; give --out a name that ends with .html")
+def _require_suffix(path: Path, option: str, kind: str, *suffixes: str) -> None:
+    """Raise InputError for a name that is of no such file, so that no tub, log or program is overwritten."""
+    if path.suffix.lower() not in suffixes or path.is_dir():
+        raise InputError(f"{path} is no {kind} file; give {option} a name that ends with {suffixes[0]}")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..edge.errors import InputError
+from ..edge.read_file import real_path
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from ..optics import FAMILIES
@@ -71,7 +72,7 @@ def run_methods_evaluation(
     }
     trials = {name: _trials(rendered, name, plan) for name in rendered}
     if given.frames is not None:
-        name = given.frames.folder.resolve().name
+        name = real_path(given.frames.folder).name
         trials[name] = _on_frames(given.frames, plan, ArtifactCache(out / "drives" / name, display))
     results: dict[str, list[MethodFigures]] = {name: [] for name in trials}
     for number in range(plan.seeds):  # in the outer loop: what is interrupted has something of each drive

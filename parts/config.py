@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..calibration.rules import block_probability
-from ..edge.bundle import CALIBRATION_FILE
+from ..edge.bundle import CALIBRATION_FILE, IN_A_CAR
 from ..edge.errors import InputError
 
 ACTIONS = ("none", "warn", "slow", "stop")  # the response to an obscured lens; see `LensLimiter`
 KEYS: dict[str, Any] = {
-    "LENS_BUNDLE": "models/lens",
+    "LENS_BUNDLE": IN_A_CAR.as_posix(),
     "LENS_CALIBRATION": "",  # empty: calibration.json in the bundle
     "LENS_EVENT_LOG": "logs/lens_events.db",
     "LENS_PICTURES_MB": 200,  # for the snapshots of the events, beside the log; the oldest are deleted first

@@ -104,10 +104,9 @@ class TrtBackend:
         self._cuda.synchronise()
         pcc, brightness, contrast, motion = (float(self._outputs.arrays[name]) for name in GRAPH_OUTPUTS[:4])
         # Copies: the next run overwrites the block.
-        logits, feature_maps, updated = (self._outputs.arrays[name].copy() for name in GRAPH_OUTPUTS[4:])
-        if reference is None:
-            return GraphOutputs(pcc, brightness, contrast, motion, None, None, updated)
-        return GraphOutputs(pcc, brightness, contrast, motion, logits, feature_maps, updated)
+        *cells, updated = (self._outputs.arrays[name] for name in GRAPH_OUTPUTS[4:])
+        logits, feature_maps = (None if reference is None else array.copy() for array in cells)
+        return GraphOutputs(pcc, brightness, contrast, motion, logits, feature_maps, updated.copy())
 
     def _block(self, names: Sequence[str]) -> "_Block":
         tensors = {}

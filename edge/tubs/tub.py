@@ -178,8 +178,9 @@ class Tub:
             except OSError:
                 self.skipped.append(Skipped("catalog is unreadable", name))
                 continue
+            counted = read if name in listed else 0
             for number, line in enumerate(lines):
-                yield line, f"{name} line {number + 1}", first + number if name in listed and number < read else None
+                yield line, f"{name} line {number + 1}", first + number if number < counted else None
             first += read
 
     def _parse(self, line: bytes, where: str) -> Record | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Sequence
@@ -112,20 +113,21 @@ def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, dis
     `shards`.
     """
 
-    def decoded(tubs: Sequence[Tub]) -> FrameCache:
+    @functools.cache  # the judged drive is often the one that is trained on, too
+    def decoded(*tubs: Tub) -> FrameCache:
         with display.bar("decoding") as progress:
             return build_cache(tubs, shards, progress)
 
-    judged, contaminated = decoded([trial.judged]), decoded(trial.contaminated)
+    judged, contaminated = decoded(trial.judged), decoded(*trial.contaminated)
     truth = _of_frames(trial.abnormal, trial.judged, judged)
     rows = [_mean_frame_figures(MEAN_FRAME, contaminated, judged, truth, trial.seed)]
     if trial.without_faults is not None:
-        same = decoded([trial.without_faults])
+        same = decoded(trial.without_faults)
         places = _of_frames(trial.abnormal, trial.without_faults, same)
         rows.append(_mean_frame_figures(WITHOUT_FAULTS, same, same, places, trial.seed))
     trainings = [(method, method, contaminated, trial.contaminated) for method in plan.methods]
     if trial.clean:
-        clean = decoded(trial.clean)
+        clean = decoded(*trial.clean)
         trainings += [(f"{each}{ON_CLEAN}", each, clean, trial.clean) for each in plan.methods if each in ONE_CLASS]
     for name, method, trained_on, tubs in trainings:
         path = folder / "figures" / f"{name}.json"
@@ -135,7 +137,7 @@ def run_methods(trial: Trial, plan: MethodsPlan, folder: Path, shards: Path, dis
             run.start(settings, trained_on, [str(tub.folder) for tub in tubs])
             with display.training(settings.epochs) as callback:
                 if method in TAGGED:
-                    wet, dry = ([decoded([tub]) for tub in tagged] for tagged in (trial.contaminated, trial.clean))
+                    wet, dry = ([decoded(tub) for tub in tagged] for tagged in (trial.contaminated, trial.clean))
                     head = train_head(wet, dry, run, settings, callback)
                     figures = _tagged_figures(head, run, judged, truth, trial.seed)
                 else:

@@ -1,7 +1,6 @@
 """calibration.json: the thresholds of one vehicle, and the model, backend and camera they are valid for."""
 
 import json
-import math
 import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,17 +16,15 @@ from ..edge.bundle import Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
 from ..edge.frame import CAMERAS
-from ..edge.graph import GRID_SIDE
 from ..edge.read_file import read_file
-from ..edge.reference import read_reference, write_reference
-from ..edge.scorer import NO_CRAWL, Scorer
+from ..edge.scorer import Scorer
 from .blocks import BLOCK_S, BLOCKS_MIN
 from .rules import RULES_WITHOUT_RATE, excess_thresholds
+from .thresholds_json import read_thresholds, write_thresholds
 
 SCHEMA = 3
 BYTES_MAX = 262_144
 BLOCKS_MAX = 3600  # two hours; more would not fit into the file
-MEDIAN_S_MAX = 600.0  # the values of a window are held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,15 +194,8 @@ class Calibration:
             "height": self.height,
             "width": self.width,
             "created_at": self.created_at,
-            "averaging_s": self.thresholds.averaging_s,
-            "median_s": self.thresholds.median_s,
-            "crawl_below": list(self.thresholds.crawl_below),
-            "pcc": list(self.thresholds.pcc),
-            "ordinary": [float(f"{value:.6g}") for value in self.thresholds.baseline.ravel()],
             "maxima": self.maxima.round(6).tolist(),
-            # JSON has no infinity: null is a threshold that is never reached.
-            "limit": [excess if math.isfinite(excess) else None for excess in self.thresholds.excess],
-            "reference": write_reference(self.thresholds.reference),
+            **write_thresholds(self.thresholds),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as draft:
@@ -225,7 +215,7 @@ class Calibration:
             if facts["camera"] not in CAMERAS:
                 raise ValueError(f"camera {facts['camera']!r}, not one of {', '.join(CAMERAS)}")
             return cls(
-                thresholds=_read_thresholds(facts),
+                thresholds=read_thresholds(facts),
                 maxima=_read_maxima(facts),
                 rule=str(facts["rule"]),
                 false_alarms_per_hour=facts["false_alarms_per_hour"],
@@ -248,19 +238,3 @@ def _read_maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
     if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN - 1:
         raise ValueError("the block maxima are too few or out of range")
     return maxima
-
-
-def _read_thresholds(facts: dict[str, Any]) -> Thresholds:
-    low, median, high = (float(value) for value in facts["pcc"])
-    fast, slow = (math.inf if excess is None else float(excess) for excess in facts["limit"])
-    averaging_s, median_s = float(facts["averaging_s"]), float(facts.get("median_s", 0.0))  # older files have none
-    motion, relative = (float(value) for value in facts.get("crawl_below", NO_CRAWL))  # older files have none
-    baseline = np.array(facts["ordinary"], np.float32).reshape(2, GRID_SIDE, GRID_SIDE)
-    if not (-1 <= low < median < high <= 1 and np.isfinite(baseline).all()):
-        raise ValueError("the PCCs are not in order, or a baseline is not finite")
-    if not (fast > 0 and slow > 0 and 0 <= averaging_s < math.inf and 0 <= median_s <= MEDIAN_S_MAX):
-        raise ValueError("a threshold is out of range")
-    if not (0 <= motion < 1 and 0 <= relative < math.inf):
-        raise ValueError(f"crawl_below is {motion}, {relative}")
-    reference = read_reference(facts["reference"])
-    return Thresholds((low, median, high), baseline, (fast, slow), averaging_s, reference, (motion, relative), median_s)

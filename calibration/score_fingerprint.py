@@ -6,9 +6,8 @@ from typing import Any
 
 from ..edge.bundle import FACTS_FILE, MODEL_FILE
 from ..edge.read_file import read_file, real_path
+from ..edge.tubs.scores import SCORES_BYTES_MAX
 from ..edge.tubs.tub import Tub
-
-BYTES_MAX = 512 * 2**20  # of the scores of a drive: some 60 bytes a record
 
 
 def fingerprint_of_inputs(drive: Tub, bundle: Path, calibration: Path | None) -> dict[str, Any]:
@@ -25,9 +24,9 @@ def fingerprint_of_inputs(drive: Tub, bundle: Path, calibration: Path | None) ->
 
 
 def fingerprint_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal; empty where it cannot be read."""
+    """Return the SHA-256 of a file, in hexadecimal; empty where it cannot be read or is larger than any scores."""
     try:
-        return hashlib.sha256(read_file(path, BYTES_MAX, follow=True)).hexdigest()
+        return hashlib.sha256(read_file(path, SCORES_BYTES_MAX, follow=True)).hexdigest()
     except OSError:
         return ""
 

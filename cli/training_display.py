@@ -42,7 +42,7 @@ class TrainingDisplay:
         self._bar.begin("decoding", "frames")
         self._bar(done, total)
         if done == total:
-            console.print(f"decoded {total} frames; later runs on these drives reuse them")
+            console.print(f"went through {total} records; later runs on these drives reuse the decoded frames")
 
     def batch(self, epoch: int, frames_done: int, frames_total: int) -> None:
         self._bar.begin("training the autoencoder", "frames")

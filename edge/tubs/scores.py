@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..read_file import open_file
 from .replay import COLUMNS
 
-BYTES_MAX = 128 * 2**20  # of the scores of a drive: some 60 bytes a record
+SCORES_BYTES_MAX = 128 * 2**20  # some 60 bytes a record, so about two million records
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ScoredEvent:
 def scored_records(path: Path) -> Iterator[ScoredRecord]:
     """Yield the rows of the file in order. Raises InputError where it cannot be read or is something else."""
     try:
-        with open_file(path, BYTES_MAX, follow=True) as file:
+        with open_file(path, SCORES_BYTES_MAX, follow=True) as file:
             rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
             if tuple(rows.fieldnames or ()) != COLUMNS:
                 raise ValueError(f"its first line is not {','.join(COLUMNS)}")

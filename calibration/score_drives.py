@@ -14,11 +14,12 @@ from ..edge.errors import InputError
 from ..edge.monitor import Monitor
 from ..edge.read_file import read_file, real_path
 from ..edge.scorer import Scorer
-from ..edge.tubs.replay import write_scores
+from ..edge.tubs.replay import DriveMonitor, write_scores
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub, commonest_camera
 from .calibration import Calibration
 from .drive_workers import run_in_workers
+from .provisional import UncalibratedMonitor
 from .score_fingerprint import fingerprint_of_file, fingerprint_of_inputs
 
 KEPT_BYTES_MAX = 262_144
@@ -40,7 +41,7 @@ def score_drive(
     inputs = {"camera": drive.camera, **fingerprint_of_inputs(drive, bundle, calibration)}
     if kept is not None and (figures := _read_figures(kept, inputs, out)):
         return figures
-    tally = write_scores(drive, Monitor(scorer, None if made is None else made.thresholds), out, progress)
+    tally = write_scores(drive, monitor_of(scorer, made), out, progress)
     if not tally.scored:
         drive.require_frames(0)
     if not tally.scored and tally.detail:
@@ -129,6 +130,13 @@ def open_for(drive: Tub, bundle: Path, calibration: Path | None) -> tuple[Scorer
     scorer, made = _open(bundle, calibration, kind)
     drive.leave_out_others(scorer.bundle.height, scorer.bundle.width, kind)
     return scorer, made
+
+
+def monitor_of(scorer: Scorer, calibration: Calibration | None) -> DriveMonitor:
+    """Return a monitor that judges as the part does on the car."""
+    return (
+        UncalibratedMonitor(Monitor(scorer, None)) if calibration is None else Monitor(scorer, calibration.thresholds)
+    )
 
 
 def _open(bundle: Path, calibration: Path | None, kind: str | None = None) -> tuple[Scorer, Calibration | None]:

@@ -49,6 +49,7 @@ class UseThresholds:
     """Judge by these thresholds from the next frame on; None when there are none for this vehicle."""
 
     thresholds: Thresholds | None
+    provisional: bool = False  # they rest on no calibration, so that the status stays `uncalibrated`
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class CalibrationSession:
         assert self._halves is not None  # made with the phase
         half = int(self._threshold_s >= THRESHOLD_PHASE_S / 2)
         self._threshold_s += step_s
-        if self._is_due(reading.t_s, THRESHOLD_INTERVAL_S):
+        if reading.score.logits is not None and self._is_due(reading.t_s, THRESHOLD_INTERVAL_S):
             phase.add(reading.score, self._threshold_s)
             self._halves.add(reading.score, half)
         if self._threshold_s < THRESHOLD_PHASE_S:

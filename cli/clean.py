@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ..calibration.score_drives import open_for, require_new
+from ..calibration.score_drives import monitor_of, open_for, require_new
 from ..edge.bundle import CALIBRATION_FILE
 from ..edge.errors import InputError
-from ..edge.monitor import Monitor
 from ..edge.tubs.cleaning import Judged, Run, judge, runs_to_delete, states, write_mask
 from ..edge.tubs.contact_sheet import write_contact_sheet
 from ..edge.tubs.deletions import mark_deleted, read_manifest
 from ..edge.tubs.deletions import undo as undo_deletions
+from ..edge.tubs.replay import DriveMonitor
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from .app import Json, finish, print_figures
@@ -88,7 +88,7 @@ def _require_outputs(sheet: Path | None, mask: Path | None, tub: Path, bundle: P
             require_new(out, tub, bundle, calibration or bundle / CALIBRATION_FILE)
 
 
-def _monitor(drive: Tub, bundle: Path, calibration: Path | None) -> Monitor:
+def _monitor(drive: Tub, bundle: Path, calibration: Path | None) -> DriveMonitor:
     """Open the monitor for a drive. Raises InputError for a bundle that raises no event without a calibration."""
     scorer, made = open_for(drive, bundle, calibration)
     if made is None and scorer.bundle.uncalibrated_excess is None:
@@ -96,7 +96,7 @@ def _monitor(drive: Tub, bundle: Path, calibration: Path | None) -> Monitor:
             f"{bundle} has no calibration and finds nothing without one; type: mle-uvad calibrate"
             f" {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean"
         )
-    return Monitor(scorer, None if made is None else made.thresholds)
+    return monitor_of(scorer, made)
 
 
 def _figures(tub: Path, judged: list[Judged], runs: list[Run], margin: float, dry_run: bool) -> dict[str, Any]:

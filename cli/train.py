@@ -83,7 +83,7 @@ def train(
     windows: Annotated[
         int | None,
         typer.Option(
-            help="Training windows rendered for the obscuration network, about 70 per second.",
+            help="Training windows rendered for the obscuration network, about 120 per second.",
             show_default="8192 from the network that ships, else 49152",
         ),
     ] = None,

@@ -35,13 +35,14 @@ class Monitor:
         self.alarm = Alarm(next_event_id)
         self.set_thresholds(thresholds)
 
-    def set_thresholds(self, thresholds: Thresholds | None) -> None:
+    def set_thresholds(self, thresholds: Thresholds | None, *, provisional: bool = False) -> None:
         """Judge by these thresholds from the next frame on. An open event goes on until they clear it.
 
-        With None, those of the bundle hold, if it has any: the status is then `uncalibrated` on a clear lens.
+        With None, those of the bundle hold, if it has any. On a clear lens the status is then `uncalibrated`, as it is
+        with thresholds that are `provisional`.
         """
         bundle = self.scorer.bundle
-        self._uncalibrated = thresholds is None
+        self._uncalibrated = thresholds is None or provisional
         self.scorer.reference = bundle.reference if thresholds is None else thresholds.reference
         self.scorer.crawl_below = NO_CRAWL if thresholds is None else thresholds.crawl_below
         if thresholds is None and bundle.uncalibrated_excess is not None:

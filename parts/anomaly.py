@@ -163,9 +163,11 @@ class MLEAnomalyPart:
 
     def _live_state(self) -> dict[str, Any]:
         control = self._calibration
-        since = control.calibrated_at[:16].replace("T", " ")
-        calibration = control.message or (f"Calibrated {since} UTC." if since else "Not calibrated.")
-        return {**self._live.state(self._clock()), "calibration": calibration, "progress": control.progress}
+        return {
+            **self._live.state(self._clock()),
+            "calibration": control.message or control.summary,
+            "progress": control.progress,
+        }
 
     def _newest(self, frame: Any) -> Recorded:
         now_s = self._clock()
@@ -202,7 +204,7 @@ class MLEAnomalyPart:
         if isinstance(outcome, UseReference):
             self.monitor.set_reference(outcome.reference)
         else:
-            self.monitor.set_thresholds(outcome.thresholds)
+            self.monitor.set_thresholds(outcome.thresholds, provisional=outcome.provisional)
         self._context.calibrated_at = self._calibration.calibrated_at
 
     def _write_events(self, reading: Reading, frame: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from ..calibration.calibration import Calibration
 from ..calibration.kept import save
 from ..calibration.obscured_spans import ObscuredSpans, careful_thresholds
+from ..calibration.provisional import ProvisionalThresholds
 from ..calibration.session import CalibrationSession, Outcome, Rejected, UseReference, UseThresholds, is_drifting
 from ..edge.errors import InputError
 from ..edge.frame import camera_of, frame_fault
@@ -46,6 +47,7 @@ class CalibrationControl:
         self._false_alarms_per_hour = false_alarms_per_hour
         self._loaded = calibration  # until the camera is known
         self._session: CalibrationSession | None = None
+        self._provisional = ProvisionalThresholds(scorer.bundle, false_alarms_per_hour)
         self._requests = CalibrationRequests(path.parent)
         self._previous_t_s = math.inf
         self._checked_s = self._message_until_s = -math.inf
@@ -71,6 +73,13 @@ class CalibrationControl:
         session = self._session
         return None if session is None else session.progress
 
+    @property
+    def summary(self) -> str:
+        """What the monitor goes by, for people. Any thread may read it."""
+        if since := self.calibrated_at[:16].replace("T", " "):
+            return f"Calibrated {since} UTC."
+        return "Not calibrated; it goes by this drive." if self._provisional.in_force else "Not calibrated."
+
     def check_camera(self, frame: Any) -> UseThresholds | None:
         """Check, at the first good frame, that the calibration was made with frames of its kind, RGB or luma."""
         if self._loaded is None or frame_fault(frame, self._scorer.bundle.height, self._scorer.bundle.width):
@@ -85,23 +94,30 @@ class CalibrationControl:
 
     def update(self, reading: Reading) -> UseReference | UseThresholds | None:
         """Take the reading of a frame. Return what the monitor is to judge by from the next one on, if it changes."""
-        outcome: Outcome | None = self._handle_requests(reading.t_s)
-        if self._session is not None and outcome is None:
-            outcome = self._session.update(reading)
+        cancelled = self._handle_requests(reading.t_s)
         self._previous_t_s = reading.t_s
         self._report_drift(reading)
+        if self._session is None:
+            self.message = "" if reading.t_s > self._message_until_s else self.message
+            return None if self.thresholds else self._update_provisional(reading)
+        if cancelled is None and (dropped := self._provisional.reset()):
+            return dropped
+        outcome: Outcome | None = cancelled or self._session.update(reading)
         if isinstance(outcome, UseThresholds | Rejected):
             return self._end(outcome, reading.t_s)
-        if self._session is not None:
-            self.message = f"calibrating {self._session.progress * 100:.0f} %"
-        elif reading.t_s > self._message_until_s:
-            self.message = ""
+        self.message = f"calibrating {self._session.progress * 100:.0f} %"
         return outcome
 
     def close(self, t_s: float) -> None:
         """End a calibration that is under way, because the car's program ends."""
         if self._session is not None and (outcome := self._session.stop()):
             self._end(outcome, t_s)
+
+    def _update_provisional(self, reading: Reading) -> UseThresholds | None:
+        outcome = self._provisional.update(reading)
+        if outcome and self._provisional.in_force:
+            logger.info("lens monitor: no calibration, so it goes by thresholds from this drive until it ends")
+        return outcome
 
     def _handle_requests(self, t_s: float) -> Rejected | None:
         """Start a session or cancel the one under way. A press does either, a command's request only starts one."""
@@ -136,7 +152,7 @@ class CalibrationControl:
 
     def _report_drift(self, reading: Reading) -> None:
         before, self._drifting = self._drifting, is_drifting(reading.alarm.status, before=self._drifting)
-        if self._drifting and not before and self._session is None:
+        if self._drifting and not before and self._session is None and self.thresholds is not None:
             logger.warning(
                 "lens monitor: the whole scene is unlike the calibration's; wipe the lens, then calibrate again"
             )

@@ -1,6 +1,6 @@
 """Compares two backends on the same frames, through the Scorer that the car runs.
 
-Tolerances are set by what the alarm can bear: a threshold is at least 2 log odds, a scale of the reference 0.015.
+Tolerances are set by what the alarm can bear: a threshold is at least 1 log odds, a scale of the reference 0.015.
 """
 
 from collections.abc import Iterable

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..atomic_write import atomic_write
-from ..monitor import Monitor
 from ..status import STATUSES
-from .replay import replay
+from .replay import DriveMonitor, replay
 from .tub import Record, Tub
 
 NORMAL, OBSCURED, UNSURE = "normal", "obscured", "unsure"
@@ -37,7 +36,7 @@ class Run:
         return (self.records[-1].timestamp_ms - self.records[0].timestamp_ms) / 1000
 
 
-def judge(drive: Tub, monitor: Monitor, progress: Callable[[int, int], None]) -> list[Judged]:
+def judge(drive: Tub, monitor: DriveMonitor, progress: Callable[[int, int], None]) -> list[Judged]:
     """Replay a drive as the car would have seen it; one result per record."""
     judged = []
     for done, (record, reading) in enumerate(replay(drive, monitor), start=1):

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..atomic_write import atomic_write
-from ..monitor import Monitor, Reading
+from ..monitor import Reading
 from ..status import STATUSES
 from .tub import Record, Tub
 
@@ -19,7 +20,17 @@ COLUMNS = ("index", "timestamp_ms", "status", "pcc", "evidence", "coverage", "ob
 FRAMES_AHEAD = 4
 
 
-def replay(tub: Tub, monitor: Monitor) -> Iterator[tuple[Record, Reading]]:
+class DriveMonitor(Protocol):
+    """What a drive is replayed through, such as a `Monitor`."""
+
+    def update(self, frame: Any, t_s: float) -> Reading:
+        """Judge the frame seen at `t_s` seconds."""
+
+    def restart(self) -> None:
+        """Forget what was gathered: another drive begins."""
+
+
+def replay(tub: Tub, monitor: DriveMonitor) -> Iterator[tuple[Record, Reading]]:
     """Yield one reading a record, in order, on the clock of the recording. An unreadable image is no frame."""
     for record, frame in drive_again(tub, monitor.restart):
         yield record, monitor.update(frame, record.timestamp_ms / 1000)
@@ -70,7 +81,7 @@ class Tally:
         self.detail = self.detail or reading.score.detail
 
 
-def write_scores(tub: Tub, monitor: Monitor, path: Path, progress: Callable[[int, int], None]) -> Tally:
+def write_scores(tub: Tub, monitor: DriveMonitor, path: Path, progress: Callable[[int, int], None]) -> Tally:
     """Replay a tub into scores.csv, written completely or not at all, and return what was counted.
 
     One row a record, empty where undefined. The PCC has the nine digits that keep a float32 exactly.

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driven_car import DRIVE_S, HZ, LAP, Car
+from hand_made import moving_frames
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import Calibration
@@ -28,45 +30,18 @@ from mle_uvad.parts.calibration_request import (
 )
 
 Frame = NDArray[np.uint8]
-HZ = 6.0
-DRIVE_S = REFERENCE_PHASE_S + THRESHOLD_PHASE_S
-LAP = 160  # frames, after which the camera of `moving_frames` jumps back
 
 
 @pytest.fixture(scope="module")
-def lap(moving_frames: Callable[..., list[Frame]]) -> list[Frame]:
+def lap() -> list[Frame]:
     return moving_frames(2 * LAP)
-
-
-class Car:
-    """A part without a Vehicle, on a clock of its own; `drive(seconds)` returns its outputs."""
-
-    def __init__(self, bundle: Bundle, folder: Path, frames: list[Frame]) -> None:
-        self.now_s, self.frames, self.number = 1000.0, frames, 0
-        self.file = folder / "calibration.json"
-        self.part = MLEAnomalyPart(bundle.folder, self.file, folder / "lens.db", clock=lambda: self.now_s)
-
-    def drive(self, seconds: float, press: bool = False, still: bool = False) -> list[tuple[Any, ...]]:
-        said = []
-        for number in range(round(seconds * HZ)):
-            self.now_s += 1 / HZ
-            self.number += not still
-            frame = self.frames[self.number % len(self.frames)]
-            # A live sensor never repeats a frame, not even in front of a scene that stands still.
-            noisy = frame ^ np.uint8(self.number % 2) if not still else frame ^ np.uint8(number % 2)
-            said.append(self.part.run(noisy, press and number == 0))
-        return said
-
-    def drive_on(self, seconds: float) -> None:
-        """What a command that sleeps leaves the car to do."""
-        self.drive(seconds)
 
 
 @pytest.fixture
 def car(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> Iterator[Car]:
     if (bundle.height, bundle.width) != (120, 160):
         pytest.skip(f"the frames of this test are 160x120, the bundle given takes {bundle.width}x{bundle.height}")
-    car = Car(bundle, tmp_path, lap)
+    car = Car(bundle.folder, tmp_path, lap)
     yield car
     car.part.shutdown()
 
@@ -76,7 +51,7 @@ def calibrated_car(car: Car, bundle: Bundle, tmp_path: Path, lap: list[Frame]) -
     """The next run of a car that was calibrated."""
     car.drive(DRIVE_S + 10, press=True)
     car.part.shutdown()
-    again = Car(bundle, tmp_path, lap)
+    again = Car(bundle.folder, tmp_path, lap)
     yield again
     again.part.shutdown()
 
@@ -300,7 +275,7 @@ def test_a_car_that_dies_on_the_way(car: Car) -> None:
 
 def test_a_request_from_before_the_car_ran_is_dropped(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> None:
     (tmp_path / REQUEST_FILE).write_text("old")
-    car = Car(bundle, tmp_path, lap)
+    car = Car(bundle.folder, tmp_path, lap)
     assert {values[5] for values in car.drive(3)} == {""}
     assert not (tmp_path / REQUEST_FILE).exists()
     car.part.shutdown()

@@ -7,7 +7,7 @@ of the others. Cars whose calibration is refused are left out. What is chosen by
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -141,7 +141,7 @@ class Car:
 def reference_of(scorer: Scorer, drive: Tub) -> Reference:
     """Calibrate on a drive; return the reference. Raises InputError if the drive is refused."""
     calibration = calibrate_on_tub(
-        scorer, drive, rule="clean", false_alarms_per_hour=1.0, now=datetime.now(timezone.utc), progress=_silent
+        scorer, drive, rule="clean", false_alarms_per_hour=1.0, now=datetime.now(timezone.utc), progress=silent
     )
     return calibration.thresholds.reference
 
@@ -174,7 +174,7 @@ def evaluate(car: Car, rule: Rule, seed: int) -> CarFigures:
         scored = [(record.timestamp_ms / 1000, score) for record, score in car.calibration if score.pcc is not None]
         thresholds = rule.change(thresholds_from_drive(scored, car.reference, 1.0)[0])
         clean, *wet = (
-            ScoredDrive(name, read_labels(drive.folder), predict(drive, _monitor(car, thresholds), _silent), {})
+            ScoredDrive(name, read_labels(drive.folder), predict(drive, _monitor(car, thresholds), silent), {})
             for name, drive in car.drives.items()
         )
     figures = episode_figures(wet, clean, held_out=False)
@@ -188,8 +188,25 @@ def _monitor(car: Car, thresholds: Thresholds) -> Monitor:
     return Monitor(scorer, thresholds)
 
 
-def _silent(done: int, total: int) -> None:
+def silent(done: int, total: int) -> None:
     """Show no progress."""
+
+
+def print_header(rows: str) -> None:
+    """Print the head of a table, whose rows are those of `print_row`."""
+    print(f"| {rows} | AUC, worst car | caught from 5 % on | 2–5 % | median delay | 90th percentile | false alarms |")
+    print("|---|---|---|---|---|---|---|")
+
+
+def print_row(name: str, results: Sequence[CarFigures], calibration: str) -> None:
+    """Print a row with the summary over cars."""
+    row = summarise(results, HELD_OUT, calibration, None)
+    print(
+        f"| {name} | {row.auc:.3f}, {row.worst_auc:.3f} | {row.recall:.0%} | {row.recall_small:.0%} |"
+        f" {row.median_delay_s:.1f} s | {row.late_delay_s:.1f} s |"
+        f" {row.false_alarms} in {row.clean_minutes:.1f} min |",
+        flush=True,
+    )
 
 
 def main(work: Path, seed: int) -> None:
@@ -202,16 +219,9 @@ def main(work: Path, seed: int) -> None:
             cars.append(open_car(work, name, seed))
         except InputError as error:
             print(f"{name} is left out: {error}")
-    print("| rule | AUC, worst car | caught from 5 % on | 2–5 % | median delay | 90th percentile | false alarms |")
-    print("|---|---|---|---|---|---|---|")
+    print_header("rule")
     for rule in RULES:
-        row = summarise([evaluate(car, rule, seed) for car in cars], HELD_OUT, TWO_MINUTES, None)
-        print(
-            f"| {rule.name} | {row.auc:.3f}, {row.worst_auc:.3f} | {row.recall:.0%} | {row.recall_small:.0%} |"
-            f" {row.median_delay_s:.1f} s | {row.late_delay_s:.1f} s |"
-            f" {row.false_alarms} in {row.clean_minutes:.1f} min |",
-            flush=True,
-        )
+        print_row(rule.name, [evaluate(car, rule, seed) for car in cars], TWO_MINUTES)
 
 
 if __name__ == "__main__":

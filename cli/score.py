@@ -103,6 +103,7 @@ def _calibrate_first(drives: list[dict[str, Any]], bundle: Path) -> str:
     """Return the command that calibrates, after saying why, if a drive was scored without; else nothing."""
     if not any("uncalibrated" in figures["status"] for figures in drives):
         return ""
-    found = "only large faults are" if Bundle.load(bundle).uncalibrated_excess else "no fault is"
-    console.print(f"without a calibration {found} found")
+    for_any_car = Bundle.load(bundle).uncalibrated_excess
+    found = "only large faults are found in the first two minutes" if for_any_car else "no fault is found"
+    console.print(f"without a calibration, {found}")
     return f"mle-uvad calibrate {shlex.quote(str(bundle))} --tub TUB, with a drive whose lens was clean"

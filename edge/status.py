@@ -18,7 +18,7 @@ class Status:
 STATUSES = {
     "ok": Status("the lens is clear", decides=True, compared=True, has_evidence=True, is_quiet=True),
     "obscured": Status("the lens is obscured", "wipe the lens", decides=True, compared=True, has_evidence=True),
-    "uncalibrated": Status("there are no thresholds for this vehicle", "calibrate", decides=True),
+    "uncalibrated": Status("there is no calibration for this vehicle", "calibrate", decides=True),
     "drifting": Status(
         "the whole scene is unlike the calibration's", "wipe the lens, then calibrate again", compared=True
     ),

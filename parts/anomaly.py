@@ -44,8 +44,8 @@ class MLEAnomalyPart:
     [H, W, 3] or luma uint8 [H, W]; the second, which may be left out, is the channel of a button. The constructor
     raises InputError for a bundle or an event log that cannot be used, before the car moves. After that nothing
     raises, and a threaded part never blocks the drive loop. Without a calibration that fits the bundle and the frames
-    the status is `uncalibrated`, and only large faults raise events, with a bundle of many cars. A press of the button
-    starts a calibration while driving, another one cancels it.
+    the status is `uncalibrated`; with a bundle of many cars, large faults raise events even then, and after two minutes
+    of clear driving smaller ones, too. A press of the button starts a calibration while driving, another cancels it.
 
     Example:
         >>> for channel in MLEAnomalyPart.outputs:

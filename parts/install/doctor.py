@@ -157,7 +157,11 @@ def _check_calibration(path: Path, scorer: Scorer, config: CarConfig, lens: Lens
         # A car that gets its luma from the camera records RGB all the same.
         car, bundle = shlex.quote(str(config.car)), shlex.quote(str(scorer.bundle.folder))
         drive = f"--car {car}" if lens.camera_channel == LumaCamera.outputs[1] else f"{bundle} --tub TUB"
-        without = "no event will be raised" if scorer.bundle.uncalibrated_excess is None else "only large faults count"
+        without = (
+            "no event will be raised"
+            if scorer.bundle.uncalibrated_excess is None
+            else "only large faults count at first"
+        )
         reason = f"there is no calibration at {path}: {without}"
         return Finding("calibration", WARN, reason, f"mle-uvad calibrate {drive}")
     found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)

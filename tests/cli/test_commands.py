@@ -145,7 +145,7 @@ def test_score_without_a_calibration_says_what_to_do(
     spaced = bundle_folder.rename(tmp_path / "my lens")
     done = run("score", make_tub(6), "--bundle", spaced, "--out", tmp_path / "scores.csv")
     why, then = done.err.splitlines()[-2:]
-    assert why == "without a calibration no fault is found"
+    assert why == "without a calibration, no fault is found"
     assert then.startswith(f"next: mle-uvad calibrate '{spaced}' --tub TUB")
 
 

@@ -1,0 +1,126 @@
+"""Measure a car that nobody calibrated, on held-out cars: `python benchmarks/provisional.py WORK [SEED]`.
+
+WORK is the folder of `mle-uvad evaluate --protocol cars`. Each car first drives the two minutes that the protocol
+calibrates on: with a clean lens, with faults in an eighth of the time, or with one fault all along. It goes on with the
+drives that are judged, whose faults are others. The last row is a car that was calibrated on the clean two minutes.
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rules import print_header, print_row, silent
+
+from mle_uvad.calibration import calibrate_on_tub
+from mle_uvad.calibration.provisional import UncalibratedMonitor
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.monitor import Monitor, Reading
+from mle_uvad.edge.tubs.replay import DriveMonitor, drive_again
+from mle_uvad.edge.tubs.tub import Tub
+from mle_uvad.evaluation.protocols.cars import CLEAN, HELD_OUT, CarFigures
+from mle_uvad.evaluation.protocols.figures import ScoredDrive, episode_figures, pass_figures
+from mle_uvad.evaluation.protocols.plan import rng_seed
+from mle_uvad.evaluation.protocols.predictions import predict
+from mle_uvad.evaluation.simulation.episodes import Episode
+from mle_uvad.evaluation.simulation.labels import read_labels
+from mle_uvad.evaluation.simulation.rerendered_drive import driving_s, write_rerendered_drive
+from mle_uvad.optics import FAMILIES
+
+COVERAGES = (0.05, 0.2)  # of the fault that is there all along
+PAUSE_S = 1.0  # between the two drives
+
+
+class GoesOn:
+    """A monitor that drove before: the clock goes on, and nothing is forgotten where the next drive begins."""
+
+    def __init__(self, monitor: DriveMonitor, drive: Tub) -> None:
+        self._monitor, self._t_s = monitor, 0.0
+        monitor.restart()
+        for record, frame in drive_again(drive, _nothing):
+            self._t_s = record.timestamp_ms / 1000
+            monitor.update(frame, self._t_s)
+        self._ahead_s: float | None = None  # of the clock of the next drive
+
+    def update(self, frame: Any, t_s: float) -> Reading:
+        if self._ahead_s is None:
+            self._ahead_s = self._t_s + PAUSE_S - t_s
+        return self._monitor.update(frame, t_s + self._ahead_s)
+
+    def restart(self) -> None:
+        """Do nothing: a car goes on."""
+
+
+class Car:
+    """A held-out car: its bundle, the drives that it starts with, and those that are judged."""
+
+    def __init__(self, work: Path, name: str, seed: int) -> None:
+        self.name = name
+        self.bundle = Bundle.load(work / "bundles" / f"{name}-seed-{seed}")
+        tubs = work / "tubs"
+        clean = max(tubs.glob(f"{name}-calibrate-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+        self.starts = {
+            "a clean lens": clean,
+            "faults in an eighth of the time": tubs / f"{name}-partly-wet",
+            "one fault all along": _with_one_fault(Tub(clean), work / "provisional" / name, name),
+        }
+        self.judged = [tubs / f"{name}-{CLEAN}", *sorted(tubs.glob(f"{name}-wet-*"))]
+
+    def figures(self, make_monitor: Callable[[], DriveMonitor], seed: int) -> CarFigures:
+        """Judge each drive by a monitor of its own."""
+        clean, *wet = (
+            ScoredDrive(path.name, read_labels(path), predict(Tub(path), make_monitor(), silent), {})
+            for path in self.judged
+        )
+        episodes = episode_figures(wet, clean, held_out=False)
+        passes = [pass_figures(each, "") for each in (clean, *wet)]
+        return CarFigures(self.name, seed, HELD_OUT, "none", "", episodes, passes)
+
+    def any_car(self) -> DriveMonitor:
+        return Monitor(open_scorer(self.bundle), None)
+
+    def calibrated(self) -> DriveMonitor:
+        scorer, drive, now = open_scorer(self.bundle), Tub(self.starts["a clean lens"]), datetime.now(timezone.utc)
+        try:
+            made = calibrate_on_tub(scorer, drive, rule="clean", false_alarms_per_hour=1.0, now=now, progress=silent)
+        except InputError:
+            return self.any_car()
+        return Monitor(scorer, made.thresholds)
+
+    def after(self, start: str) -> Callable[[], DriveMonitor]:
+        return lambda: GoesOn(UncalibratedMonitor(self.any_car()), Tub(self.starts[start]))
+
+
+def _with_one_fault(clean: Tub, folder: Path, name: str) -> Path:
+    if not (folder / "manifest.json").is_file():
+        rng = np.random.default_rng(rng_seed(0, name, "all along"))
+        kind, end_s = str(rng.choice(list(FAMILIES))), float(driving_s(clean.records)[-1])
+        episodes = [Episode(0.0, end_s, rng.uniform(*COVERAGES), kind)]
+        write_rerendered_drive(folder, clean, clean.records, seed=rng_seed(0, name), episodes=episodes, progress=silent)
+    return folder
+
+
+def _nothing() -> None:
+    """Forget nothing."""
+
+
+def main(work: Path, seed: int) -> None:
+    ending = f"-seed-{seed}"
+    names = [folder.name.removesuffix(ending) for folder in sorted((work / "bundles").glob(f"*{ending}"))]
+    cars = [Car(work, name, seed) for name in names if not name.endswith("-continued")]
+    rows: dict[str, Callable[[Car], Callable[[], DriveMonitor]]] = {"thresholds for any car": lambda car: car.any_car}
+    rows |= {f"provisional, after {start}": lambda car, start=start: car.after(start) for start in cars[0].starts}
+    rows["calibrated"] = lambda car: car.calibrated
+    print_header("thresholds")
+    for name, monitor_of in rows.items():
+        print_row(name, [car.figures(monitor_of(car), seed) for car in cars], "none")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

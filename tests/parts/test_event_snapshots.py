@@ -26,7 +26,7 @@ def write_events(folder: Path, numbers: range, pictures_mb: float) -> None:
     log = EventLog(folder / "lens.db", pictures_mb=pictures_mb)
     for number in numbers:
         log.write(ended(number), snapshot(number))
-        while log._queue.qsize() > 8:  # the queue is not what is tested here
+        while len(log._queue) > 8:  # the queue is not what is tested here
             pass
     log.close()
     assert log.lost == 0

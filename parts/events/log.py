@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
@@ -85,12 +86,20 @@ class EventLog:
                 self._lose(f"{type(error).__name__}: {error}")
                 self._queue.done(event)
                 continue
-            for snapshot in self._queue.done(event):
-                try:
-                    self._snapshots.save(snapshot)
-                    self._purge_old_snapshots()
-                except Exception as error:  # noqa: BLE001 the row matters more; a full disk has no room for snapshots
-                    logger.warning("no snapshot of lens event %d: %s", event.id, error)
+            if snapshots := self._queue.done(event):
+                self._save(event, snapshots)
+
+    def _save(self, event: Event, snapshots: Sequence[Snapshot]) -> None:
+        """Save snapshots of an event. The row matters more; a full disk has no room for them."""
+        try:
+            for snapshot in snapshots:
+                self._snapshots.save(snapshot)
+        except Exception as error:  # noqa: BLE001 nothing may end the thread
+            logger.warning("no snapshot of lens event %d: %s", event.id, error)
+        try:
+            self._purge_old_snapshots()
+        except Exception as error:  # noqa: BLE001 nothing may end the thread
+            logger.warning("the oldest snapshots of lens events cannot be deleted (%s); tried with the next", error)
 
     def _next(self) -> Event | None:
         """Wait for an event to write; None once the log is closed and nothing waits."""

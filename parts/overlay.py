@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ..edge.frame import is_image
 from ..edge.status import STATUSES
 from .config import LensConfig
 from .events.text import place
@@ -69,7 +70,7 @@ class LensOverlay:
         `coverage`, 0…1, and `heat_map`, [h, w] in 0…1, say where the fault is. When the lens is clear, the label is a
         small green tick.
         """
-        if not self._shown or not isinstance(status, str) or not _is_image(image):
+        if not self._shown or not isinstance(status, str) or not is_image(image):
             return image
         text = _text(obscured, status, calibration, coverage, heat_map)
         if self._limits and obscured is True and status == "still":
@@ -142,12 +143,6 @@ def _start(corner: int, image: Pixels, label: Pixels) -> tuple[int, int]:
     """Return the first row and column of a label: 0 is the top left, 1 the top right, 2 and 3 are at the bottom."""
     bottom, right = max(len(image) - len(label), 0), max(image.shape[1] - label.shape[1], 0)
     return (corner // 2 * bottom, corner % 2 * right)
-
-
-def _is_image(image: Any) -> bool:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.size == 0:
-        return False
-    return image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
 
 
 def _draw(text: str, ink: tuple[int, int, int], paper: tuple[int, int, int]) -> Image.Image:

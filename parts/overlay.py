@@ -63,13 +63,16 @@ class LensOverlay:
         status: Any,
         calibration: Any = "",
         coverage: Any = 0.0,
-        heat_map: HeatMap | None = None,
+        heat_map: Any = None,
     ) -> Any:
         """Return the image, uint8 [H, W, 3], [H, W, 1] or [H, W], or a copy with a label in one of its corners.
 
-        `coverage`, 0…1, and `heat_map`, [h, w] in 0…1, say where the fault is. When the lens is clear, the label is a
-        small green tick.
+        `coverage`, 0…1, and `heat_map`, [h, w] in 0…1, say where the fault is; anything else counts as unknown. When
+        the lens is clear, the label is a small green tick.
         """
+        # Donkeycar's memory gives None for a channel that nobody fills, such as one mistyped in manage.py.
+        coverage = coverage if isinstance(coverage, int | float) and 0 <= coverage <= 1 else 0.0
+        heat_map = heat_map if _is_heat_map(heat_map) else None
         if not self._shown or not isinstance(status, str) or not is_image(image):
             return image
         text = _text(obscured, status, calibration, coverage, heat_map)
@@ -143,6 +146,10 @@ def _start(corner: int, image: Pixels, label: Pixels) -> tuple[int, int]:
     """Return the first row and column of a label: 0 is the top left, 1 the top right, 2 and 3 are at the bottom."""
     bottom, right = max(len(image) - len(label), 0), max(image.shape[1] - label.shape[1], 0)
     return (corner // 2 * bottom, corner % 2 * right)
+
+
+def _is_heat_map(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim == 2 and value.size > 0
 
 
 def _draw(text: str, ink: tuple[int, int, int], paper: tuple[int, int, int]) -> Image.Image:

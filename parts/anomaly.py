@@ -22,12 +22,11 @@ from .events.event import software_versions
 from .events.log import PICTURES_MB, EventLog
 from .events.snapshots import Snapshot
 from .events.tracker import EventContext, EventTracker
-from .live.view import LivePage, LiveView
+from .live.view import STALE_AFTER_S, LivePage, LiveView
 from .newest_slot import NewestSlot
 
 logger = logging.getLogger(__name__)
 
-STALE_AFTER_S = 1.0  # without a fresh score the values are called stale
 WARN_EVERY_S = 30.0  # the same line in the program's log
 WARNINGS_KEPT = 50
 WORKER_STOPS_WITHIN_S = 1.0

@@ -18,7 +18,7 @@ from ..events.text import place
 HISTORY_EVERY_S = 0.5
 HISTORY_POINTS = 120  # the last minute
 EVENTS_SHOWN = 5
-STALE_AFTER_S = 1.0
+STALE_AFTER_S = 1.0  # without a fresh score the values are called stale
 WIDTH_MAX = 320  # pixels of the picture that is sent
 HEAT, HEAT_OPACITY = (230, 30, 40), 0.7  # where the evidence map is 1
 CLEAR, OBSCURED, QUIET, ATTENTION = "clear", "obscured", "quiet", "attention"  # kinds of verdict

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..edge.driving import GAP_S
 from .drives import Drive, Moment
 
 WIDTH, HEIGHT = 960.0, 64.0  # units of the drawing, of each track
 STEPS = 480  # of a line: more are not seen
 BAND_MIN = 0.5  # units between the beginnings of two bands: nearer ones are not told apart, and a page stays small
-GAP_S = 2.0  # without a value: the line is broken
 
 
 @dataclass(frozen=True)

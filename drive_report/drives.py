@@ -11,6 +11,7 @@ from ..edge.errors import InputError
 from ..edge.status import STATUSES
 from ..edge.tubs.scores import ScoredRecord, scored_records
 from ..edge.tubs.tub import Record
+from ..parts.limiter import USERS_THROTTLE
 
 FIELDS = (
     "lens/pcc",
@@ -23,7 +24,6 @@ FIELDS = (
     "pilot/throttle",
 )
 PAUSE_S = 60.0  # without a record: another drive begins
-USERS_THROTTLE = ("user", "local_angle")  # the modes in which the user's throttle drives
 NO_STATUS = ""  # of a record without the part's fields
 
 

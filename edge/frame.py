@@ -29,6 +29,13 @@ class FrameFault:
     detail: str
 
 
+def is_image(frame: Any) -> bool:
+    """Return whether this is an image of any size, uint8 [H, W, 3], [H, W, 1] or [H, W], and not empty."""
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.size == 0:
+        return False
+    return frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] in (1, 3))
+
+
 def frame_fault(frame: Any, height: int, width: int) -> FrameFault | None:
     """Check that a frame is uint8 [height, width, 3], [height, width, 1] or [height, width]; None if it is."""
     if not isinstance(frame, np.ndarray) or frame.ndim == 0:

@@ -33,6 +33,7 @@ class Monitor:
     def __init__(self, scorer: Scorer, thresholds: Thresholds | None, next_event_id: int = 1) -> None:
         self.scorer = scorer
         self.alarm = Alarm(next_event_id)
+        self._last = EvidenceState("warmup")
         self.set_thresholds(thresholds)
 
     def set_thresholds(self, thresholds: Thresholds | None, *, provisional: bool = False) -> None:
@@ -67,6 +68,10 @@ class Monitor:
         """Judge the frame seen at `t_s` seconds."""
         score = self.scorer.score(frame, t_s)
         evidence = self._judge(score, t_s)
+        if evidence.map is None and self.alarm.obscured:
+            # None was gathered since a calibration changed what is judged by: the last known is that of the open event.
+            evidence = replace(self._last, status=evidence.status)
+        self._last = evidence
         alarm = self.alarm.update(evidence, t_s)
         if self._uncalibrated and alarm.status == "ok":
             alarm = replace(alarm, status="uncalibrated")

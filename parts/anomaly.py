@@ -17,17 +17,16 @@ from ..edge.backends import open_scorer
 from ..edge.bundle import Bundle
 from ..edge.monitor import Monitor, Reading
 from .calibration_control import CalibrationControl
-from .config import LensConfig
+from .config import LensConfig, alarm_rate, require_action
 from .events.event import software_versions
 from .events.log import PICTURES_MB, EventLog
 from .events.snapshots import Snapshot
 from .events.tracker import EventContext, EventTracker
-from .live.view import LivePage, LiveView
+from .live.view import STALE_AFTER_S, LivePage, LiveView
 from .newest_slot import NewestSlot
 
 logger = logging.getLogger(__name__)
 
-STALE_AFTER_S = 1.0  # without a fresh score the values are called stale
 WARN_EVERY_S = 30.0  # the same line in the program's log
 WARNINGS_KEPT = 50
 WORKER_STOPS_WITHIN_S = 1.0
@@ -42,7 +41,7 @@ class MLEAnomalyPart:
 
     Add it with `inputs=part.inputs, outputs=part.outputs`, threaded or not. The first input is the frame, RGB uint8
     [H, W, 3] or luma uint8 [H, W]; the second, which may be left out, is the channel of a button. The constructor
-    raises InputError for a bundle or an event log that cannot be used, before the car moves. After that nothing
+    raises InputError for a bundle, an event log or a setting of no use, before the car moves. After that nothing
     raises, and a threaded part never blocks the drive loop. Without a calibration that fits the bundle and the frames
     the status is `uncalibrated`; with a bundle of many cars, large faults raise events even then, and after two minutes
     of clear driving smaller ones, too. A press of the button starts a calibration while driving, another cancels it.
@@ -76,6 +75,7 @@ class MLEAnomalyPart:
         false_alarms_per_hour: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        action, false_alarms_per_hour = require_action(action), alarm_rate(false_alarms_per_hour)
         scorer = open_scorer(Bundle.load(bundle))
         self._clock = clock
         self._log = EventLog(event_log, pictures_mb=pictures_mb)

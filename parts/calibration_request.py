@@ -45,6 +45,8 @@ class CalibrationRequests:
         """Take the request that has come since the last call; return whether there is one."""
         try:
             token = read_file(self._request, BYTES_MAX).decode("ascii", "replace")
+            if not token:
+                return False  # the command has made the file and is about to write it
             self._request.unlink()
         except OSError:
             return False

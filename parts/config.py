@@ -71,7 +71,7 @@ class LensConfig:
             pictures_mb=_megabytes(values["LENS_PICTURES_MB"]),
             calibrate_button="" if values["LENS_CALIBRATE_BUTTON"] == "" else _channel("LENS_CALIBRATE_BUTTON", values),
             camera_channel=_channel("LENS_CAMERA_CHANNEL", values),
-            false_alarms_per_hour=_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
+            false_alarms_per_hour=alarm_rate(values["LENS_FALSE_ALARMS_PER_HOUR"]),
             action=require_action(values["LENS_ACTION"]),
             slow_throttle=throttle_factor(values["LENS_SLOW_THROTTLE"]),
             page=_switch("LENS_PAGE", values),
@@ -89,6 +89,14 @@ def throttle_factor(value: Any) -> float:
     """Return a number from 0 to 1. Raises InputError for anything else."""
     if not (_is_number(value) and 0 <= value <= 1):
         raise InputError(f"LENS_SLOW_THROTTLE is {value!r}; give a number from 0 to 1, for example 0.5")
+    return float(value)
+
+
+def alarm_rate(value: Any) -> float:
+    """Return a number of false alarms per hour, 1e-6 or more. Raises InputError for anything else."""
+    if not _is_number(value):
+        raise InputError(f"LENS_FALSE_ALARMS_PER_HOUR is {value!r}; give a number, for example 1")
+    block_probability(value)
     return float(value)
 
 
@@ -114,10 +122,3 @@ def _channel(key: str, values: dict[str, Any]) -> str:
     if not isinstance(value, str) or not value:
         raise InputError(f"{key} is {value!r}; give a channel, for example {KEYS[key]!r}")
     return value
-
-
-def _rate(value: Any) -> float:
-    if not _is_number(value):
-        raise InputError(f"LENS_FALSE_ALARMS_PER_HOUR is {value!r}; give a number, for example 1")
-    block_probability(value)
-    return float(value)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ..edge.frame import is_image
 from ..edge.status import STATUSES
 from .config import LensConfig
 from .events.text import place
@@ -62,14 +63,17 @@ class LensOverlay:
         status: Any,
         calibration: Any = "",
         coverage: Any = 0.0,
-        heat_map: HeatMap | None = None,
+        heat_map: Any = None,
     ) -> Any:
         """Return the image, uint8 [H, W, 3], [H, W, 1] or [H, W], or a copy with a label in one of its corners.
 
-        `coverage`, 0…1, and `heat_map`, [h, w] in 0…1, say where the fault is. When the lens is clear, the label is a
-        small green tick.
+        `coverage`, 0…1, and `heat_map`, [h, w] in 0…1, say where the fault is; anything else counts as unknown. When
+        the lens is clear, the label is a small green tick.
         """
-        if not self._shown or not isinstance(status, str) or not _is_image(image):
+        # Donkeycar's memory gives None for a channel that nobody fills, such as one mistyped in manage.py.
+        coverage = coverage if isinstance(coverage, int | float) and 0 <= coverage <= 1 else 0.0
+        heat_map = heat_map if _is_heat_map(heat_map) else None
+        if not self._shown or not isinstance(status, str) or not is_image(image):
             return image
         text = _text(obscured, status, calibration, coverage, heat_map)
         if self._limits and obscured is True and status == "still":
@@ -144,10 +148,8 @@ def _start(corner: int, image: Pixels, label: Pixels) -> tuple[int, int]:
     return (corner // 2 * bottom, corner % 2 * right)
 
 
-def _is_image(image: Any) -> bool:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.size == 0:
-        return False
-    return image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
+def _is_heat_map(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim == 2 and value.size > 0
 
 
 def _draw(text: str, ink: tuple[int, int, int], paper: tuple[int, int, int]) -> Image.Image:

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_type_hints
 
 from ... import __version__
 from ...edge.errors import InputError
@@ -163,7 +163,7 @@ def _read(path: Path) -> list[Event]:
 
 def _event_of(row: tuple[Any, ...]) -> Event:
     """Return the event of a row. A value of another type than the column's is converted, or taken as 0 or unknown."""
-    return Event(*(_CONVERT[str(field.type)](value) for field, value in zip(fields(Event), row, strict=True)))
+    return Event(*(_CONVERT[kind](value) for kind, value in zip(_TYPES, row, strict=True)))
 
 
 def _number(value: Any) -> float:
@@ -182,9 +182,10 @@ def _text(value: Any) -> str:
     return readable(value) if isinstance(value, bytes) else "" if value is None else str(value)
 
 
-_CONVERT: dict[str, Callable[[Any], Any]] = {
-    "<class 'int'>": _whole,
-    "<class 'str'>": _text,
-    "<class 'float'>": _number,
-    "float | None": lambda value: None if value is None else _number(value),
+_TYPES = tuple(get_type_hints(Event).values())
+_CONVERT: dict[Any, Callable[[Any], Any]] = {
+    int: _whole,
+    str: _text,
+    float: _number,
+    float | None: lambda value: None if value is None else _number(value),
 }

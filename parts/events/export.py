@@ -1,7 +1,6 @@
 """Export from an event log: a selection of events, a CSV file, the snapshots."""
 
 import csv
-import shutil
 from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import datetime, timezone
@@ -10,7 +9,8 @@ from typing import Any
 
 from ...edge.atomic_write import atomic_write
 from ...edge.errors import InputError
-from ...edge.read_file import real_path
+from ...edge.read_file import read_file, real_path
+from ...edge.tubs.image import IMAGE_BYTES_MAX
 from ...edge.tubs.tub import Skipped
 from .event import COLUMNS, ERROR, STATES, WARN, Event
 from .snapshots import FOLDER, NAME
@@ -79,11 +79,21 @@ def copy_snapshots(events: Sequence[Event], log: Path, folder: Path) -> tuple[in
     copied, skipped = 0, []
     for event in events:
         for name in filter(None, (event.picture, event.heat_map, event.worst_picture, event.worst_heat_map)):
-            # The log may come from anyone: use only the file name, inside the snapshots' own folder.
-            source = log.parent / FOLDER / Path(name).name
-            if not NAME.fullmatch(source.name) or not source.is_file():
+            data = _snapshot(log, Path(name).name)
+            if data is None:
                 skipped.append(Skipped("picture is not beside the log", name))
                 continue
-            shutil.copyfile(source, folder / source.name)
+            (folder / Path(name).name).write_bytes(data)
             copied += 1
     return copied, skipped
+
+
+def _snapshot(log: Path, name: str) -> bytes | None:
+    """Return the file of this name if it is a snapshot's, in their folder beside the log, else None.
+
+    The log and its folder may come from anyone: no link is followed.
+    """
+    try:
+        return read_file(log.parent / FOLDER / name, IMAGE_BYTES_MAX) if NAME.fullmatch(name) else None
+    except OSError:
+        return None

@@ -3,23 +3,22 @@
 import logging
 import math
 import os
-import queue
 import sqlite3
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 
 from ...edge.errors import InputError
 from .database import is_locked, lock, move_aside, open_database, recover
 from .event import COLUMNS, Event
+from .event_queue import EventQueue
 from .snapshots import Snapshot, SnapshotFolder
 
 logger = logging.getLogger(__name__)
 
-QUEUE_EVENTS = 256  # held in memory while the disk cannot be written
-QUEUE_WITH_SNAPSHOTS = 16  # beyond this only rows are queued, because snapshots are large
 RETRY_AFTER_S = 1.0
 CHECK_LOCK_EVERY_S = 1.0
 FOLDER_GONE_S = 60.0  # after which a folder that was removed is made again
@@ -30,6 +29,7 @@ PICTURES_MB = 200.0
 class EventLog:
     """Writes events durably and in order: a row is on the disk soon after its event begins, changes or ends.
 
+    While the disk is slow or cannot be written, only the newest row of each event waits.
     The constructor raises InputError when the log cannot be opened or another process writes it; `write` neither
     raises nor blocks. Events that a power cut or a kill left open become `interrupted`. A file that is damaged, or not
     a log of this version, is moved aside and a new log started, also while driving; the numbering of events continues.
@@ -37,11 +37,10 @@ class EventLog:
 
     def __init__(self, path: Path, *, pictures_mb: float = PICTURES_MB) -> None:
         self._path = path
-        self._queue: queue.Queue[tuple[Event, Snapshot | None] | None] = queue.Queue(QUEUE_EVENTS)
+        self._queue = EventQueue()
         self._give_up_at_s = math.inf  # on the monotonic clock; set by `close`
         self._warned_of_purging = self._warned_of_lock = False
-        self._accepted = self._handled = 0  # changes: counted by `write`, and by the thread
-        self.lost = 0  # changes that never reached the disk
+        self.lost = 0  # changes that neither the disk nor the queue took
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = lock(path)
@@ -62,14 +61,7 @@ class EventLog:
 
     def write(self, event: Event, snapshot: Snapshot | None = None) -> None:
         """Queue a new or changed event, with the snapshot of its onset or worst moment. Returns at once."""
-        if self._queue.qsize() >= QUEUE_WITH_SNAPSHOTS:
-            snapshot = None
-        if self._give_up_at_s < math.inf:
-            return  # closed
-        try:
-            self._queue.put_nowait((event, snapshot))
-            self._accepted += 1
-        except queue.Full:
+        if self._give_up_at_s == math.inf and not self._queue.put(event, snapshot):
             self._lose("the queue is full")
 
     def close(self) -> None:
@@ -77,40 +69,45 @@ class EventLog:
         if self._give_up_at_s < math.inf:
             return
         self._give_up_at_s = time.monotonic() + CLOSE_WITHIN_S
-        with suppress(queue.Full):  # then the thread stops by the time
-            self._queue.put(None, timeout=CLOSE_WITHIN_S)
-        self._thread.join(max(self._give_up_at_s - time.monotonic(), 0.0))
-        if left := self._accepted - self._handled:
+        self._queue.close()
+        self._thread.join(CLOSE_WITHIN_S)
+        if left := len(self._queue):
             self.lost += left
             logger.error("the event log %s cannot be written: %d changes are lost", self._path, left)
         os.close(self._lock)
 
     def _work(self) -> None:
-        while (item := self._next()) is not None:
-            event, snapshot = item
+        while (event := self._next()) is not None:
             try:
                 self._write_row(event)
             except Exception as error:  # noqa: BLE001 a row that cannot be written must not block the next
                 if self._is_closing_late():
                     return  # `close` counts what is left
                 self._lose(f"{type(error).__name__}: {error}")
-                self._handled += 1
+                self._queue.done(event)
                 continue
-            self._handled += 1
-            if snapshot is not None:
-                try:
-                    self._snapshots.save(snapshot)
-                    self._purge_old_snapshots()
-                except Exception as error:  # noqa: BLE001 the row matters more; a full disk has no room for snapshots
-                    logger.warning("no snapshot of lens event %d: %s", event.id, error)
+            if snapshots := self._queue.done(event):
+                self._save(event, snapshots)
 
-    def _next(self) -> tuple[Event, Snapshot | None] | None:
-        while True:
-            try:
-                return self._queue.get(timeout=CHECK_LOCK_EVERY_S)
-            except queue.Empty:
-                if self._give_up_at_s == math.inf:  # else `close` has the lock
-                    self._keep_lock()
+    def _save(self, event: Event, snapshots: Sequence[Snapshot]) -> None:
+        """Save snapshots of an event. The row matters more; a full disk has no room for them."""
+        try:
+            for snapshot in snapshots:
+                self._snapshots.save(snapshot)
+        except Exception as error:  # noqa: BLE001 nothing may end the thread
+            logger.warning("no snapshot of lens event %d: %s", event.id, error)
+        try:
+            self._purge_old_snapshots()
+        except Exception as error:  # noqa: BLE001 nothing may end the thread
+            logger.warning("the oldest snapshots of lens events cannot be deleted (%s); tried with the next", error)
+
+    def _next(self) -> Event | None:
+        """Wait for an event to write; None once the log is closed and nothing waits."""
+        while (event := self._queue.first(CHECK_LOCK_EVERY_S)) is None:
+            if self._give_up_at_s < math.inf:  # from here on `close` has the lock
+                return self._queue.first(0)  # one may have come just before
+            self._keep_lock()
+        return event
 
     def _keep_lock(self) -> None:
         """Lock again if the lock file was deleted, before a second process starts on the same log."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...edge.frame import is_image, to_rgb
 from ...edge.monitor import Reading
 from ...edge.status import STATUSES
 from ..events.event import Event
@@ -17,7 +18,7 @@ from ..events.text import place
 HISTORY_EVERY_S = 0.5
 HISTORY_POINTS = 120  # the last minute
 EVENTS_SHOWN = 5
-STALE_AFTER_S = 1.0
+STALE_AFTER_S = 1.0  # without a fresh score the values are called stale
 WIDTH_MAX = 320  # pixels of the picture that is sent
 HEAT, HEAT_OPACITY = (230, 30, 40), 0.7  # where the evidence map is 1
 CLEAR, OBSCURED, QUIET, ATTENTION = "clear", "obscured", "quiet", "attention"  # kinds of verdict
@@ -78,7 +79,7 @@ class LiveView:
             "kind": kind,
             "title": title,
             "detail": detail,
-            "picture": newest is not None and _is_image(newest[0]),
+            "picture": newest is not None and is_image(newest[0]),
             # Seconds ago, evidence.
             "history": [(round(now_s - t_s, 1), round(value, 2)) for t_s, value in self._history],
             "events": [_as_shown(event) for event in self._events],
@@ -88,7 +89,7 @@ class LiveView:
     def picture(self) -> bytes | None:
         """Return the newest frame as JPEG with its evidence map over it in red; None if there is no frame."""
         newest = self._newest
-        if newest is None or not _is_image(newest[0]):
+        if newest is None or not is_image(newest[0]):
             return None
         shown, encoded = self._encoded
         if shown is not newest or encoded is None:
@@ -129,14 +130,8 @@ def _as_shown(event: Event) -> dict[str, Any]:
     }
 
 
-def _is_image(frame: Any) -> bool:
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.size == 0:
-        return False
-    return frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)
-
-
 def _encode(frame: Any, heat_map: Any) -> bytes:
-    image = Image.fromarray(frame).convert("RGB")
+    image = Image.fromarray(to_rgb(frame))
     image.thumbnail((WIDTH_MAX, WIDTH_MAX))
     if heat_map is not None:
         paint_heat(image, heat_map)

@@ -140,7 +140,10 @@ def test_a_log_from_elsewhere_takes_no_file_of_this_machine(run: Any, tmp_path: 
     secret.write_text("secret")
     log = EventLog(path)
     log.write(ended(1, picture="../secret.jpg", heat_map=str(secret), worst_picture="lens_events/../../secret.jpg"))
+    log.write(ended(2))
     log.close()
+    (path.parent / "lens_events").mkdir()
+    (path.parent / "lens_events" / "000002.jpg").symlink_to(secret)
     out = tmp_path / "out"
     assert run("events", path, "--pictures", out).code == 3
     assert list(out.iterdir()) == []

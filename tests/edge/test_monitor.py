@@ -129,6 +129,26 @@ def test_a_car_that_stops_keeps_its_event_and_one_that_drives_on_does_not(
     assert not readings(monitor, frames, start_s=12.0)[-1].alarm.obscured
 
 
+def test_a_calibration_keeps_the_last_known_coverage_of_an_open_event(scorer: Scorer, frames: list[Frame]) -> None:
+    thresholds = wide_limits(scorer, frames)
+    monitor = Monitor(scorer, thresholds)
+    known = readings(monitor, 2 * smeared(frames))[-1]
+    assert known.alarm.obscured
+    assert known.evidence.coverage > 0.5
+    monitor.set_reference(thresholds.reference)
+    (calibrating,) = readings(monitor, frames[:1], start_s=8.0)
+    monitor.set_thresholds(thresholds)
+    scorer.restart()
+    (warming_up,) = readings(monitor, frames[:1], start_s=8.05)
+    for reading, status in ((calibrating, "calibrating"), (warming_up, "warmup")):
+        assert reading.alarm.status == status
+        assert reading.evidence.status == status
+        assert reading.evidence.coverage == known.evidence.coverage
+        assert reading.evidence.map is known.evidence.map
+    monitor.restart()
+    assert readings(monitor, frames[:1], start_s=9.0)[0].evidence.map is None, "no event is open"
+
+
 def test_the_same_drive_gives_the_same_readings(scorer: Scorer, frames: list[Frame]) -> None:
     thresholds = wide_limits(scorer, frames)
     first, again = (readings(Monitor(scorer, thresholds), frames) for _ in range(2))

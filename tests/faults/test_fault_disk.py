@@ -47,7 +47,7 @@ def impatient(monkeypatch: Any) -> None:
 
 def written(part: MLEAnomalyPart) -> None:
     """Wait until the log has taken everything it was given."""
-    while part._log._queue.qsize():
+    while len(part._log._queue):
         pass
 
 

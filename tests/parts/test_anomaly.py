@@ -127,6 +127,15 @@ def test_frames_are_read_only_to_it(make_part: Any, clear_frames: Any, drive: An
     assert (frame == before).all()
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"action": "brake"}, {"action": None}, {"false_alarms_per_hour": 0}, {"false_alarms_per_hour": "1"}]
+)
+def test_a_wrong_setting_is_refused_before_the_car_moves(wrong: Any, bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"choose one of|give "):
+        MLEAnomalyPart(bundle.folder, tmp_path / "calibration.json", tmp_path / "lens.db", **wrong)
+    assert not list(tmp_path.iterdir()), "a log was begun"
+
+
 def test_whatever_goes_wrong_inside_is_a_status_and_one_line(
     make_part: Any, clear_frames: Any, drive: Any, caplog: Any, monkeypatch: Any
 ) -> None:

@@ -273,6 +273,15 @@ def test_a_car_that_dies_on_the_way(car: Car) -> None:
         list(replies)
 
 
+def test_a_request_that_is_still_empty_is_left_until_it_is_written(car: Car, tmp_path: Path) -> None:
+    car.drive(2)
+    (tmp_path / REQUEST_FILE).touch()
+    assert {values[5] for values in car.drive(3)} == {""}
+    (tmp_path / REQUEST_FILE).write_text("token")
+    car.drive(2)
+    assert json.loads((tmp_path / REPLY_FILE).read_text())["token"] == "token"
+
+
 def test_a_request_from_before_the_car_ran_is_dropped(bundle: Bundle, tmp_path: Path, lap: list[Frame]) -> None:
     (tmp_path / REQUEST_FILE).write_text("old")
     car = Car(bundle.folder, tmp_path, lap)

@@ -33,7 +33,7 @@ while True:
     log.write(replace(begun, frames=20), snapshot(number, moment="worst"))
     log.write(replace(begun, state="ended", frames=30))
     number += 1
-    while log._queue.qsize() > 4:
+    while len(log._queue) > 4:
         pass
 """
 

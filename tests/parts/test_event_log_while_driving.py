@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def written(log: EventLog, *numbers: int) -> None:
     for number in numbers:
         log.write(ended(number))
-    wait_for(lambda: log._handled == log._accepted)
+    wait_for(lambda: not len(log._queue))
 
 
 def flip_schema(path: Path) -> None:
@@ -210,6 +211,27 @@ def test_a_program_that_lets_go_before_the_end_loses_no_event(tmp_path: Path) ->
     log.close()
     assert log.lost == 0
     assert [event.id for event in read_events(path)] == list(range(1, 42))
+
+
+def test_changes_that_wait_for_the_disk_take_no_place_of_a_later_event(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(event_log, "RETRY_AFTER_S", 0.01)
+    path = tmp_path / "lens.db"
+    log = EventLog(path)
+    opened = ended(1, state="open", duration_s=None)
+    log.write(opened)
+    wait_for(lambda: not len(log._queue))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for frames in range(2, 302):
+            log.write(replace(opened, frames=frames), snapshot(1, moment="worst"))
+        log.write(ended(1, frames=302))
+        log.write(ended(2), snapshot(2))
+        other.execute("ROLLBACK")
+    log.close()
+    assert log.lost == 0
+    assert read_events(path) == [ended(1, frames=302), ended(2)]
+    assert (tmp_path / "lens_events" / "000001_worst.jpg").exists()
+    assert (tmp_path / "lens_events" / "000002.jpg").exists()
 
 
 def test_a_reader_that_never_ends_keeps_no_event_from_being_written(tmp_path: Path) -> None:

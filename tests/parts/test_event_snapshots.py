@@ -1,6 +1,8 @@
 """The snapshots beside the log, and their budget."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from made_events import ended, snapshot
 from PIL import Image
 
-from mle_uvad.parts.events.event import read_events
+from mle_uvad.parts.events.event import Event, read_events
 from mle_uvad.parts.events.log import EventLog
 from mle_uvad.parts.events.snapshots import Snapshot, SnapshotFolder, SnapshotPaths
 
@@ -26,7 +28,7 @@ def write_events(folder: Path, numbers: range, pictures_mb: float) -> None:
     log = EventLog(folder / "lens.db", pictures_mb=pictures_mb)
     for number in numbers:
         log.write(ended(number), snapshot(number))
-        while log._queue.qsize() > 8:  # the queue is not what is tested here
+        while len(log._queue) > 8:  # the queue is not what is tested here
             pass
     log.close()
     assert log.lost == 0
@@ -67,6 +69,26 @@ def test_the_oldest_snapshots_go_first_their_rows_stay_and_say_so(tmp_path: Path
     on_disk = {name for event in events for name in (event.picture, event.heat_map) if name}
     assert on_disk == {f"lens_events/{name}" for name in names_in(tmp_path)}
     assert caplog.text.count("LENS_PICTURES_MB") == 1
+
+
+def test_a_locked_log_keeps_old_snapshots_and_costs_no_new_one(tmp_path: Path, caplog: Any) -> None:
+    path = tmp_path / "lens.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+
+        class LockedAfterTheSecondRow(EventLog):
+            def _write_row(self, event: Event) -> None:
+                super()._write_row(event)
+                if event.id == 2:
+                    other.execute("BEGIN IMMEDIATE")
+
+        log = LockedAfterTheSecondRow(path, pictures_mb=1e-6)
+        for number in (1, 2):
+            log.write(ended(number), snapshot(number))
+        log.close()
+    assert names_in(tmp_path) == ["000001.jpg", "000001_map.png", "000002.jpg", "000002_map.png"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the oldest snapshots of lens events cannot be deleted (database is locked); tried with the next"
+    ]
 
 
 def test_all_that_fits_stays(tmp_path: Path) -> None:

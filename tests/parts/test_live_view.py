@@ -60,6 +60,7 @@ def test_the_picture_is_red_where_the_lens_is_obscured() -> None:
     ("frame", "size"),
     [
         (np.zeros((120, 160), np.uint8), (160, 120)),
+        (np.zeros((120, 160, 1), np.uint8), (160, 120)),
         (np.zeros((720, 1280, 3), np.uint8), (WIDTH_MAX, 180)),
         (None, None),
         ("x", None),

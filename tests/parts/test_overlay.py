@@ -1,5 +1,6 @@
 """The mark on the web page: drawn into a copy, beside the fault, at next to no cost while the lens is clear."""
 
+import math
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -215,6 +216,19 @@ def test_letters_grow_with_the_picture() -> None:
 )
 def test_what_is_no_picture_comes_back_as_it_is(odd: Any) -> None:
     assert LensOverlay().run(odd, True, "obscured") is odd
+
+
+@pytest.mark.parametrize("coverage", [None, "x", math.nan, math.inf, 1e308, -1, [0.1]])
+@pytest.mark.parametrize(
+    "cells",
+    [None, "x", np.ones(400), np.ones((0, 20)), np.ones((2, 20, 20)), np.full((20, 20), "x"), FAULTS["top"]],
+    ids=lambda odd: str(getattr(odd, "shape", odd)),
+)
+def test_an_unknown_place_or_size_of_the_fault_is_left_out(coverage: Any, cells: Any, picture: Any) -> None:
+    shown = LensOverlay().run(picture, True, "obscured", "", coverage, cells)
+    at_the_bottom = cells is FAULTS["top"]
+    plain = LensOverlay().run(picture, True, "obscured")
+    assert (shown[-12:] != picture[-12:]).any() if at_the_bottom else (shown == plain).all()
 
 
 def test_odd_words_do_no_harm_and_do_not_pile_up(picture: Any) -> None:

@@ -24,7 +24,7 @@ def events(tmp_path: Path) -> Any:
 
 def written(part: MLEAnomalyPart) -> None:
     """Wait until the log has taken everything it was given."""
-    while part._log._queue.qsize():
+    while len(part._log._queue):
         pass
 
 

@@ -27,7 +27,7 @@ def run_cars_evaluation(
     that holds anything but this same evaluation, and for fewer cars than folds.
     """
     cars = {name: Tub(folder) for name, folder in zip(names_of(tubs), tubs, strict=True)}
-    require_same(plan, out)
+    require_same(plan, out, tubs, generated)
     artifacts = ArtifactCache(out, display)
     drives = []
     for number in range(generated):

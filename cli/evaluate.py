@@ -1,7 +1,7 @@
 """`mle-uvad evaluate`: measure the detector and the comparison models on drives with rendered lens faults."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import typer
 
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
+from ..edge.tubs.tub import Tub
 from ..training.objectives.names import OBJECTIVES, TAGGED
 from .app import Json, print_figures, require_extra
 from .compare_methods import compare_methods
@@ -144,7 +145,19 @@ def evaluate(
         return
     if protocol == CARS:
         given_cars = {"width": width, "windows": windows, "seeds": seeds, "seed": seed}
-        _evaluate_cars(tubs or [], out, docs or out / "page", generated, quick, continued, given_cars, as_json)
+        recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
+        _evaluate_cars(
+            [tub.folder for tub in recorded],
+            out,
+            docs or out / "page",
+            generated,
+            quick,
+            continued,
+            given_cars,
+            as_json,
+            partial(open_drive, camera=camera, hz=hz),
+        )
+        _exit_if_failed(failed)
         return
     from ..evaluation.evaluate import PROTOCOLS, run_evaluation
     from ..evaluation.protocols.plan import QUICK, Plan
@@ -204,6 +217,7 @@ def _evaluate_cars(
     continued: bool,
     given: Mapping[str, Any],
     as_json: bool,
+    open_tub: Callable[[Path], Tub],
 ) -> None:
     from ..evaluation.evaluate_cars import run_cars_evaluation
     from ..evaluation.protocols.cars import QUICK_CARS, CarsPlan
@@ -212,7 +226,7 @@ def _evaluate_cars(
     if not continued:
         plan = replace(plan, continued_windows=0)
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
-    page, rows = run_cars_evaluation(tubs, generated, plan, out, docs, DemoDisplay())
+    page, rows = run_cars_evaluation(tubs, generated, plan, out, docs, DemoDisplay(), open_tub)
     lines = [
         f"{row.network}, calibrated on {row.calibration}: AUC {row.auc:.3f}, worst car {row.worst_auc:.3f}, caught"
         f" from 5 % {row.recall:.0%}, {row.false_alarms} false alarms in {row.clean_minutes:.1f} minutes"

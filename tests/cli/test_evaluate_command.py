@@ -118,7 +118,10 @@ def test_held_out_cars_are_read_as_all_drives_are(
     (tmp_path / "mine" / "config.py").touch()
     given = ("evaluate", mine.parent, stamped, "--protocol", "cars", "--quick", "--generated", 0)
     out = tmp_path / "out"
-    assert "1 cars cannot be held out in 2 folds" in run(*given, "--out", out).error_line, "its times are impossible"
+    outcome = run(*given, "--out", out)
+    assert outcome.code == 2
+    assert f"not evaluated: {stamped}: the records of {stamped} lie 1 ms apart" in outcome.err
+    assert outcome.err.splitlines()[-1].startswith("error: 1 cars cannot be held out in 2 folds")
     assert not out.exists()
     assert run(*given, "--out", out, "--hz", 10).code == 0
     assert {name: tub.folder for name, tub in judged.items()} == {"data": mine, "stamped": stamped}

@@ -34,7 +34,7 @@ FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 TABLES = (".npy", ".txt", ".csv")
 HZ = 20.0
 START_MS = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
-DRIVER = {"user/angle": 0.0, "user/throttle": 0.0, "user/mode": "user"}
+DRIVER = {"user/angle": 0.0, "user/throttle": 0.0, "user/mode": "user"}  # of each record: nobody drives
 RANGE = re.compile(r"gt_frame\s*=\s*\[([^\]]*)\]")
 
 Bools = NDArray[np.bool_]
@@ -83,9 +83,7 @@ def write_frames_drive(folder: Path, given: FramesDir, progress: Callable[[int, 
     frames = [(number, path) for number, paths in enumerate(given.clips.values()) for path in paths]
     for done, (clip, path) in enumerate(frames):
         time_ms = START_MS + round(1000 * done / HZ)
-        tub.add(
-            _read(path), time_ms, f"26-01-01_{clip}", {"user/angle": 0.0, "user/throttle": 0.0, "user/mode": "user"}
-        )
+        tub.add(_read(path), time_ms, f"26-01-01_{clip}", DRIVER)
         progress(done + 1, len(frames))
     tub.close()
     return folder

@@ -23,10 +23,11 @@ from ..edge.scorer import Scorer
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Skipped, Tub, commonest_camera
 from ..parts.calibration_request import Reply, request_calibration
+from ..parts.install.car_config import is_car
 from ..parts.luma_camera import LumaCamera
 from .app import Json, finish, print_figures
 from .console import Bar, console, say_next
-from .drives import CameraField, Hz, camera_of, is_car, lens_of, one_tub
+from .drives import CameraField, Hz, camera_of, lens_of, one_tub
 
 
 def calibrate(

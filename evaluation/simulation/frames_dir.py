@@ -27,6 +27,7 @@ from PIL import Image
 
 from ...edge.errors import InputError
 from ...edge.read_file import read_file
+from ...edge.tubs.find import by_numbers
 from ...edge.tubs.image import IMAGE_BYTES_MAX
 from .tub_writer import TubWriter, require_empty
 
@@ -92,11 +93,7 @@ def write_frames_drive(folder: Path, given: FramesDir, progress: Callable[[int, 
 def _frames(folder: Path) -> list[Path]:
     """Return the pictures in a folder by the numbers in their names: 2 comes before 10."""
     found = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
-    return sorted(found, key=lambda path: [int(part) if part.isdecimal() else part for part in _parts(path.stem)])
-
-
-def _parts(name: str) -> list[str]:
-    return re.split(r"(\d+)", name)
+    return sorted(found, key=lambda path: by_numbers(path.stem))
 
 
 def _read(path: Path) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """calibration.json: the thresholds of one vehicle, and the model, backend and camera they are valid for."""
 
 import json
+import math
 import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +20,7 @@ from ..edge.frame import CAMERAS
 from ..edge.read_file import read_file
 from ..edge.scorer import Scorer
 from .blocks import BLOCK_S, BLOCKS_MIN
-from .rules import RULES_WITHOUT_RATE, excess_thresholds
+from .rules import RULES, RULES_WITHOUT_RATE, excess_thresholds
 from .thresholds_json import read_thresholds, write_thresholds
 
 SCHEMA = 3
@@ -214,11 +215,13 @@ class Calibration:
                 raise ValueError(f"schema {facts['schema']!r}, this version reads {SCHEMA}")
             if facts["camera"] not in CAMERAS:
                 raise ValueError(f"camera {facts['camera']!r}, not one of {', '.join(CAMERAS)}")
+            if facts["rule"] not in RULES:
+                raise ValueError(f"rule {facts['rule']!r}, not one of {', '.join(RULES)}")
             return cls(
                 thresholds=read_thresholds(facts),
                 maxima=_read_maxima(facts),
-                rule=str(facts["rule"]),
-                false_alarms_per_hour=facts["false_alarms_per_hour"],
+                rule=facts["rule"],
+                false_alarms_per_hour=_read_rate(facts),
                 frames=int(facts["frames"]),
                 duration_s=float(facts["duration_s"]),
                 model_sha256=str(facts["model_sha256"]),
@@ -238,3 +241,15 @@ def _read_maxima(facts: dict[str, Any]) -> NDArray[np.float64]:
     if not np.isfinite(maxima).all() or 0 < maxima.shape[1] < BLOCKS_MIN - 1:
         raise ValueError("the block maxima are too few or out of range")
     return maxima
+
+
+def _read_rate(facts: dict[str, Any]) -> float | None:
+    """Return the false-alarm rate, which the rules clean and pcc have, and no other."""
+    rate = facts["false_alarms_per_hour"]
+    if facts["rule"] in RULES_WITHOUT_RATE:
+        if rate is not None:
+            raise ValueError(f"false_alarms_per_hour {rate!r} of the rule {facts['rule']}, which is for none")
+        return None
+    if type(rate) not in (int, float) or not 0 < float(rate) < math.inf:
+        raise ValueError(f"false_alarms_per_hour {rate!r}, not a positive number")
+    return float(rate)

@@ -21,6 +21,7 @@ from .obscured_spans import ObscuredSpans, careful_thresholds
 from .phases import maxima_from_drive, reference_from_drive, thresholds_from_drive
 from .rules import (
     FRAMES_MIN,
+    RULES,
     RULES_WITHOUT_RATE,
     block_probability,
     median_thresholds,
@@ -29,7 +30,6 @@ from .rules import (
     require_usable,
 )
 
-RULES = ("clean", "pcc", *RULES_WITHOUT_RATE)
 UNUSABLE_SHARE_MAX = 0.2  # of the frames
 STRETCHES, STRETCH_FRAMES = 8, 1000  # what the rule clean uses of a longer drive, to bound its memory
 STILL_SHARE_MAX = 0.5  # of the frames with warmed-up running means

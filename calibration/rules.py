@@ -21,6 +21,7 @@ from .return_level import Prior, return_level
 KAPPA = 0.5  # of the paper, "for all scenarios"
 MEDIAN_WINDOW_S, MEDIAN_MARGIN = 5.0, 0.05  # of the rule median: 101 frames at 20 Hz, and a step in PCC
 RULES_WITHOUT_RATE = ("paper", "median")  # they are for no false-alarm rate
+RULES = ("clean", "pcc", *RULES_WITHOUT_RATE)
 FRAMES_MIN = 200  # twenty seconds at 10 Hz
 REPEATED_SHARE_MAX = 0.2  # of the frames; a healthy camera repeats hardly any
 PCC_DEVIATION_MIN = 1e-4  # over a drive: below it nothing moved

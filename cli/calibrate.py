@@ -13,18 +13,21 @@ from ..calibration import Calibration, add_drive, calibrate_on_tub
 from ..calibration.blocks import BLOCK_S
 from ..calibration.kept import restore as restore_calibration
 from ..calibration.kept import save
+from ..calibration.rules import RULES_WITHOUT_RATE
 from ..calibration.score_drives import require_new
 from ..edge.backends import open_scorer
 from ..edge.bundle import CALIBRATION_FILE, Bundle
 from ..edge.errors import InputError
 from ..edge.evidence import Thresholds
+from ..edge.scorer import Scorer
 from ..edge.tubs.times import open_drive
-from ..edge.tubs.tub import Skipped, commonest_camera
+from ..edge.tubs.tub import Skipped, Tub, commonest_camera
 from ..parts.calibration_request import Reply, request_calibration
+from ..parts.install.car_config import is_car
 from ..parts.luma_camera import LumaCamera
 from .app import Json, finish, print_figures
 from .console import Bar, console, say_next
-from .drives import CameraField, Hz, camera_of, is_car, lens_of, one_tub
+from .drives import CameraField, Hz, camera_of, lens_of, one_tub
 
 
 def calibrate(
@@ -95,48 +98,71 @@ def calibrate(
         return
     if bundle is None:
         raise InputError("nothing to calibrate; give BUNDLE and --tub TUB, or --car MYCAR for a running car")
+    if add and (tub is None or not by_default):
+        raise InputError("--add keeps the rule and the rate of the calibration; give it BUNDLE --tub TUB")
+    if rule in RULES_WITHOUT_RATE and false_alarms_per_hour != 1.0:
+        raise InputError(f"the rule {rule} is for no false-alarm rate; leave out --false-alarms-per-hour")
     made, luma_car = bundle / CALIBRATION_FILE, None
     if is_car(bundle):
         lens = lens_of(bundle)
-        luma_car = bundle if lens.camera_channel == LumaCamera.outputs[1] else None
+        luma_car = bundle if lens.camera_channel == LumaCamera.outputs[1] and out is None else None
         bundle, made = lens.bundle, lens.calibration
     if tub is not None:
         given, tub = tub, one_tub(tub)
         camera = camera_of(given, tub, camera)
     path = require_new(out or made, tub, bundle)
     skipped: list[Skipped] = []
-    if add and (tub is None or not by_default):
-        raise InputError("--add keeps the rule and the rate of the calibration; give it BUNDLE --tub TUB")
     if tub is None:
-        if rule != "clean":
-            raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
-        calibration = Calibration.load(made).at(false_alarms_per_hour)
+        calibration = _for_another_rate(made, rule, false_alarms_per_hour)
     else:
         scorer, drive = open_scorer(Bundle.load(bundle)), open_drive(tub, camera, hz)
-        if luma_car and out is None and commonest_camera(drive) == "rgb":
-            raise InputError(
-                f"{tub} holds RGB frames, and the part of {luma_car} gets {LumaCamera.outputs[1]}: thresholds for one"
-                f" do not hold for the other; run: mle-uvad calibrate --car {shlex.quote(str(luma_car))}"
-            )
-        now = datetime.now(timezone.utc)
-        existing = Calibration.load(made) if add else None
-        with Bar("calibrating") as bar:
-            if existing is not None:
-                calibration = add_drive(scorer, drive, existing, now=now, progress=bar, warn=_warn)
-            else:
-                calibration = calibrate_on_tub(
-                    scorer,
-                    drive,
-                    rule=rule,
-                    false_alarms_per_hour=false_alarms_per_hour,
-                    now=now,
-                    progress=bar,
-                    warn=_warn,
-                )
+        _require_cameras_kind(drive, luma_car)
+        calibration = _from_drive(scorer, drive, made if add else None, rule, false_alarms_per_hour)
         skipped = drive.skipped
     save(calibration, path)
     _print_calibration(path, calibration, as_json, verbose)
     finish(skipped, _score_with(path, bundle))
+
+
+def _for_another_rate(made: Path, rule: str, false_alarms_per_hour: float) -> Calibration:
+    """Return the calibration in place with thresholds for another rate. Raises InputError where that needs a drive."""
+    if rule != "clean":
+        raise InputError(f"the rule {rule} needs a drive; give --tub TUB")
+    calibration = Calibration.load(made)
+    if calibration.rule in RULES_WITHOUT_RATE:
+        raise InputError(
+            f"{made} is by the rule {calibration.rule}, which is for no false-alarm rate; give --tub TUB for another"
+        )
+    return calibration.at(false_alarms_per_hour)
+
+
+def _from_drive(
+    scorer: Scorer, drive: Tub, added_to: Path | None, rule: str, false_alarms_per_hour: float
+) -> Calibration:
+    """Return the calibration from a drive, or one that has it added. Raises InputError for an unusable drive."""
+    now = datetime.now(timezone.utc)
+    existing = Calibration.load(added_to) if added_to else None
+    with Bar("calibrating") as bar:
+        if existing is not None:
+            return add_drive(scorer, drive, existing, now=now, progress=bar, warn=_warn)
+        return calibrate_on_tub(
+            scorer,
+            drive,
+            rule=rule,
+            false_alarms_per_hour=false_alarms_per_hour,
+            now=now,
+            progress=bar,
+            warn=_warn,
+        )
+
+
+def _require_cameras_kind(drive: Tub, luma_car: Path | None) -> None:
+    """Raise InputError for a drive in RGB, where the part of a car judges by the camera's luma."""
+    if luma_car and commonest_camera(drive) == "rgb":
+        raise InputError(
+            f"{drive.folder} holds RGB frames, and the part of {luma_car} gets {LumaCamera.outputs[1]}: thresholds for"
+            f" one do not hold for the other; run: mle-uvad calibrate --car {shlex.quote(str(luma_car))}"
+        )
 
 
 def _warn(line: str) -> None:

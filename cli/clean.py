@@ -70,13 +70,13 @@ def clean(
         write_contact_sheet(sheet, drive, runs)
     if mask is not None:
         write_mask(mask, judged, margin)
-    if not dry_run:
-        mark_deleted(tub, manifest, (record.index for run in runs for record in run.records))
-    figures = _figures(tub, judged, runs, margin, dry_run)
-    print_figures(figures, "\n".join(_lines(figures, sheet, mask)), as_json)
+    wanted = [record.index for run in runs for record in run.records]
+    marked = 0 if dry_run else len(mark_deleted(tub, manifest, wanted))
+    figures = _figures(tub, judged, runs, margin, marked)
+    print_figures(figures, "\n".join(_lines(figures, sheet, mask, dry_run=dry_run)), as_json)
     options: dict[str, Any] = {"bundle": bundle, "calibration": calibration, "camera": camera, "hz": hz}
     options |= {"margin": margin if margin != MARGIN_S else None}
-    finish(drive.skipped, _next_command(tub, options, dry_run, found=bool(runs)))
+    finish(drive.skipped, _next_command(tub, options, dry_run, found=bool(runs if dry_run else marked)))
 
 
 def _require_outputs(sheet: Path | None, mask: Path | None, tub: Path, bundle: Path, calibration: Path | None) -> None:
@@ -99,12 +99,12 @@ def _monitor(drive: Tub, bundle: Path, calibration: Path | None) -> DriveMonitor
     return monitor_of(scorer, made)
 
 
-def _figures(tub: Path, judged: list[Judged], runs: list[Run], margin: float, dry_run: bool) -> dict[str, Any]:
+def _figures(tub: Path, judged: list[Judged], runs: list[Run], margin: float, marked: int) -> dict[str, Any]:
     counted = list(states(judged, margin))
     return {
         "tub": str(tub),
         "records": len(judged),
-        "deleted": 0 if dry_run else sum(len(run.records) for run in runs),
+        "deleted": marked,
         "to_delete": [
             {
                 "first": run.records[0].index,
@@ -118,11 +118,12 @@ def _figures(tub: Path, judged: list[Judged], runs: list[Run], margin: float, dr
     }
 
 
-def _lines(figures: dict[str, Any], sheet: Path | None, mask: Path | None) -> list[str]:
-    going = sum(run["records"] for run in figures["to_delete"])
-    verb = "deleted" if figures["deleted"] else "to delete"
+def _lines(figures: dict[str, Any], sheet: Path | None, mask: Path | None, *, dry_run: bool) -> list[str]:
+    going, marked = sum(run["records"] for run in figures["to_delete"]), figures["deleted"]
+    unread = 0 if dry_run else max(0, going - marked)
     return [
-        f"{figures['tub']}: {figures['records']} records, {going} {verb}",
+        f"{figures['tub']}: {figures['records']} records, {f'{going} to delete' if dry_run else f'{marked} deleted'}",
+        *([f"  {unread} more need no mark: donkeycar reads none of their lines"] if unread else []),
         *(f"  records {run['first']} to {run['last']}, {run['seconds']:.1f} s" for run in figures["to_delete"]),
         *([f"frames of them: {sheet}"] if sheet else []),
         *([f"mask: {mask}: " + ", ".join(f"{n} {state}" for state, n in figures["states"].items())] if mask else []),

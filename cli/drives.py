@@ -12,7 +12,7 @@ from ..edge.tubs.find import find_tubs
 from ..edge.tubs.times import open_drive
 from ..edge.tubs.tub import Tub
 from ..parts.config import LensConfig
-from ..parts.install.car_config import read_car_config
+from ..parts.install.car_config import is_car, read_car_config
 from .console import console
 
 CameraField = Annotated[
@@ -30,11 +30,6 @@ Hz = Annotated[
     ),
 ]
 EveryTub = Annotated[bool, typer.Option("--all", help="Read all tubs in a folder that holds several.")]
-
-
-def is_car(folder: Path) -> bool:
-    """Return whether a folder is a car's, as `donkey createcar` makes it."""
-    return (folder / "config.py").is_file()
 
 
 def lens_of(car: Path) -> LensConfig:

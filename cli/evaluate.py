@@ -1,8 +1,8 @@
 """`mle-uvad evaluate`: measure the detector and the comparison models on drives with rendered lens faults."""
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from ..edge.errors import InputError
 from ..edge.tubs.times import open_drive
+from ..edge.tubs.tub import Tub
 from ..training.objectives.names import OBJECTIVES, TAGGED
 from .app import Json, print_figures, require_extra
 from .compare_methods import compare_methods
@@ -113,79 +114,81 @@ def evaluate(
 ) -> None:
     """Measure the detector, the paper's method and the baselines on drives with rendered lens faults."""
     require_extra("train,export,report", "torch", "onnx", "scipy", "matplotlib")
-    if methods is not None or frames_dir is not None or labels is not None:
-        if protocol not in (("paper", CARS) if frames_dir is None else ("paper",)):
-            raise InputError(
-                f"--methods belongs to --protocol paper or cars, --frames-dir to paper, not {protocol}; add that"
-            )
-        given_methods: dict[str, Any] = {
-            "methods": _methods_named(methods, on_frames=frames_dir is not None),
-            "width": width,
-            "epochs": epochs,
-            "seeds": seeds,
-            "seconds": paper_seconds,
-            "one_block": one_block,
-            "held_out": protocol == CARS,
-            "seed": seed,
-        }
-        recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
+    compared = methods is not None or frames_dir is not None or labels is not None
+    _require_protocol(protocol, compared, on_frames=frames_dir is not None)
+    recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
+    print_failed(failed, "not evaluated")  # before hours of work on the others
+    open_tub = partial(open_drive, camera=camera, hz=hz)
+    drives = _Drives([tub.folder for tub in recorded], generated, out, docs or out / "page", open_tub)
+    if compared:
+        changes = _given(
+            methods=_methods_named(methods, on_frames=frames_dir is not None),
+            width=width,
+            epochs=epochs,
+            seeds=seeds,
+            seconds=paper_seconds,
+            one_block=one_block,
+            held_out=protocol == CARS,
+            seed=seed,
+        )
         compare_methods(
-            [tub.folder for tub in recorded],
+            drives.tubs,
             0 if frames_dir else generated,
             (frames_dir, labels),
-            {name: value for name, value in given_methods.items() if value is not None},
-            out,
-            docs or out / "page",
-            partial(open_drive, camera=camera, hz=hz),
+            changes,
+            drives.out,
+            drives.docs,
+            drives.open_tub,
             quick=quick,
             as_json=as_json,
         )
-        _exit_if_failed(failed)
-        return
-    if protocol == CARS:
-        given_cars = {"width": width, "windows": windows, "seeds": seeds, "seed": seed}
-        _evaluate_cars(tubs or [], out, docs or out / "page", generated, quick, continued, given_cars, as_json)
-        return
-    from ..evaluation.evaluate import PROTOCOLS, run_evaluation
-    from ..evaluation.protocols.plan import QUICK, Plan
-    from ..evaluation.protocols.summary import headline
-
-    if protocol not in (*PROTOCOLS, BOTH):
-        raise InputError(f"protocol is {protocol!r}; choose one of {', '.join((*PROTOCOLS, BOTH, CARS))}")
-    given: dict[str, Any] = {
-        "width": width,
-        "epochs": epochs,
-        "windows": windows,
-        "held_out": None if held_out is None else tuple(held_out.split(",") if held_out != "none" else ()),
-        "time_profiles": None if courses is None else tuple(courses.split(",")),
-        "paper_seeds": seeds,
-        "paper_s": paper_seconds,
-        "seed": seed,
-    }
-    plan = replace(QUICK if quick else Plan(), **{name: value for name, value in given.items() if value is not None})
-    protocols = PROTOCOLS if protocol == BOTH else (protocol,)
-    recorded, failed = open_drives(tubs_of(tubs, every=every), camera, hz) if tubs else ([], {})
-    page, drives = run_evaluation(
-        [tub.folder for tub in recorded],
-        generated,
-        protocols,
-        plan,
-        out,
-        docs or out / "page",
-        DemoDisplay(),
-        partial(open_drive, camera=camera, hz=hz),
-    )
-    found = {drive.name: headline(drive) for drive in drives}
-    lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
-    print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
-    say_next(f"less {shlex.quote(str(page))}")
-    _exit_if_failed(failed)
-
-
-def _exit_if_failed(failed: dict[str, str]) -> None:
+    elif protocol == CARS:
+        changes = _given(
+            width=width, windows=windows, seeds=seeds, seed=seed, continued_windows=None if continued else 0
+        )
+        _evaluate_cars(drives, changes, quick=quick, as_json=as_json)
+    else:
+        changes = _given(
+            width=width,
+            epochs=epochs,
+            windows=windows,
+            held_out=None if held_out is None else tuple(held_out.split(",") if held_out != "none" else ()),
+            time_profiles=None if courses is None else tuple(courses.split(",")),
+            paper_seeds=seeds,
+            paper_s=paper_seconds,
+            seed=seed,
+        )
+        _evaluate_drives(drives, protocol, changes, quick=quick, as_json=as_json)
     if failed:
-        print_failed(failed, "not evaluated")
         raise typer.Exit(3)
+
+
+@dataclass(frozen=True)
+class _Drives:
+    """What to evaluate on, and where the work and the page go."""
+
+    tubs: Sequence[Path]
+    generated: int
+    out: Path
+    docs: Path
+    open_tub: Callable[[Path], Tub]
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given: the others are for the plan to choose."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _require_protocol(protocol: str, compared: bool, *, on_frames: bool) -> None:
+    """Raise InputError for a protocol that is none, or that compares no methods."""
+    known = ("paper",) if on_frames else ("paper", CARS) if compared else ("product", "paper", BOTH, CARS)
+    if protocol in known:
+        return
+    if compared:
+        raise InputError(
+            f"--methods belongs to --protocol paper or cars, --frames-dir to paper, not {protocol}; add that"
+        )
+    raise InputError(f"protocol is {protocol!r}; choose one of {', '.join(known)}")
 
 
 def _methods_named(names: str | None, *, on_frames: bool) -> tuple[str, ...]:
@@ -195,24 +198,30 @@ def _methods_named(names: str | None, *, on_frames: bool) -> tuple[str, ...]:
     return tuple(name for name in OBJECTIVES if not (on_frames and name in TAGGED))
 
 
-def _evaluate_cars(
-    tubs: list[Path],
-    out: Path,
-    docs: Path,
-    generated: int,
-    quick: bool,
-    continued: bool,
-    given: Mapping[str, Any],
-    as_json: bool,
-) -> None:
+def _evaluate_drives(drives: _Drives, protocol: str, changes: Mapping[str, Any], *, quick: bool, as_json: bool) -> None:
+    from ..evaluation.evaluate import PROTOCOLS, run_evaluation
+    from ..evaluation.protocols.plan import QUICK, Plan
+    from ..evaluation.protocols.summary import headline
+
+    plan = replace(QUICK if quick else Plan(), **changes)
+    protocols = PROTOCOLS if protocol == BOTH else (protocol,)
+    page, evaluated = run_evaluation(
+        drives.tubs, drives.generated, protocols, plan, drives.out, drives.docs, DemoDisplay(), drives.open_tub
+    )
+    found = {drive.name: headline(drive) for drive in evaluated}
+    lines = [f"{name}: {_line(figures)}" for name, figures in found.items()]
+    print_figures({"page": str(page), "drives": found}, "\n".join([*lines, f"full results: {page}"]), as_json)
+    say_next(f"less {shlex.quote(str(page))}")
+
+
+def _evaluate_cars(drives: _Drives, changes: Mapping[str, Any], *, quick: bool, as_json: bool) -> None:
     from ..evaluation.evaluate_cars import run_cars_evaluation
     from ..evaluation.protocols.cars import QUICK_CARS, CarsPlan
 
-    plan = QUICK_CARS if quick else CarsPlan()
-    if not continued:
-        plan = replace(plan, continued_windows=0)
-    plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
-    page, rows = run_cars_evaluation(tubs, generated, plan, out, docs, DemoDisplay())
+    plan = replace(QUICK_CARS if quick else CarsPlan(), **changes)
+    page, rows = run_cars_evaluation(
+        drives.tubs, drives.generated, plan, drives.out, drives.docs, DemoDisplay(), drives.open_tub
+    )
     lines = [
         f"{row.network}, calibrated on {row.calibration}: AUC {row.auc:.3f}, worst car {row.worst_auc:.3f}, caught"
         f" from 5 % {row.recall:.0%}, {row.false_alarms} false alarms in {row.clean_minutes:.1f} minutes"

@@ -11,9 +11,10 @@ import typer
 from ..edge.errors import InputError
 from ..parts.events.event import read_events
 from ..parts.events.export import copy_snapshots, select, write_csv
+from ..parts.install.car_config import is_car
 from .app import Json, finish
 from .console import console
-from .drives import is_car, lens_of
+from .drives import lens_of
 from .tables import print_events
 
 

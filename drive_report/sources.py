@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ..calibration import Calibration
 from ..edge.errors import InputError
+from ..edge.tubs.find import find_tubs
 from ..edge.tubs.tub import Tub
 from ..parts.config import LensConfig
 from ..parts.events.event import Event, read_events
-from ..parts.install.car_config import CarConfig, read_car_config
+from ..parts.install.car_config import CarConfig, is_car, read_car_config
 from .drives import FIELDS
 
 
@@ -28,7 +29,7 @@ def find_sources(path: Path) -> Sources:
     """Read a car's folder, an event log or a tub. Raises InputError for anything else, and for one without content."""
     if path.is_file():
         return Sources(log=path, events=read_events(path))
-    if (path / "config.py").is_file():
+    if is_car(path):
         return _of_car(read_car_config(path))
     if not path.is_dir():
         raise InputError(f"there is nothing at {path}; give a car's folder, its logs/lens_events.db or a tub")
@@ -37,7 +38,7 @@ def find_sources(path: Path) -> Sources:
 
 def _of_car(config: CarConfig) -> Sources:
     lens, found = LensConfig.read(config.as_cfg()), Sources()
-    for folder in _tub_folders(config.tub):
+    for folder in find_tubs(config.tub, True)[0] if config.tub.is_dir() else []:
         try:
             found.tubs.append(Tub(folder, keep=FIELDS))
         except InputError as error:
@@ -53,11 +54,3 @@ def _of_car(config: CarConfig) -> Sources:
     if not found.tubs and found.log is None:
         raise InputError(f"{config.car} has neither a recorded drive nor an event log; drive first")
     return found
-
-
-def _tub_folders(data: Path) -> list[Path]:
-    """Return the tub in the data folder, or the tubs that AUTO_CREATE_NEW_TUB made in it."""
-    if not data.is_dir():
-        return []
-    inside = sorted(folder for folder in data.iterdir() if (folder / "manifest.json").is_file())
-    return ([data] if (data / "manifest.json").is_file() else []) + inside

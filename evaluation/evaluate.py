@@ -32,11 +32,12 @@ from .report.plots import draw_auc, draw_detections, draw_evidence
 from .report.product_page import Plots
 from .report.sheet import draw_sheet
 from .simulation.drives import write_drive
+from .simulation.frames_dir import FramesDir
 from .simulation.rerendered_drive import driving_s
 from .simulation.track import Track
 
 PLAN_FILE = "plan.json"
-SCHEMA = 2  # of the work folder; in version 1, which plan.json does not state, the rows have other names
+SCHEMA = 3  # of the work folder; 2 did not state the drives, and before it the rows had other names
 GENERATED = "generated-"  # name of a generated drive, before its number
 PROTOCOLS = ("product", "paper")
 
@@ -62,7 +63,7 @@ def run_evaluation(
         raise InputError("nothing to evaluate; give tubs, or a number to --generated")
     for folder in tubs:
         open_tub(folder)  # report a bad one before hours of work
-    require_same(plan, out)
+    require_same(plan, out, tubs, generated)
     drives = []
     for name, recorded in given.items():
         display.step(f"drive {name}")
@@ -101,11 +102,22 @@ def names_of(tubs: Sequence[Path]) -> list[str]:
     return names
 
 
-def require_same(plan: Plan | CarsPlan | MethodsPlan, out: Path) -> None:
-    """Note the plan in the work folder. Raises InputError if it holds anything but an evaluation by this plan."""
+def require_same(
+    plan: Plan | CarsPlan | MethodsPlan,
+    out: Path,
+    tubs: Sequence[Path],
+    generated: int,
+    frames: FramesDir | None = None,
+) -> None:
+    """Note the plan and the drives in the work folder. Raises InputError if it holds any other evaluation.
+
+    The artifacts in it have the names of folders, and the tub of every Donkeycar is called `data`. The order of the
+    tubs counts: it decides which cars are held out together.
+    """
     path = out / PLAN_FILE
     stated = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(plan).items()}
-    stated["schema"] = SCHEMA
+    stated |= {"schema": SCHEMA, "tubs": _real(tubs), "generated": generated}
+    stated["frames"] = _real([frames.folder, frames.labels]) if frames else []
     if (kept := read_json(path)) is None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(f"{out} holds other files and no evaluation; give a new folder to --out")
@@ -114,7 +126,11 @@ def require_same(plan: Plan | CarsPlan | MethodsPlan, out: Path) -> None:
         raise InputError(f"{out} holds an evaluation by another version of mle_uvad; give a new folder to --out")
     elif kept != stated:
         different = ", ".join(name for name in stated if kept.get(name) != stated[name])
-        raise InputError(f"{out} holds an evaluation with another {different}; give a new folder to --out")
+        raise InputError(f"{out} holds an evaluation that differs in {different}; give a new folder to --out")
+
+
+def _real(paths: Sequence[Path]) -> list[str]:
+    return [str(real_path(path)) for path in paths]
 
 
 def _generate(artifacts: ArtifactCache, plan: Plan) -> Tub:

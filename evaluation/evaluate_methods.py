@@ -65,7 +65,7 @@ def run_methods_evaluation(
     _require_usable(given, plan, len(tubs))
     for folder in given.tubs:
         open_tub(folder)  # report a bad one before hours of work
-    require_same(plan, out)
+    require_same(plan, out, given.tubs, given.generated, given.frames)
     rendered = {
         name: _render(name, path, plan, ArtifactCache(out / "drives" / name, display), open_tub)
         for name, path in tubs.items()

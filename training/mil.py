@@ -26,10 +26,15 @@ def train_tagged(
 ) -> None:
     """Decode the drives, once for all runs beside `folder`, and train or go on training a head on them.
 
-    Raises InputError where the folder holds another run, and for a drive without a usable second.
+    Raises InputError where the folder holds another run, for a drive without a usable second, and for one whose images
+    are all of another size than most.
     """
-    run, tubs = RunFolder(folder), leave_out_other_sizes([*wet, *dry])
+    run, tubs = RunFolder(folder), [*wet, *dry]
     run.require_same(settings)
+    leave_out_other_sizes(tubs)
+    for tub in tubs:
+        if not tub.records:  # without it, the next drive would have its tag
+            raise InputError(f"no image of {tub.folder} fits: {tub.skipped[-1].reason}; leave out this drive")
     cache, drives = build_caches(tubs, folder.parent / CACHE_FOLDER, callback.decoded)
     for drive in drives:
         require_live(drive)

@@ -115,38 +115,54 @@ def train(
     for epoch in range(epochs_done + 1, settings.epochs + 1):
         if schedule.ends_early:
             break
-        stopwatch = Stopwatch()
-        error, entropy = train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
-        seconds, cpu_s = stopwatch.read()
-        mean_pcc, latent = _probe(model, probe)
-        measured = as_measured(latent, settings)
-        if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
-            raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
-        entropy_share = entropy / math.log(min(settings.batch_size, len(cache)))
-        gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
-        by_entropy = settings.objective == "mle"  # another term does not die with the entropy
-        metrics = EpochMetrics(
-            epoch=epoch,
-            squared_error=error,
-            entropy=entropy,
-            entropy_share=entropy_share,
-            entropy_weight=schedule.entropy_weight,
-            sigma=schedule.sigma,
-            latent_std=float(latent.std(0).mean()),
-            effective_neighbours=effective_neighbours(measured, schedule.sigma),
-            mean_pcc=mean_pcc,
-            mean_frame_pcc=mean_frame_pcc,
-            latent=latent_health(schedule.entropy_weight if by_entropy else 0.0, entropy_share, gain),
-            frames_per_s=len(cache) / seconds,
-            seconds=seconds,
-            cpu_s=cpu_s,
-        )
-        schedule.finish_epoch(gain, _spread(measured))
+        metrics = _epoch(model, optimizer, schedule, cache, probe, mean_frame_pcc, epoch, callback, processes)
         if processes.first:
             run.save_epoch(model, optimizer, schedule, metrics)
             callback.epoch(metrics)
     if processes.first:
         run.finish(model)
+
+
+def _epoch(
+    model: Autoencoder,
+    optimizer: torch.optim.Adam,
+    schedule: EntropySchedule,
+    cache: FrameCache,
+    probe: Tensor,
+    mean_frame_pcc: float,
+    epoch: int,
+    callback: EpochCallback,
+    processes: Processes,
+) -> EpochMetrics:
+    """Train for one epoch, measure it on the probe frames, and tell the schedule how it went."""
+    settings, stopwatch = schedule.settings, Stopwatch()
+    error, entropy = train_epoch(model, optimizer, schedule, cache, epoch, callback, processes)
+    seconds, cpu_s = stopwatch.read()
+    mean_pcc, latent = _probe(model, probe)
+    measured = as_measured(latent, settings)
+    if not (math.isfinite(mean_pcc) and latent.isfinite().all()):  # the last step, which no loss follows
+        raise InputError(f"the model is no longer finite after epoch {epoch}; lower --lr")
+    entropy_share = entropy / math.log(min(settings.batch_size, len(cache)))
+    gain = reconstruction_gain(mean_pcc, mean_frame_pcc)
+    by_entropy = settings.objective == "mle"  # another term does not die with the entropy
+    metrics = EpochMetrics(
+        epoch=epoch,
+        squared_error=error,
+        entropy=entropy,
+        entropy_share=entropy_share,
+        entropy_weight=schedule.entropy_weight,
+        sigma=schedule.sigma,
+        latent_std=float(latent.std(0).mean()),
+        effective_neighbours=effective_neighbours(measured, schedule.sigma),
+        mean_pcc=mean_pcc,
+        mean_frame_pcc=mean_frame_pcc,
+        latent=latent_health(schedule.entropy_weight if by_entropy else 0.0, entropy_share, gain),
+        frames_per_s=len(cache) / seconds,
+        seconds=seconds,
+        cpu_s=cpu_s,
+    )
+    schedule.finish_epoch(gain, _spread(measured))
+    return metrics
 
 
 def pick_device(name: str) -> str:

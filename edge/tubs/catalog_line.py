@@ -34,17 +34,18 @@ def split_lines(catalog: bytes) -> tuple[list[bytes], int]:
     return lines, next((number for number, line in enumerate(lines) if not line.strip(b"\r\n")), len(lines))
 
 
-def read_fields(line: bytes, names: Collection[str]) -> dict[str, Any]:
+def read_fields(line: bytes, names: Collection[str], lists: Collection[str] = ()) -> dict[str, Any]:
     """Return those of the named fields that a JSON object has. A list, an object or a NaN stands as None.
 
-    Raises ValueError for a line that is no object with at least one field, and for one that is cut.
+    A list of up to a hundred brackets is kept where the field is one of `lists`. Raises ValueError for a line that is
+    no object with at least one field, and for one that is cut.
 
     Example:
         >>> read_fields(b'{"_index": 7, "lidar": [[0.5, 1], [2, 3]], "mode": "user"}', ["_index", "lidar", "imu"])
         {'_index': 7, 'lidar': None}
     """
-    if len(line) <= SHORT_BYTES and line.count(b"[") + line.count(b"{") <= SHORT_OPENINGS:
-        return _parse_whole(line, names)
+    if len(line) <= SHORT_BYTES and _openings(line) <= SHORT_OPENINGS:
+        return _parse_whole(line, names, lists)
     wanted = {json.dumps(name).encode(): name for name in names}
     fields: dict[str, Any] = {}
     separator = _START.match(line)
@@ -55,18 +56,31 @@ def read_fields(line: bytes, names: Collection[str]) -> dict[str, Any]:
         key, value = field.groups()
         end = _end_of_brackets(line, field.end()) if value is None else field.end()
         if key in wanted:
-            fields[wanted[key]] = None if value is None else json.loads(value, parse_constant=_no_number)
+            name = wanted[key]
+            fields[name] = _parse_value(value or line[field.end() : end], keep_list=name in lists)
         if _END.fullmatch(line, end):
             return fields
         separator = _NEXT.match(line, end)
     raise ValueError("not an object, or cut")
 
 
-def _parse_whole(line: bytes, names: Collection[str]) -> dict[str, Any]:
+def _parse_whole(line: bytes, names: Collection[str], lists: Collection[str]) -> dict[str, Any]:
     record = json.loads(line, parse_constant=_no_number)
     if not isinstance(record, dict):
         raise ValueError("not an object")
-    return {name: None if isinstance(record[name], list | dict) else record[name] for name in names if name in record}
+    plain = {name: None if isinstance(record[name], list | dict) else record[name] for name in names if name in record}
+    return plain | {name: record[name] for name in lists if isinstance(record.get(name), list)}
+
+
+def _parse_value(text: bytes, *, keep_list: bool) -> Any:
+    if text.startswith((b"[", b"{")) and not (keep_list and text[:1] == b"[" and _openings(text) <= SHORT_OPENINGS):
+        return None
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _openings(text: bytes) -> int:
+    """Return the number of lists and objects in a text, at most: strings may hold brackets too."""
+    return text.count(b"[") + text.count(b"{")
 
 
 def _no_number(name: str) -> None:

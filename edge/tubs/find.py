@@ -36,6 +36,16 @@ def find_tubs(folder: Path, every: bool | None = None, *, of_car: bool = False) 
     return full, f"reading {full[0]}"
 
 
+def by_numbers(name: str) -> list[int | str]:
+    """Return the key that sorts names by the numbers in them: tub_2 comes before tub_10.
+
+    Example:
+        >>> by_numbers("tub_10_26-06-02")
+        ['tub_', 10, '_', 26, '-', 6, '-', 2, '']
+    """
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
 def catalogs_of(folder: Path) -> list[Path]:
     """Return the catalogs of a tub in numeric order. Raises InputError, with what it is, for a folder without any."""
     if not folder.exists():
@@ -62,12 +72,7 @@ def _tubs_inside(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     tubs = [path for path in folder.iterdir() if path.is_dir() and (_is_tub(path) or _is_old_tub(path))]
-    return sorted(tubs, key=lambda path: [int(part) if part.isdecimal() else part for part in _parts(path.name)])
-
-
-def _parts(name: str) -> list[str]:
-    """Split a name into texts and numbers, in turn."""
-    return re.split(r"(\d+)", name)
+    return sorted(tubs, key=lambda path: by_numbers(path.name))
 
 
 def _is_tub(folder: Path) -> bool:

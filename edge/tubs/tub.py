@@ -191,7 +191,8 @@ class Tub:
         try:
             if len(line) >= LINE_BYTES_MAX:
                 raise ValueError("too long")
-            fields = read_fields(line, ("_index", "_timestamp_ms", "_session_id", self.camera, *self._kept_fields))
+            own = ("_index", "_timestamp_ms", "_session_id", self.camera)
+            fields = read_fields(line, (*own, *self._kept_fields), lists=self._kept_fields)
             index, timestamp_ms, name = fields["_index"], fields["_timestamp_ms"], fields.get(self.camera, "")
             session_id = str(fields.get("_session_id", ""))
             if not (type(index) is int and type(timestamp_ms) is int and isinstance(name, str)):

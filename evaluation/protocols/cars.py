@@ -56,6 +56,11 @@ class CarsPlan:
             raise InputError("held-out cars need at least two folds, a seed and an episode of each kind")
         self.settings(0)
 
+    def require_enough(self, cars: int) -> None:
+        """Raise InputError for fewer cars than folds."""
+        if cars < self.folds:
+            raise InputError(f"{cars} cars cannot be held out in {self.folds} folds; give more TUBs, one for each car")
+
     def settings(self, seed: int) -> TrainSettings:
         """Return the settings of the training with this number."""
         return replace(
@@ -107,8 +112,7 @@ def run_cars(
     cars: Mapping[str, Tub], generated: Sequence[Tub], plan: CarsPlan, artifacts: ArtifactCache
 ) -> list[CarFigures]:
     """Run or resume the protocol in the folder of the cache. Raises InputError for fewer cars than folds."""
-    if len(cars) < plan.folds:
-        raise InputError(f"{len(cars)} cars cannot be held out in {plan.folds} folds; give more TUBs, one for each car")
+    plan.require_enough(len(cars))
     results = []
     for seed in range(plan.seeds):
         settings = plan.settings(seed)

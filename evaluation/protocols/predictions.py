@@ -41,21 +41,23 @@ class Predictions:
 
 def predict(tub: Tub, monitor: Monitor, progress: Callable[[int, int], None]) -> Predictions:
     """Replay a drive through the monitor, as on the car."""
-    readings = []
+    rows: list[tuple[str, float, float, bool]] = []  # a reading has 11 kB
+    maps: list[NDArray[np.uint8] | None] = []
     for done, (_, reading) in enumerate(replay(tub, monitor), start=1):
-        readings.append(reading)
+        pcc, state = reading.score.pcc, reading.evidence
+        value = state.value if state.status == "ok" else np.nan
+        rows.append((state.status, np.nan if pcc is None else pcc, value, reading.alarm.obscured))
+        maps.append(None if state.map is None else np.rint(state.map.clip(0, 1) * 255).astype(np.uint8))
         progress(done, len(tub.records))
-    evidence = [reading.evidence for reading in readings]
-    shape = next((state.map.shape for state in evidence if state.map is not None), (1, 1))
-    nothing = np.zeros(shape, np.float32)
-    maps = [nothing if state.map is None else state.map for state in evidence]
+    statuses, pccs, values, obscured = zip(*rows, strict=True)
+    nothing = np.zeros(next((each.shape for each in maps if each is not None), (1, 1)), np.uint8)
     return Predictions(
         times_s=driving_s(tub.records),
-        statuses=np.array([state.status for state in evidence]),
-        pccs=np.array([np.nan if reading.score.pcc is None else reading.score.pcc for reading in readings]),
-        evidence=np.array([state.value if state.status == "ok" else np.nan for state in evidence]),
-        obscured=np.array([reading.alarm.obscured for reading in readings]),
-        maps=np.rint(np.stack(maps).clip(0, 1) * 255).astype(np.uint8),
+        statuses=np.array(statuses),
+        pccs=np.array(pccs),
+        evidence=np.array(values),
+        obscured=np.array(obscured),
+        maps=np.stack([nothing if each is None else each for each in maps]),
     )
 
 

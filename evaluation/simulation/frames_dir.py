@@ -27,6 +27,7 @@ from PIL import Image
 
 from ...edge.errors import InputError
 from ...edge.read_file import read_file
+from ...edge.tubs.find import by_numbers
 from ...edge.tubs.image import IMAGE_BYTES_MAX
 from .tub_writer import TubWriter, require_empty
 
@@ -34,7 +35,7 @@ FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 TABLES = (".npy", ".txt", ".csv")
 HZ = 20.0
 START_MS = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
-DRIVER = {"user/angle": 0.0, "user/throttle": 0.0, "user/mode": "user"}
+DRIVER = {"user/angle": 0.0, "user/throttle": 0.0, "user/mode": "user"}  # of each record: nobody drives
 RANGE = re.compile(r"gt_frame\s*=\s*\[([^\]]*)\]")
 
 Bools = NDArray[np.bool_]
@@ -83,9 +84,7 @@ def write_frames_drive(folder: Path, given: FramesDir, progress: Callable[[int, 
     frames = [(number, path) for number, paths in enumerate(given.clips.values()) for path in paths]
     for done, (clip, path) in enumerate(frames):
         time_ms = START_MS + round(1000 * done / HZ)
-        tub.add(
-            _read(path), time_ms, f"26-01-01_{clip}", {"user/angle": 0.0, "user/throttle": 0.0, "user/mode": "user"}
-        )
+        tub.add(_read(path), time_ms, f"26-01-01_{clip}", DRIVER)
         progress(done + 1, len(frames))
     tub.close()
     return folder
@@ -94,11 +93,7 @@ def write_frames_drive(folder: Path, given: FramesDir, progress: Callable[[int, 
 def _frames(folder: Path) -> list[Path]:
     """Return the pictures in a folder by the numbers in their names: 2 comes before 10."""
     found = [path for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES]
-    return sorted(found, key=lambda path: [int(part) if part.isdecimal() else part for part in _parts(path.stem)])
-
-
-def _parts(name: str) -> list[str]:
-    return re.split(r"(\d+)", name)
+    return sorted(found, key=lambda path: by_numbers(path.stem))
 
 
 def _read(path: Path) -> NDArray[np.uint8]:

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...edge import strict_json
 from ...edge.driving import GAP_S, continuous_s
 from ...edge.errors import InputError
 from ...edge.frame import to_rgb
-from ...edge.read_file import read_file
-from ...edge.tubs.find import catalogs_of
 from ...edge.tubs.manifest import read_field_types
-from ...edge.tubs.tub import CATALOG_BYTES_MAX, Record, Tub
+from ...edge.tubs.tub import Record, Tub
 from ...optics import sensor_noise
 from .episodes import Episode, EpisodeRenderer, check_episodes
 from .labels import write_labels
@@ -64,7 +60,8 @@ def write_rerendered_drive(
     check_episodes(
         episodes, float(times_s[-1]) + GAP_S
     )  # the last frame lasts until the next one, which is not part of the segment
-    columns, fields = _columns(tub.folder), _fields(tub.folder)
+    columns = _columns(tub.folder)
+    fields = {record.index: record.kept for record in Tub(tub.folder, tub.camera, keep=tuple(columns)).records}
     noise = np.random.default_rng((seed, NOISE))
     lens: EpisodeRenderer | None = None
     kept_s: list[float] = []
@@ -76,8 +73,12 @@ def write_rerendered_drive(
             lens = lens or EpisodeRenderer(episodes, frame.shape[0], frame.shape[1], seed)
             if frame.shape != (lens.height, lens.width, 3):
                 raise InputError(f"{record.image} is no image of {lens.width}x{lens.height} like the others")
-            given = {name: value for name, value in fields.get(record.index, {}).items() if name in columns}
-            copy.add(sensor_noise(lens.render(frame, t_s), noise), record.timestamp_ms, record.session_id, given)
+            copy.add(
+                sensor_noise(lens.render(frame, t_s), noise),
+                record.timestamp_ms,
+                record.session_id,
+                fields.get(record.index, {}),
+            )
             kept_s.append(t_s)
         if progress is not None:
             progress(done, len(records))
@@ -91,20 +92,3 @@ def write_rerendered_drive(
 def _columns(folder: Path) -> dict[str, str]:
     """Return the fields of a tub's records and their types, without other images; donkeycar's defaults if torn."""
     return COLUMNS | {name: kind for name, kind in read_field_types(folder).items() if kind in COPIED_TYPES}
-
-
-def _fields(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return the fields of each index, as `Tub` reads them: the first complete line of an index counts."""
-    by_index: dict[int, dict[str, Any]] = {}
-    for catalog in catalogs_of(folder):
-        try:
-            lines = read_file(catalog, CATALOG_BYTES_MAX).splitlines()
-        except OSError:
-            continue  # the tub reader counted it
-        for line in lines:
-            try:
-                fields = strict_json.parse(line)
-                by_index.setdefault(fields["_index"], fields)
-            except (ValueError, KeyError, TypeError):
-                continue  # torn; the tub reader counted it
-    return by_index

@@ -58,6 +58,11 @@ class CarConfig:
         return SimpleNamespace(**{"CAR_PATH": str(self.car), **self.values})
 
 
+def is_car(folder: Path) -> bool:
+    """Return whether a folder is a car's, as `donkey createcar` makes it."""
+    return (folder / "config.py").is_file()
+
+
 def read_car_config(car: Path) -> CarConfig:
     """Read config.py and override it with myconfig.py, as donkeycar does.
 
@@ -67,7 +72,7 @@ def read_car_config(car: Path) -> CarConfig:
     if not car.is_dir():
         raise InputError(f"{car} is not a folder; give the car's folder, which `donkey createcar` creates")
     car = real_path(car)
-    if not (car / "config.py").is_file():
+    if not is_car(car):
         raise InputError(f"{car} has no config.py; give the folder that `donkey createcar` creates")
     values: dict[str, Any] = {}
     computed: set[str] = set()

@@ -189,6 +189,11 @@ WRONG_FACTS: list[dict[str, Any]] = [
     {"width": []},
     {"camera": "grey"},
     {"camera": None},
+    {"rule": "guess"},
+    {"rule": ["clean"]},
+    {"rule": "paper"},
+    {"rule": "pcc", "false_alarms_per_hour": None},
+    *({"false_alarms_per_hour": rate} for rate in ("1", None, [1], 0, -1.0, True, 1e999, 10**400)),
 ]
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +33,7 @@ def wet_tub(make_tub: Callable[..., Path], moving_frames: Callable[..., list[NDA
     for number in WET:
         blurred = np.asarray(Image.fromarray(frames[number]).filter(ImageFilter.GaussianBlur(4)))
         frames[number] = np.concatenate([blurred[:, :80], frames[number][:, 80:]], axis=1)
-    return make_tub(frames)
+    return make_tub(frames, per_catalog=160)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -132,6 +133,19 @@ def test_the_mask_has_a_state_for_each_record(run: Any, wet_tub: Path, calibrate
     assert len(set(obscured) & set(WET)) > 30
     assert sum(state == "normal" for state in states.values()) == figures["states"]["normal"] > 80
     assert figures["deleted"] == len(deleted(wet_tub))
+
+
+def test_what_donkeycar_does_not_read_is_not_counted_as_deleted(run: Any, wet_tub: Path, calibrated: Path) -> None:
+    manifest = (wet_tub / "manifest.json").read_text().replace(', "catalog_1.catalog"', "")
+    (wet_tub / "manifest.json").write_text(manifest)
+    outcome = run("clean", wet_tub, "--bundle", calibrated)
+    gone = deleted(wet_tub)
+    assert gone == list(range(gone[0], 160))
+    [(first, last)] = re.findall(r"records (\d+) to (\d+),", outcome.out)
+    assert int(first) == gone[0]
+    assert f"320 records, {len(gone)} deleted\n" in outcome.out
+    assert f"  {int(last) - 159} more need no mark: donkeycar reads none of their lines\n" in outcome.out
+    assert run("clean", wet_tub, "--undo").out == f"{wet_tub}: {len(gone)} records restored\n"
 
 
 def test_a_clean_drive_is_left_alone(run: Any, make_tub: Callable[..., Path], calibrated: Path) -> None:

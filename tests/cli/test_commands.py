@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,17 @@ def test_another_rate_needs_no_new_drive(run: Any, bundle_folder: Path, make_tub
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"limit", "false_alarms_per_hour"}
     assert "needs a drive" in run("calibrate", bundle_folder, "--rule", "pcc").err
+
+
+def test_a_calibration_by_a_rule_without_a_rate_is_not_made_again_for_one(
+    run: Any, bundle_folder: Path, calibration: Calibration
+) -> None:
+    path = bundle_folder / "calibration.json"
+    replace(calibration, rule="median", maxima=np.empty((2, 0)), false_alarms_per_hour=None).save(path)
+    given = ("calibrate", bundle_folder, "--false-alarms-per-hour", 0.1)
+    expected = f"{path} is by the rule median, which is for no false-alarm rate; give --tub TUB"
+    assert expected in run(*given).error_line
+    assert "leave out --false-alarms-per-hour" in run(*given, "--tub", "drive", "--rule", "paper").error_line
 
 
 def test_a_second_drive_is_added_to_a_calibration(

@@ -11,7 +11,8 @@ from PIL import Image
 pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,export,report]'")
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
 
-from mle_uvad.evaluation import evaluate
+from mle_uvad.edge.tubs.tub import Tub
+from mle_uvad.evaluation import evaluate, evaluate_cars
 from mle_uvad.evaluation.protocols.plan import QUICK, Plan
 from mle_uvad.evaluation.protocols.summary import Evaluated
 from mle_uvad.optics import FAMILIES
@@ -101,3 +102,27 @@ def test_bad_comparisons_are_one_line(run: Any, tmp_path: Path) -> None:
     given = ("evaluate", "--protocol", "paper", "--out", tmp_path / "out")
     assert "give both" in run(*given, "--frames-dir", tmp_path).error_line
     assert "no method is called 'magic'" in run(*given, "--methods", "mse,magic").error_line
+
+
+def test_held_out_cars_are_read_as_all_drives_are(
+    run: Any, make_tub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: dict[str, Tub] = {}
+
+    def fake(cars: dict[str, Tub], *others: Any) -> list[Any]:
+        judged.update(cars)
+        return []
+
+    monkeypatch.setattr(evaluate_cars, "run_cars", fake)
+    stamped, mine = make_tub(30, name="stamped", hz=1000), make_tub(30, name="mine/data")
+    (tmp_path / "mine" / "config.py").touch()
+    given = ("evaluate", mine.parent, stamped, "--protocol", "cars", "--quick", "--generated", 0)
+    out = tmp_path / "out"
+    outcome = run(*given, "--out", out)
+    assert outcome.code == 2
+    assert f"not evaluated: {stamped}: the records of {stamped} lie 1 ms apart" in outcome.err
+    assert outcome.err.splitlines()[-1].startswith("error: 1 cars cannot be held out in 2 folds")
+    assert not out.exists()
+    assert run(*given, "--out", out, "--hz", 10).code == 0
+    assert {name: tub.folder for name, tub in judged.items()} == {"data": mine, "stamped": stamped}
+    assert [tub.records[10].timestamp_ms - tub.records[0].timestamp_ms for tub in judged.values()] == [1000, 1000]

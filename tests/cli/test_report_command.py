@@ -17,6 +17,7 @@ from made_events import ended, snapshot
 from PIL import Image
 
 from mle_uvad.calibration import Calibration
+from mle_uvad.drive_report.sources import find_sources
 from mle_uvad.parts.events.event import Event
 from mle_uvad.parts.events.log import EventLog
 
@@ -207,6 +208,15 @@ def test_all_tubs_of_a_car_are_shown_by_time(
     page = out.read_text()
     assert page.index("2027-01-15") < page.index("2023-11-14"), "the newest first"
     assert page.count("Not in this report:") == 2, "there is neither a log nor a calibration"
+
+
+def test_the_tubs_of_a_car_are_those_that_other_commands_find(
+    make_tub: Callable[..., Path], stand_in_car: Path
+) -> None:
+    for number in (2, 10):
+        make_tub(3, name=f"{stand_in_car.name}/data/tub_{number}")
+    (stand_in_car / "data" / "tub_2" / "manifest.json").unlink()  # not copied from the car, or never written
+    assert [tub.folder.name for tub in find_sources(stand_in_car).tubs] == ["tub_2", "tub_10"]
 
 
 def test_a_status_that_changes_every_frame_does_not_blow_up_the_page(

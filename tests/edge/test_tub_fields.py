@@ -109,7 +109,10 @@ def test_the_fields_of_a_long_line_are_those_that_json_reads() -> None:
     record = {"a": -1.5e-3, "b": 'x\\"y"ü', "c": [1], "d": True, "e": None, "f": {"a": 9}, "filler": "x" * 5000, "g": 0}
     expected = {**record, "c": None, "f": None}
     del expected["filler"]
-    assert read_fields(json.dumps(record).encode(), "abcdefg") == expected
+    line = json.dumps(record).encode()
+    assert read_fields(line, "abcdefg") == expected
+    assert read_fields(line, "abcdefg", lists="cf") == {**expected, "c": [1]}
+    assert read_fields(b'{"c": [1], "d": [2], "f": {}}', "cdf", lists="cf") == {"c": [1], "d": None, "f": None}
 
 
 def test_the_only_field_of_pictures_is_the_camera(make_tub: MakeTub) -> None:

@@ -17,11 +17,12 @@ pytest.importorskip("torch", reason="needs torch: pip install 'mle_uvad[train,ex
 pytest.importorskip("onnx", reason="needs onnx: pip install 'mle_uvad[export]'")
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mle_uvad[report]'")
 
-from mle_uvad.evaluation.evaluate import PROTOCOLS, run_evaluation
+from mle_uvad.evaluation.evaluate import PROTOCOLS, require_same, run_evaluation
 from mle_uvad.evaluation.protocols import metrics
 from mle_uvad.evaluation.protocols.figures import EVIDENCE
 from mle_uvad.evaluation.protocols.plan import QUICK
 from mle_uvad.evaluation.report.product_page import SCORES
+from mle_uvad.evaluation.simulation.frames_dir import FramesDir
 
 PLAN = replace(QUICK, epochs=1, windows=1920, families=("front_drop", "mud"), held_out=("mud",), generated_s=51.0)
 
@@ -101,7 +102,7 @@ def test_an_interrupted_evaluation_resumes_and_reports(tmp_path: Path, monkeypat
         assert np.asarray(Image.open(docs / f"evaluate-{name}.png")).std() > 10
         assert f"drawing {docs / f'evaluate-{name}.png'}" in second.steps
 
-    with pytest.raises(InputError, match="another epochs"):
+    with pytest.raises(InputError, match="differs in epochs"):
         run_evaluation([], 1, PROTOCOLS, replace(PLAN, epochs=2), out, docs, third)
 
 
@@ -114,7 +115,18 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
-@pytest.mark.parametrize("stored", [{"width": "narrow", "courses": ["sudden"]}, {"schema": 1}])
+def test_the_tub_of_another_car_is_refused_though_its_folder_has_the_same_name(tmp_path: Path) -> None:
+    out, ours, theirs = tmp_path / "out", tmp_path / "ours" / "data", tmp_path / "theirs" / "data"
+    require_same(PLAN, out, [ours, theirs], 1)
+    require_same(PLAN, out, [ours / ".." / "data", theirs], 1)
+    for tubs in ([theirs, ours], [theirs]):
+        with pytest.raises(InputError, match="differs in tubs; give a new folder to --out"):
+            require_same(PLAN, out, tubs, 1)
+    with pytest.raises(InputError, match="differs in generated, frames;"):
+        require_same(PLAN, out, [ours, theirs], 0, FramesDir(tmp_path / "ped2", tmp_path / "ped2.m"))
+
+
+@pytest.mark.parametrize("stored", [{"width": "narrow", "courses": ["sudden"]}, {"schema": 1}, {"schema": 2}])
 def test_a_folder_of_another_version_is_refused_in_one_line(tmp_path: Path, stored: dict[str, Any]) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(stored))
     with pytest.raises(InputError) as error:

@@ -1,10 +1,19 @@
 """Rows of episodes and passes from hand-written predictions."""
 
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from mle_uvad.edge.backends import open_scorer
+from mle_uvad.edge.bundle import Bundle
+from mle_uvad.edge.monitor import Monitor, Reading
+from mle_uvad.edge.tubs.tub import Tub
 from mle_uvad.evaluation.protocols.figures import EVIDENCE, PCC, ScoredDrive, episode_figures, pass_figures
-from mle_uvad.evaluation.protocols.predictions import Predictions
+from mle_uvad.evaluation.protocols.predictions import Predictions, predict
 from mle_uvad.evaluation.simulation.labels import Label
 
 LEFT = tuple(([1.0] * 10 + [0.0] * 10) * 20)
@@ -64,3 +73,21 @@ def test_frames_without_evidence_of_their_own_count_with_the_decision_they_keep(
     assert row.clean_s == pytest.approx((500 - 2 * 160) / 20)
     assert row.held_s == pytest.approx(0.5)
     assert pass_figures(clean, "mud").family == ""
+
+
+def test_of_each_reading_only_what_is_stored_is_kept(bundle: Bundle, make_tub: Callable[..., Path]) -> None:
+    readings: list[weakref.ref[Reading]] = []
+
+    class Watched(Monitor):
+        def update(self, *arguments: Any) -> Reading:
+            assert sum(reading() is not None for reading in readings) <= 1, "an hour of them is 200 MB"
+            reading = super().update(*arguments)
+            readings.append(weakref.ref(reading))
+            return reading
+
+    folder = make_tub(80)
+    Tub(folder).records[60].image.write_bytes(b"")
+    stored = predict(Tub(folder), Watched(open_scorer(bundle), None), lambda done, total: None)
+    assert len(readings) == len(stored.times_s) == len(stored.maps) == 80
+    assert (stored.statuses[60], np.isnan(stored.pccs[60]), stored.maps.dtype) == ("no_frame", True, np.uint8)
+    assert np.isfinite(np.delete(stored.pccs, 60)).all()

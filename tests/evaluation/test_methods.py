@@ -75,7 +75,7 @@ def test_methods_are_compared_on_frames_and_labels(given: Given, tmp_path: Path)
     assert run_methods_evaluation(given, plan, tmp_path / "out", tmp_path / "docs", again)[1] == results
     assert len(display.steps) == 4
     assert again.steps == [], "nothing is trained twice"
-    with pytest.raises(InputError, match="another epochs"):
+    with pytest.raises(InputError, match="differs in epochs"):
         run_methods_evaluation(given, MethodsPlan(plan.methods, "narrow", 2, 1), tmp_path / "out", tmp_path, display)
 
 

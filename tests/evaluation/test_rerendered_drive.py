@@ -135,6 +135,21 @@ def test_images_other_than_the_cameras_are_not_copied(make_tub: Callable[..., Pa
     assert set(lines(copy)[0]) == own | {"imu/x", "user/angle", "user/mode", "user/throttle"}
 
 
+def test_the_drivers_fields_are_those_of_the_record_that_the_reader_believes(
+    make_tub: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_tub(3)
+    names, types, *others = (folder / "manifest.json").read_text().splitlines()
+    names, types = (json.dumps([*json.loads(line), added]) for line, added in ((names, "imu"), (types, "vector")))
+    (folder / "manifest.json").write_text("\n".join([names, types, *others]) + "\n")
+    edit(folder, lambda record: record.update({"imu": [0.5, 1.0], "lidar": [[0.5, 1]] * 1100}))
+    over_it = [{**line, "user/angle": 0.9, "_timestamp_ms": line["_timestamp_ms"] + 60_000} for line in lines(folder)]
+    (folder / "catalog_1.catalog").write_text("".join(json.dumps(line) + "\n" for line in over_it))
+    tub = Tub(folder)
+    copied = lines(write_rerendered_drive(tmp_path / "lab", tub, tub.records, seed=0))
+    assert [(line["user/angle"], line["imu"], "lidar" in line) for line in copied] == [(0.9, [0.5, 1.0], False)] * 3
+
+
 def test_donkeycar_reads_the_new_tub(recorded: Tub, tmp_path: Path) -> None:
     tub_v2 = pytest.importorskip("donkeycar.parts.tub_v2")
     folder = write_rerendered_drive(

@@ -28,8 +28,9 @@ def print_events(events: Sequence[Event]) -> None:
             lasted = "" if event.duration_s is None else f", {event.duration_s:.1f} s"
             cleared = f" ({event.cleared_by})" if event.cleared_by else ""
             began = event.began_at[:19].replace("T", " ")
-            print(f"{event.id}  {began}{lasted}, {event.worst_level}, {event.state}{cleared} {event.picture}".rstrip())
-            print(f"   {event.cause}")
+            first = f"{event.id}  {began}{lasted}, {event.worst_level}, {event.state}{cleared} {event.picture}".rstrip()
+            for line in (first, f"   {event.cause}"):
+                print(plain(line).plain)
         return
     table = Table(box=None, header_style="bold")
     for name in ("id", "state", "level", "began", "seconds", "evidence", "coverage", "cleared", "picture", "cause"):

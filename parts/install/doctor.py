@@ -160,7 +160,7 @@ def _check_calibration(path: Path, scorer: Scorer, config: CarConfig, lens: Lens
         without = "no event will be raised" if scorer.bundle.uncalibrated_excess is None else "only large faults count"
         reason = f"there is no calibration at {path}: {without}"
         return Finding("calibration", WARN, reason, f"mle-uvad calibrate {drive}")
-    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
+    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind).at(lens.false_alarms_per_hour)
     return Finding(
         "calibration",
         PASS,

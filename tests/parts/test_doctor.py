@@ -113,6 +113,12 @@ def another_calibration(car: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_sha256": "0" * 64}))
 
 
+def a_calibration_for_another_rate(car: Path) -> None:
+    path = car / "models" / "lens" / "calibration.json"
+    facts = {"rule": "pcc", "false_alarms_per_hour": 0.5, "maxima": [[], []]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
 def logs_are_a_file(car: Path) -> None:
     (car / "logs").rmdir()
     (car / "logs").write_text("in the way")
@@ -141,6 +147,7 @@ def a_luma_car_without_calibration(car: Path) -> None:
         (lose_the_calibration, "calibration", "WARN", "lens --tub TUB"),
         (a_luma_car_without_calibration, "calibration", "WARN", "mle-uvad calibrate --car "),
         (another_calibration, "calibration", "FAIL", "mle-uvad calibrate"),
+        (a_calibration_for_another_rate, "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("IMAGE_DEPTH = 1"), "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("LENS_CAMERA_CHANNEL = 'cam/luma'"), "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("IMAGE_W = 320\nIMAGE_H = 240"), "camera", "FAIL", "set IMAGE_W = 160 and IMAGE_H = 120"),

@@ -23,7 +23,7 @@ from ...edge.scorer import FrameScore, Scorer
 from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
 from ..config import LensConfig
 from ..events.event import read_events
-from ..home_assistant import PUBLIC_BROKER
+from ..home_assistant import broker_of
 from ..luma_camera import LumaCamera
 from .button import shared_button
 from .car_config import CarConfig, read_car_config, tub_refuses
@@ -59,7 +59,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
         _run("tub", _check_tub, config),
     ]
     if config.get("HAVE_MQTT_TELEMETRY"):
-        findings.append(_check_telemetry(config))
+        findings.append(_run("telemetry", _check_telemetry, config))
     try:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
@@ -114,11 +114,11 @@ def _check_tub(config: CarConfig) -> Finding:
 
 
 def _check_telemetry(config: CarConfig) -> Finding:
-    host = os.environ.get("DONKEY_MQTT_BROKER") or config.get("TELEMETRY_MQTT_BROKER_HOST", PUBLIC_BROKER)
-    if host != PUBLIC_BROKER:
-        return Finding("telemetry", PASS, f"goes to the MQTT broker {host}")
-    reason = f"goes to {host}, a public MQTT broker: anyone can read there what the car does"
-    return Finding("telemetry", WARN, reason, "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to your own broker")
+    broker = broker_of(config.as_cfg())
+    if not broker.is_public:
+        return Finding("telemetry", PASS, f"goes to the MQTT broker {broker.host}")
+    reason = f"goes to {broker.host}, a public MQTT broker: anyone can read there what the car does"
+    return Finding("telemetry", WARN, reason, f"set {broker.setting} to your own broker")
 
 
 def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:

@@ -235,21 +235,26 @@ def test_a_car_that_passes_is_one_that_the_part_starts_on(car: Path, look: Any, 
 
 
 @pytest.mark.parametrize(
-    ("settings", "broker", "verdict"),
+    ("settings", "broker", "verdict", "said"),
     [
-        ("", "", "WARN"),
-        ("TELEMETRY_MQTT_BROKER_HOST = 'broker.hivemq.com'", "", "WARN"),
-        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "", "PASS"),
-        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "broker.hivemq.com", "WARN"),
-        ("", "192.168.1.2", "PASS"),
+        ("", None, "WARN", "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to"),
+        ("TELEMETRY_MQTT_BROKER_HOST = 'broker.hivemq.com'", None, "WARN", "set TELEMETRY_MQTT_BROKER_HOST"),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", None, "PASS", ""),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "broker.hivemq.com", "WARN", "set DONKEY_MQTT_BROKER in the"),
+        ("", "192.168.1.2", "PASS", ""),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "", "FAIL", "set DONKEY_MQTT_BROKER in the"),
+        ("TELEMETRY_MQTT_BROKER_HOST = ''", None, "FAIL", "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to"),
     ],
 )
 def test_telemetry_to_the_public_broker_is_pointed_out(
-    settings: str, broker: str, verdict: str, car: Path, look: Any, monkeypatch: pytest.MonkeyPatch
+    settings: str, broker: str | None, verdict: str, said: str, car: Path, look: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DONKEY_MQTT_BROKER", broker)
+    monkeypatch.delenv("DONKEY_MQTT_BROKER", raising=False)
+    if broker is not None:
+        monkeypatch.setenv("DONKEY_MQTT_BROKER", broker)
     with (car / "myconfig.py").open("a") as file:
         file.write(f"\nHAVE_MQTT_TELEMETRY = True\n{settings}\n")
     found = look()["telemetry"]
     assert found.verdict == verdict
+    assert said in found.fix
     assert ("anyone can read there" in found.reason) == (verdict == "WARN")

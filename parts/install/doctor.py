@@ -49,8 +49,9 @@ class Finding:
 def examine(car: Path, now: datetime) -> list[Finding]:
     """Run all checks of a car and return the findings, in the order in which to fix them.
 
-    Changes nothing, apart from a temporary file. Raises InputError if the folder is not a car's, that is, it does not
-    exist or has no readable config.py.
+    Changes nothing, apart from a temporary file and the engine of TensorRT: where none fits, it is built, which takes
+    minutes, as the car's next start would. Raises InputError if the folder is not a car's, that is, it does not exist
+    or has no readable config.py.
     """
     config = read_car_config(car)
     findings = [
@@ -71,7 +72,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
         findings.append(_failed("bundle", error, "" if lens.bundle.exists() else f"copy the bundle to {lens.bundle}"))
     else:
         findings += [
-            _check_bundle(scorer.bundle),
+            _check_bundle(scorer),
             _run("calibration", _check_calibration, lens.calibration, scorer, config, lens),
             _check_camera(config, scorer.bundle),
             _check_speed(scorer, _hz(config)),
@@ -138,9 +139,11 @@ def _check_button(config: CarConfig, lens: LensConfig) -> Finding:
     return Finding("button", PASS, f"{button} starts a calibration and nothing else" if button else "none is set")
 
 
-def _check_bundle(bundle: Bundle) -> Finding:
-    megabytes = len(bundle.model) / 1e6
-    return Finding("bundle", PASS, f"{bundle.folder} loads: {megabytes:.2f} MB, model {bundle.sha256[:12]}")
+def _check_bundle(scorer: Scorer) -> Finding:
+    bundle, backend = scorer.bundle, scorer.backend
+    runs = f"runs on {backend.about}" + ("; its engine was built now if none fitted" if backend.name == "trt" else "")
+    loads = f"{bundle.folder} loads: {len(bundle.model) / 1e6:.2f} MB, model {bundle.sha256[:12]}"
+    return Finding("bundle", PASS, f"{loads}; {runs}")
 
 
 def _camera_kind(config: CarConfig, lens: LensConfig) -> str | None:

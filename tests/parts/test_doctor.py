@@ -75,6 +75,15 @@ def test_a_fit_car_passes_everything_and_is_left_as_it_is(car: Path, look: Any) 
     assert "ms per frame" in findings["speed"].reason
 
 
+def test_an_engine_that_is_missing_is_built_and_said(car: Path, look: Any, jetson: Callable[..., Any]) -> None:
+    jetson("10.3.0")
+    bundle = car / "models" / "lens"
+    facts = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(facts | {"target": "jetson"}))
+    assert "its engine was built now if none fitted" in look()["bundle"].reason
+    assert (bundle / "model.engine").exists()
+
+
 def forget_manage_py(car: Path) -> None:
     ManagePy.read(car).undo()
 

@@ -25,6 +25,7 @@ from ..parts.luma_camera import LumaCamera
 from .app import Json, finish, print_figures
 from .console import Bar, console, say_next
 from .drives import CameraField, Hz, camera_of, is_car, lens_of, one_tub
+from .tables import plain
 
 
 def calibrate(
@@ -140,7 +141,7 @@ def calibrate(
 
 
 def _warn(line: str) -> None:
-    console.print(f"WARNING: {line}", markup=False)
+    console.print(f"WARNING: {line}")
 
 
 def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: bool, verbose: bool) -> None:
@@ -152,7 +153,8 @@ def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: b
     else:
         raise InputError("--restore needs to know where; give either BUNDLE or --car MYCAR")
     calibration = restore_calibration(path, Bundle.load(bundle))
-    console.print(f"restored the calibration of {calibration.created_at}; a running car uses it from its next start on")
+    made_at = plain(calibration.created_at).plain
+    console.print(f"restored the calibration of {made_at}; a running car uses it from its next start on")
     _print_calibration(path, calibration, as_json, verbose)
     say_next(_score_with(path, bundle))
 

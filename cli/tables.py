@@ -65,7 +65,7 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
     for reason, count in Counter(skip.reason for skip in skipped).most_common():
         places = [skip.where for skip in skipped if skip.reason == reason]
         more = ", …" if count > LISTED_MAX else ""
-        console.print(f"skipped {count}: {reason} ({plain(', '.join(places[:LISTED_MAX])).plain}{more})", markup=False)
+        console.print(f"skipped {count}: {reason} ({plain(', '.join(places[:LISTED_MAX])).plain}{more})")
 
 
 def findings_as_lines(findings: Sequence[Finding]) -> str:

@@ -258,8 +258,8 @@ def test_a_folder_is_shown_by_its_name_whatever_it_is_called(capsys: Any) -> Non
     name = "data[old][/x]:car:"
     with console.Bar(name) as bar:
         bar(1, 1)
-        column, task = bar._progress.columns[0], bar._progress.tasks[0]
-        assert str(column(task)) == name  # as it is drawn on a terminal
+        column: Any = bar._progress.columns[0]
+        assert str(column(bar._progress.tasks[0])) == name  # as it is drawn on a terminal
     DemoDisplay().step(name)
     first, second = capsys.readouterr().err.split("\n\n")
     assert first.startswith(f"{name}: 1 frames in ")

@@ -16,6 +16,10 @@ OTHERS := 3.10 3.12 3.13
 IN_A_CAR := tests/parts/test_vehicle.py tests/parts/test_stock_cars.py tests/parts/test_car_config.py \
   tests/parts/test_live_page.py
 
+# Two processes of one thread each, which get whole files of tests: the fixtures of a file are made once.
+PYTEST := -m pytest -n 2 --dist loadfile
+test others: export OMP_NUM_THREADS := 1
+
 .PHONY: demo test check lint types others docs site picture matrix arm64 install
 
 demo: install
@@ -27,7 +31,7 @@ demo: install
 test: install
 	cd $(VENV) && bin/python -m pytest -q -c $(CURDIR)/setup.cfg --doctest-modules --doctest-ignore-import-errors \
 	  --pyargs mle_uvad
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 check: lint types site others test
 
@@ -60,10 +64,10 @@ others: $(VENV)/bundle
 	  python=$${python:-python$$version}; \
 	  $$python -c '' 2> /dev/null || { echo "no Python $$version here"; continue; }; \
 	  $$python -m venv --clear $(VENV)/$$version && \
-	  $(VENV)/$$version/bin/pip install -qq . pytest && \
-	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle/lens tests/edge tests/calibration tests/parts \
+	  $(VENV)/$$version/bin/pip install -qq . pytest pytest-xdist && \
+	  $(VENV)/$$version/bin/python $(PYTEST) -q --bundle $(VENV)/bundle/lens tests/edge tests/calibration tests/parts \
 	  && $(VENV)/$$version/bin/pip install -qq '.[donkeycar]' albumentations && \
-	  $(VENV)/$$version/bin/python -m pytest -q --bundle $(VENV)/bundle/lens $(IN_A_CAR) || exit 1; \
+	  $(VENV)/$$version/bin/python $(PYTEST) -q --bundle $(VENV)/bundle/lens $(IN_A_CAR) || exit 1; \
 	done
 	rm -rf build *.egg-info
 

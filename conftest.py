@@ -2,6 +2,7 @@
 
 import sys
 import tracemalloc  # noqa: F401 pytest imports it in the first thread that fails; another would find it half imported
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bundle", type=Path, help="test with this bundle, where torch is not installed to export one")
 
 
-def pytest_sessionfinish() -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _imported_once() -> Iterator[None]:
     # From the root of the repository, `import edge` works too and makes a second copy of each class of mle_uvad.edge.
+    # A fixture and no hook at the end of the session: pytest-xdist would not hear of it from the process that imports.
+    yield
     ours = [name for name in TOP_FOLDERS if _lies_here(getattr(sys.modules.get(name), "__file__", None))]
-    if ours:
-        pytest.exit(f"imported a second time as top-level modules: {', '.join(ours)}; write mle_uvad.…", returncode=1)
+    assert not ours, f"imported a second time as top-level modules: {', '.join(ours)}; write mle_uvad.…"
 
 
 def _lies_here(file: str | None) -> bool:

@@ -64,7 +64,7 @@ def _numbers(path: Path) -> list[int]:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the bytes of a calibration that is worth keeping, else None."""
+    """Return the bytes of a calibration, damaged or not; None where there is none that can be read."""
     try:
         return read_file(path, BYTES_MAX, follow=True)
     except OSError:

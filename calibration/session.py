@@ -19,10 +19,10 @@ from .phases import ReferencePhase, ThresholdPhase
 from .rules import block_probability
 
 # Seconds of driving in the reference phase and in the threshold phase. A reference of 30 s misses parts of a long lap.
-# The rule needs 15 blocks of two seconds and gets 36: on a recorded drive, thresholds made in 105 s in all were
+# The rule needs 5 blocks of two seconds and gets 36: on a recorded drive, thresholds made in 105 s in all were
 # exceeded in 5 % of the time after it, those made in 120 s never.
 REFERENCE_PHASE_S, THRESHOLD_PHASE_S = 45.0, 75.0
-# A faster camera is thinned to these intervals, which bounds the memory: 450 feature maps or 2500 grids are 4 MB.
+# A faster camera is thinned to these intervals, which bounds the memory: 450 feature maps, later 2500 grids, 4 MB.
 REFERENCE_INTERVAL_S, THRESHOLD_INTERVAL_S = 0.1, 0.03
 IDLE_MAX_S = 90.0  # of uninformative frames, before the drive is rejected
 DOUBTFUL_SHARE_MAX = 0.5  # of the reference phase
@@ -195,6 +195,7 @@ class CalibrationSession:
                 " camera was moved"
             )
         reference = self._reference_phase.reference()
+        self._reference_phase = ReferencePhase()  # frees the feature maps
         self._threshold_phase, self._halves = ThresholdPhase(reference), _HalfMeans(reference)
         self._kept_s = -math.inf
         self._spans.restart()

@@ -29,7 +29,7 @@ def bench(
     loaded = Bundle.load(bundle)
     monitor = Monitor(open_scorer(loaded), unreachable_thresholds(loaded))
     machine = {**describe(loaded, monitor.scorer.backend), "load before": load_average()}
-    console.print(f"measuring {bundle}; this takes {2 * seconds + 3:.0f} s", markup=False)
+    console.print(f"measuring {bundle}; this takes {2 * seconds + 3:.0f} s")
     before = temperatures()
     # Lines and no bar: a bar is drawn ten times a second, beside the frames that are timed.
     with busy_processes(stress), Lines(lambda passed_s: f"measuring: {passed_s:.0f} s"):

@@ -28,6 +28,7 @@ from ..parts.luma_camera import LumaCamera
 from .app import Json, finish, print_figures
 from .console import Bar, console, say_next
 from .drives import CameraField, Hz, camera_of, lens_of, one_tub
+from .tables import plain
 
 
 def calibrate(
@@ -166,7 +167,7 @@ def _require_cameras_kind(drive: Tub, luma_car: Path | None) -> None:
 
 
 def _warn(line: str) -> None:
-    console.print(f"WARNING: {line}", markup=False)
+    console.print(f"WARNING: {line}")
 
 
 def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: bool, verbose: bool) -> None:
@@ -178,7 +179,8 @@ def _restore(bundle: Path | None, car: Path | None, out: Path | None, as_json: b
     else:
         raise InputError("--restore needs to know where; give either BUNDLE or --car MYCAR")
     calibration = restore_calibration(path, Bundle.load(bundle))
-    console.print(f"restored the calibration of {calibration.created_at}; a running car uses it from its next start on")
+    made_at = plain(calibration.created_at).plain
+    console.print(f"restored the calibration of {made_at}; a running car uses it from its next start on")
     _print_calibration(path, calibration, as_json, verbose)
     say_next(_score_with(path, bundle))
 

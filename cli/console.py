@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+# Paths and texts of files are printed as they are: brackets are no markup, and `:car:` is no picture.
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 LINE_EVERY_S = 10.0  # where there is no terminal
 
 
 def say_next(command: str) -> None:
     """Say what to type next: the last line of a command."""
-    console.print(f"next: {command}", markup=False)
+    console.print(f"next: {command}")
 
 
 def _is_terminal() -> bool:
@@ -44,7 +45,7 @@ class Lines:
 
     def _print(self) -> None:
         while not self._ended.wait(self._every_s):
-            console.print(self._line(time.monotonic() - self._started_s), markup=False)
+            console.print(self._line(time.monotonic() - self._started_s))
 
 
 class Bar:
@@ -58,7 +59,7 @@ class Bar:
         self._started_s = time.monotonic()
         self._done, self._total = 0, 0
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),

@@ -15,7 +15,7 @@ from .tables import findings_as_lines
 def doctor(car: CarFolder, as_json: Json = False) -> None:
     """Check a car before it drives. Prints a verdict, a reason and a fix for each check.
 
-    Exits with 2 when a check fails.
+    Exits with 2 when a check fails. On a Jetson without an engine that fits, it builds one, which takes minutes.
     """
     with Bar("examining"):
         findings = examine(car, datetime.now(timezone.utc))

@@ -84,12 +84,12 @@ def open_drives(tubs: Sequence[Path], camera: str | None, hz: float | None) -> t
 def print_failed(failed: dict[str, str], what: str) -> None:
     """List the tubs that were left out, each with its reason."""
     for tub, reason in failed.items():
-        console.print(f"{what}: {tub}: {reason}", markup=False)
+        console.print(f"{what}: {tub}: {reason}")
 
 
 def _found(folder: Path, every: bool | None) -> list[Path]:
     of_car = is_car(folder)
     tubs, note = find_tubs(read_car_config(folder).tub if of_car else folder, every, of_car=of_car)
     if note:
-        console.print(note, markup=False)
+        console.print(note)
     return tubs

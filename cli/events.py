@@ -47,12 +47,12 @@ def events(
     selected = select(read_events(log), since=since, level=level, state=state)
     if csv is not None:
         write_csv(selected, log, csv)
-        console.print(f"{csv}: {len(selected)} events", markup=False)
+        console.print(f"{csv}: {len(selected)} events")
     copied, skipped = copy_snapshots(selected, log, pictures) if pictures is not None else (0, [])
     if as_json:
         print(json.dumps([asdict(event) for event in selected], indent=2))
     else:
         print_events(selected)
     if pictures is not None:
-        console.print(f"{pictures}: {copied} pictures", markup=False)
+        console.print(f"{pictures}: {copied} pictures")
     finish(skipped, f"mle-uvad report {shlex.quote(str(given))}")

@@ -26,7 +26,7 @@ def export(
         bundle = export_bundle(run, out, target)
     if replaced:
         stale = f"; its calibration fits no longer: mle-uvad calibrate {shlex.quote(str(out))} --tub TUB"
-        console.print(f"replaced the bundle that was in {out}{stale if calibrated else ''}", markup=False)
+        console.print(f"replaced the bundle that was in {out}{stale if calibrated else ''}")
     if target == "jetson":
         console.print("TensorRT supports every node of the graph. The engine is built on the Jetson")
     figures = {

@@ -20,7 +20,7 @@ def home_assistant(car: CarFolder) -> None:
     require_extra("mqtt", "paho")
     message = announcement(read_car_config(car).as_cfg(), __version__)
     publish(message)
-    print(f"{message.host}: keeps the announcement under {message.topic}")
+    print(f"{message.broker.host}: keeps the announcement under {message.topic}")
     say_next("drive; the lens then appears among the devices of Home Assistant")
 
 
@@ -29,6 +29,7 @@ def publish(message: Announcement) -> None:
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
 
+    broker = message.broker
     taken = threading.Event()
     client = Client(callback_api_version=CallbackAPIVersion.VERSION2)
 
@@ -38,16 +39,16 @@ def publish(message: Announcement) -> None:
     client.on_connect = send
     client.on_publish = lambda *_: taken.set()
     try:
-        client.connect(message.host, message.port)
-    except OSError as error:
+        client.connect(broker.host, broker.port)
+    except (OSError, ValueError) as error:  # ValueError for what can be no name of a host
         raise InputError(
-            f"no MQTT broker replies at {message.host}:{message.port} ({error}); check TELEMETRY_MQTT_BROKER_HOST and"
-            " TELEMETRY_MQTT_BROKER_PORT in myconfig.py"
+            f"no MQTT broker replies at {broker.host}:{broker.port} ({error}); check {broker.setting} and"
+            " TELEMETRY_MQTT_BROKER_PORT"
         ) from None
     client.loop_start()
     try:
         if not taken.wait(REPLIES_WITHIN_S):
-            raise InputError(f"the MQTT broker at {message.host}:{message.port} does not take the message; see its log")
+            raise InputError(f"the MQTT broker at {broker.host}:{broker.port} does not take the message; see its log")
     finally:
         client.disconnect()
         client.loop_stop()

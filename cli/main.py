@@ -63,5 +63,5 @@ def _run(application: typer.Typer, name: str, command: list[str]) -> NoReturn:
 
 def _exit_with_error(line: str) -> NoReturn:
     console.quiet = False
-    console.print(f"error: {line}", style="red", markup=False)
+    console.print(f"error: {line}", style="red")
     sys.exit(2)

@@ -28,8 +28,9 @@ def print_events(events: Sequence[Event]) -> None:
             lasted = "" if event.duration_s is None else f", {event.duration_s:.1f} s"
             cleared = f" ({event.cleared_by})" if event.cleared_by else ""
             began = event.began_at[:19].replace("T", " ")
-            print(f"{event.id}  {began}{lasted}, {event.worst_level}, {event.state}{cleared} {event.picture}".rstrip())
-            print(f"   {event.cause}")
+            first = f"{event.id}  {began}{lasted}, {event.worst_level}, {event.state}{cleared} {event.picture}".rstrip()
+            for line in (first, f"   {event.cause}"):
+                print(plain(line).plain)
         return
     table = Table(box=None, header_style="bold")
     for name in ("id", "state", "level", "began", "seconds", "evidence", "coverage", "cleared", "picture", "cause"):
@@ -64,7 +65,7 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
     for reason, count in Counter(skip.reason for skip in skipped).most_common():
         places = [skip.where for skip in skipped if skip.reason == reason]
         more = ", …" if count > LISTED_MAX else ""
-        console.print(f"skipped {count}: {reason} ({plain(', '.join(places[:LISTED_MAX])).plain}{more})", markup=False)
+        console.print(f"skipped {count}: {reason} ({plain(', '.join(places[:LISTED_MAX])).plain}{more})")
 
 
 def findings_as_lines(findings: Sequence[Finding]) -> str:

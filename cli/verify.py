@@ -40,7 +40,7 @@ def verify(
         drive.leave_out_others(loaded.height, loaded.width)
         frames = [to_rgb(frame) for _, frame in islice(drive.frames(), FRAMES_MAX)]
         drive.require_frames(len(frames))
-    console.print(f"verifying {bundle}; this takes about 15 seconds", markup=False)
+    console.print(f"verifying {bundle}; this takes about 15 seconds")
     # Lines and no bar: a bar is drawn ten times a second, beside the frames that are timed.
     with Lines(lambda seconds: f"verifying: {seconds:.0f} s"):
         verification = verify_bundle(loaded, backend, frames)

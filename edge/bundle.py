@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,65 +63,67 @@ class Bundle:
     @classmethod
     def _load(cls, folder: Path) -> "Bundle":
         facts = _read_facts(folder)
-        model_file = _model_file(folder, facts)
-        if not model_file.is_file():
-            raise InputError(f"bundle {folder} has no {MODEL_FILE}; export it again with `export-model RUN`")
-        if model_file.stat().st_size > MODEL_BYTES_MAX:
-            raise InputError(
-                f"{model_file} has more than {MODEL_BYTES_MAX >> 20} MB; mle_uvad does not export such a model"
-            )
-        model = read_file(model_file, MODEL_BYTES_MAX, follow=True)
         try:
-            declared, size = facts["model"], facts["input"]
-            seen: dict[str, Any] = {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
-            for name, value in seen.items():
-                if declared[name] != value:
-                    raise InputError(
-                        f"{model_file} is damaged: {name} is {str(value)[:12]}, bundle.json says "
-                        f"{str(declared[name])[:12]!r}; export it again or copy it again"
-                    )
-            height, width = int(size["height"]), int(size["width"])
-            if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
-                raise ValueError(f"input is {width}x{height}")
-            try:
-                check_graph(model, height, width)
-            except InputError as error:
-                raise InputError(f"{model_file} is refused: {error}; export the bundle again") from None
-            if tuple(facts["spans_s"]) != TIME_CONSTANTS_S:
-                raise ValueError(f"spans_s is {facts['spans_s']}")
-            reference = read_reference(facts["reference"])
-            target = facts.get("target", "onnx")
-            if target not in TARGETS:
-                raise ValueError(f"target is {target!r}")
-            return cls(
-                folder=folder,
-                model=model,
-                sha256=seen["sha256"],
-                height=height,
-                width=width,
-                parity=facts["parity"],
-                reference=reference,
-                target=target,
-                golden_values=_read_golden_values(facts.get("answers", [])),
-                uncalibrated_excess=_read_excess(facts.get("uncalibrated_excess")),
-            )
-        except InputError:
-            raise
+            declared = {name: facts["model"][name] for name in ("sha256", "bytes")}
+            fields = _read_fields(facts)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{folder / FACTS_FILE} is damaged ({error!r}); export the bundle again") from None
+        model_file, model, sha256 = _read_model(folder, declared["sha256"])
+        seen = {"sha256": sha256, "bytes": len(model)}
+        for name, value in seen.items():
+            if declared[name] != value:
+                raise InputError(
+                    f"{model_file} is damaged: {name} is {str(value)[:12]}, bundle.json says "
+                    f"{str(declared[name])[:12]!r}; export it again or copy it again"
+                )
+        try:
+            check_graph(model, fields["height"], fields["width"])
+        except InputError as error:
+            raise InputError(f"{model_file} is refused: {error}; export the bundle again") from None
+        return cls(folder=folder, model=model, sha256=sha256, **fields)
 
 
-def _model_file(folder: Path, facts: dict[str, Any]) -> Path:
-    """Return model.onnx; or the model that an export was killed before it had put there, if bundle.json is for it."""
-    following = folder / NEXT_MODEL_FILE
-    try:
-        wanted = facts["model"]["sha256"]
-        for path in (folder / MODEL_FILE, following):
-            if path.is_file() and hashlib.sha256(read_file(path, MODEL_BYTES_MAX, follow=True)).hexdigest() == wanted:
-                return path
-    except (OSError, KeyError, TypeError):
-        pass  # said of model.onnx, with its reason
-    return folder / MODEL_FILE
+def _read_model(folder: Path, wanted: Any) -> tuple[Path, bytes, str]:
+    """Return path, bytes and SHA-256 of model.onnx; or of the model that an export was killed before it had put there.
+
+    The latter only if its sum is the `wanted` one, that of bundle.json. Raises InputError for a model.onnx that is
+    missing or too large, OSError for one that cannot be read.
+    """
+    path, following = folder / MODEL_FILE, folder / NEXT_MODEL_FILE
+    with suppress(OSError):  # nearly always it is not there
+        model = read_file(following, MODEL_BYTES_MAX, follow=True)
+        if hashlib.sha256(model).hexdigest() == wanted:
+            return following, model, wanted
+    if not path.is_file():
+        raise InputError(f"bundle {folder} has no {MODEL_FILE}; export it again with `export-model RUN`")
+    if path.stat().st_size > MODEL_BYTES_MAX:
+        raise InputError(f"{path} has more than {MODEL_BYTES_MAX >> 20} MB; mle_uvad does not export such a model")
+    model = read_file(path, MODEL_BYTES_MAX, follow=True)
+    return path, model, hashlib.sha256(model).hexdigest()
+
+
+def _read_fields(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what bundle.json says of a bundle, but for its model.
+
+    Raises KeyError, TypeError, ValueError or OverflowError for what cannot be so.
+    """
+    height, width = int(facts["input"]["height"]), int(facts["input"]["width"])
+    if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
+        raise ValueError(f"input is {width}x{height}")
+    if tuple(facts["spans_s"]) != TIME_CONSTANTS_S:
+        raise ValueError(f"spans_s is {facts['spans_s']}")
+    target = facts.get("target", "onnx")
+    if target not in TARGETS:
+        raise ValueError(f"target is {target!r}")
+    return {
+        "height": height,
+        "width": width,
+        "parity": facts["parity"],
+        "reference": read_reference(facts["reference"]),
+        "target": target,
+        "golden_values": _read_golden_values(facts.get("answers", [])),
+        "uncalibrated_excess": _read_excess(facts.get("uncalibrated_excess")),
+    }
 
 
 def _read_golden_values(rows: Any) -> list[list[float]]:

@@ -23,7 +23,7 @@ from ...edge.scorer import FrameScore, Scorer
 from ..anomaly import STALE_AFTER_S, MLEAnomalyPart
 from ..config import LensConfig
 from ..events.event import read_events
-from ..home_assistant import PUBLIC_BROKER
+from ..home_assistant import broker_of
 from ..luma_camera import LumaCamera
 from .button import shared_button
 from .car_config import CarConfig, read_car_config, tub_refuses
@@ -49,8 +49,9 @@ class Finding:
 def examine(car: Path, now: datetime) -> list[Finding]:
     """Run all checks of a car and return the findings, in the order in which to fix them.
 
-    Changes nothing, apart from a temporary file. Raises InputError if the folder is not a car's, that is, it does not
-    exist or has no readable config.py.
+    Changes nothing, apart from a temporary file and the engine of TensorRT: where none fits, it is built, which takes
+    minutes, as the car's next start would. Raises InputError if the folder is not a car's, that is, it does not exist
+    or has no readable config.py.
     """
     config = read_car_config(car)
     findings = [
@@ -59,7 +60,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
         _run("tub", _check_tub, config),
     ]
     if config.get("HAVE_MQTT_TELEMETRY"):
-        findings.append(_check_telemetry(config))
+        findings.append(_run("telemetry", _check_telemetry, config))
     try:
         lens = LensConfig.read(config.as_cfg())
     except InputError as error:
@@ -71,7 +72,7 @@ def examine(car: Path, now: datetime) -> list[Finding]:
         findings.append(_failed("bundle", error, "" if lens.bundle.exists() else f"copy the bundle to {lens.bundle}"))
     else:
         findings += [
-            _check_bundle(scorer.bundle),
+            _check_bundle(scorer),
             _run("calibration", _check_calibration, lens.calibration, scorer, config, lens),
             _check_camera(config, scorer.bundle),
             _check_speed(scorer, _hz(config)),
@@ -114,11 +115,11 @@ def _check_tub(config: CarConfig) -> Finding:
 
 
 def _check_telemetry(config: CarConfig) -> Finding:
-    host = os.environ.get("DONKEY_MQTT_BROKER") or config.get("TELEMETRY_MQTT_BROKER_HOST", PUBLIC_BROKER)
-    if host != PUBLIC_BROKER:
-        return Finding("telemetry", PASS, f"goes to the MQTT broker {host}")
-    reason = f"goes to {host}, a public MQTT broker: anyone can read there what the car does"
-    return Finding("telemetry", WARN, reason, "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to your own broker")
+    broker = broker_of(config.as_cfg())
+    if not broker.is_public:
+        return Finding("telemetry", PASS, f"goes to the MQTT broker {broker.host}")
+    reason = f"goes to {broker.host}, a public MQTT broker: anyone can read there what the car does"
+    return Finding("telemetry", WARN, reason, f"set {broker.setting} to your own broker")
 
 
 def _check_settings(config: CarConfig, lens: LensConfig) -> Finding:
@@ -138,9 +139,11 @@ def _check_button(config: CarConfig, lens: LensConfig) -> Finding:
     return Finding("button", PASS, f"{button} starts a calibration and nothing else" if button else "none is set")
 
 
-def _check_bundle(bundle: Bundle) -> Finding:
-    megabytes = len(bundle.model) / 1e6
-    return Finding("bundle", PASS, f"{bundle.folder} loads: {megabytes:.2f} MB, model {bundle.sha256[:12]}")
+def _check_bundle(scorer: Scorer) -> Finding:
+    bundle, backend = scorer.bundle, scorer.backend
+    runs = f"runs on {backend.about}" + ("; its engine was built now if none fitted" if backend.name == "trt" else "")
+    loads = f"{bundle.folder} loads: {len(bundle.model) / 1e6:.2f} MB, model {bundle.sha256[:12]}"
+    return Finding("bundle", PASS, f"{loads}; {runs}")
 
 
 def _camera_kind(config: CarConfig, lens: LensConfig) -> str | None:
@@ -164,7 +167,7 @@ def _check_calibration(path: Path, scorer: Scorer, config: CarConfig, lens: Lens
         )
         reason = f"there is no calibration at {path}: {without}"
         return Finding("calibration", WARN, reason, f"mle-uvad calibrate {drive}")
-    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind)
+    found = Calibration.load_for(path, scorer.bundle, scorer.backend.name, kind).at(lens.false_alarms_per_hour)
     return Finding(
         "calibration",
         PASS,

@@ -1,5 +1,6 @@
 """Calibration while driving as a state machine: synthetic readings go in, outcomes come out."""
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,13 @@ def test_a_drive_gives_a_reference_and_then_thresholds() -> None:
     assert road.session.maxima.shape[0] == 2
     assert road.session.progress == 1.0
     assert road.progress == sorted(road.progress)
+
+
+def test_the_feature_maps_of_the_reference_are_freed_with_it() -> None:
+    road = Road().drive(REFERENCE_PHASE_S / 2)
+    kept = weakref.ref(road.session._reference_phase._feature_maps[0])
+    assert road.drive(REFERENCE_PHASE_S / 2 + 1).session.in_threshold_phase
+    assert kept() is None
 
 
 def test_a_session_that_ended_returns_nothing_more() -> None:

@@ -110,5 +110,9 @@ def test_the_calibration_before_is_restored_by_bundle_and_by_car(run: Any, car: 
         assert "restored the calibration of 2026-01-01" in done.err
         assert f"next: mle-uvad score TUB --bundle {path.parent}" in done.err
         assert Calibration.load(path).false_alarms_per_hour == rate
+    path.with_name(f"{path.name}.1").write_text(
+        json.dumps(json.loads(path.read_text()) | {"created_at": "then[/x]\x1b[2J"})
+    )
+    assert "restored the calibration of then[/x]\ufffd[2J; a" in run("calibrate", car, "--restore").err
     assert "give either BUNDLE or --car" in run("calibrate", "--restore").error_line
     assert "--restore makes no thresholds" in run("calibrate", car, "--restore", "--rule", "pcc").error_line

@@ -22,6 +22,7 @@ from rich.console import Console
 from mle_uvad import __version__
 from mle_uvad.calibration import Calibration
 from mle_uvad.cli import console, main, score
+from mle_uvad.cli.demo import DemoDisplay
 from mle_uvad.cli.main import app
 
 
@@ -263,6 +264,18 @@ def test_jupyter_which_forces_colours_gets_lines_and_no_bar(capsys: Any, monkeyp
     with console.Bar("training") as bar:
         bar(1, 2)
     assert "━" not in capsys.readouterr().err
+
+
+def test_a_folder_is_shown_by_its_name_whatever_it_is_called(capsys: Any) -> None:
+    name = "data[old][/x]:car:"
+    with console.Bar(name) as bar:
+        bar(1, 1)
+        column: Any = bar._progress.columns[0]
+        assert str(column(bar._progress.tasks[0])) == name  # as it is drawn on a terminal
+    DemoDisplay().step(name)
+    first, second = capsys.readouterr().err.split("\n\n")
+    assert first.startswith(f"{name}: 1 frames in ")
+    assert second.strip() == name
 
 
 def test_a_step_that_fails_ends_its_lines(monkeypatch: Any) -> None:

@@ -152,7 +152,12 @@ def test_a_log_from_elsewhere_takes_no_file_of_this_machine(run: Any, tmp_path: 
 HOSTILE = ("=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\x1b]0;title\x07", "[red]x[/blue]", "a\x1b[2Jb", "\x9b2J")
 
 
-def test_nothing_in_a_log_steers_a_terminal_or_a_spreadsheet(run: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_nothing_in_a_log_steers_a_terminal_or_a_spreadsheet(
+    columns: str, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("TERM", "dumb"), ("COLUMNS", columns)):
+        monkeypatch.setenv(name, value)
     path = tmp_path / "lens.db"
     log = EventLog(path)
     for number, text in enumerate(HOSTILE, start=1):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mle_uvad.edge import bundle as bundle_module
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
 from mle_uvad.edge.errors import InputError
+from mle_uvad.edge.read_file import read_file
 from mle_uvad.edge.reference import read_reference, write_reference
 
 
@@ -33,6 +35,19 @@ def test_a_whole_bundle_loads(bundle: Bundle, bundle_folder: Path) -> None:
     assert loaded.parity["pcc_difference"] <= 1e-5
     assert loaded.reference.shape == (2, 20, 10, 10)
     assert np.array_equal(loaded.reference, bundle.reference)
+
+
+def test_the_model_is_read_once(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noting(path: Path, *arguments: Any, **options: Any) -> bytes:
+        data = read_file(path, *arguments, **options)
+        read.append(path.name)
+        return data
+
+    monkeypatch.setattr(bundle_module, "read_file", noting)
+    Bundle.load(bundle_folder)
+    assert read == ["bundle.json", "model.onnx"]
 
 
 def test_any_flipped_byte_of_the_model_is_found(bundle_folder: Path, rng: np.random.Generator) -> None:

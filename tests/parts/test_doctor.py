@@ -75,6 +75,15 @@ def test_a_fit_car_passes_everything_and_is_left_as_it_is(car: Path, look: Any) 
     assert "ms per frame" in findings["speed"].reason
 
 
+def test_an_engine_that_is_missing_is_built_and_said(car: Path, look: Any, jetson: Callable[..., Any]) -> None:
+    jetson("10.3.0")
+    bundle = car / "models" / "lens"
+    facts = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(facts | {"target": "jetson"}))
+    assert "its engine was built now if none fitted" in look()["bundle"].reason
+    assert (bundle / "model.engine").exists()
+
+
 def forget_manage_py(car: Path) -> None:
     ManagePy.read(car).undo()
 
@@ -113,6 +122,12 @@ def another_calibration(car: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_sha256": "0" * 64}))
 
 
+def a_calibration_for_another_rate(car: Path) -> None:
+    path = car / "models" / "lens" / "calibration.json"
+    facts = {"rule": "pcc", "false_alarms_per_hour": 0.5, "maxima": [[], []]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
 def logs_are_a_file(car: Path) -> None:
     (car / "logs").rmdir()
     (car / "logs").write_text("in the way")
@@ -141,6 +156,7 @@ def a_luma_car_without_calibration(car: Path) -> None:
         (lose_the_calibration, "calibration", "WARN", "lens --tub TUB"),
         (a_luma_car_without_calibration, "calibration", "WARN", "mle-uvad calibrate --car "),
         (another_calibration, "calibration", "FAIL", "mle-uvad calibrate"),
+        (a_calibration_for_another_rate, "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("IMAGE_DEPTH = 1"), "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("LENS_CAMERA_CHANNEL = 'cam/luma'"), "calibration", "FAIL", "mle-uvad calibrate"),
         (set_keys("IMAGE_W = 320\nIMAGE_H = 240"), "camera", "FAIL", "set IMAGE_W = 160 and IMAGE_H = 120"),
@@ -228,21 +244,26 @@ def test_a_car_that_passes_is_one_that_the_part_starts_on(car: Path, look: Any, 
 
 
 @pytest.mark.parametrize(
-    ("settings", "broker", "verdict"),
+    ("settings", "broker", "verdict", "said"),
     [
-        ("", "", "WARN"),
-        ("TELEMETRY_MQTT_BROKER_HOST = 'broker.hivemq.com'", "", "WARN"),
-        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "", "PASS"),
-        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "broker.hivemq.com", "WARN"),
-        ("", "192.168.1.2", "PASS"),
+        ("", None, "WARN", "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to"),
+        ("TELEMETRY_MQTT_BROKER_HOST = 'broker.hivemq.com'", None, "WARN", "set TELEMETRY_MQTT_BROKER_HOST"),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", None, "PASS", ""),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "broker.hivemq.com", "WARN", "set DONKEY_MQTT_BROKER in the"),
+        ("", "192.168.1.2", "PASS", ""),
+        ("TELEMETRY_MQTT_BROKER_HOST = '192.168.1.2'", "", "FAIL", "set DONKEY_MQTT_BROKER in the"),
+        ("TELEMETRY_MQTT_BROKER_HOST = ''", None, "FAIL", "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py to"),
     ],
 )
 def test_telemetry_to_the_public_broker_is_pointed_out(
-    settings: str, broker: str, verdict: str, car: Path, look: Any, monkeypatch: pytest.MonkeyPatch
+    settings: str, broker: str | None, verdict: str, said: str, car: Path, look: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DONKEY_MQTT_BROKER", broker)
+    monkeypatch.delenv("DONKEY_MQTT_BROKER", raising=False)
+    if broker is not None:
+        monkeypatch.setenv("DONKEY_MQTT_BROKER", broker)
     with (car / "myconfig.py").open("a") as file:
         file.write(f"\nHAVE_MQTT_TELEMETRY = True\n{settings}\n")
     found = look()["telemetry"]
     assert found.verdict == verdict
+    assert said in found.fix
     assert ("anyone can read there" in found.reason) == (verdict == "WARN")

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import shutil
 import socket
 import subprocess
@@ -32,6 +33,12 @@ TELEMETRY = {  # as in config.py of donkeycar
     "TELEMETRY_DEFAULT_INPUTS": "pilot/angle,pilot/throttle,recording",
     "TELEMETRY_DEFAULT_TYPES": "float,float",
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DONKEY_MQTT_BROKER", "DONKEY_NAME"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture
@@ -101,15 +108,11 @@ def shown(component: dict[str, Any], value: str) -> str:
 
 
 @pytest.mark.skipif(find_spec("donkeycar") is None, reason="needs donkeycar: pip install 'mle_uvad[donkeycar]'")
-def test_home_assistant_sees_what_donkeycars_telemetry_publishes(
-    broker: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home_assistant_sees_what_donkeycars_telemetry_publishes(broker: int, tmp_path: Path) -> None:
     from donkeycar.parts.telemetry import MqttTelemetry
 
     from mle_uvad.cli.home_assistant import home_assistant
 
-    monkeypatch.delenv("DONKEY_MQTT_BROKER", raising=False)
-    monkeypatch.delenv("DONKEY_NAME", raising=False)
     settings = TELEMETRY | {"TELEMETRY_MQTT_BROKER_PORT": broker}
     (tmp_path / "config.py").write_text("".join(f"{key} = {value!r}\n" for key, value in settings.items()))
     home_assistant(tmp_path)
@@ -146,9 +149,20 @@ def test_home_assistant_sees_what_donkeycars_telemetry_publishes(
     ("changed", "said"),
     [
         ({"HAVE_MQTT_TELEMETRY": False}, "set HAVE_MQTT_TELEMETRY = True"),
-        ({"TELEMETRY_MQTT_BROKER_HOST": "broker.hivemq.com"}, "your own broker"),
+        (
+            {"TELEMETRY_MQTT_BROKER_HOST": "broker.hivemq.com"},
+            "set TELEMETRY_MQTT_BROKER_HOST in myconfig.py",
+        ),
+        ({"TELEMETRY_MQTT_BROKER_HOST": ""}, "the MQTT broker is ''; set TELEMETRY_MQTT_BROKER_HOST"),
+        ({"TELEMETRY_MQTT_BROKER_HOST": None}, "the MQTT broker is None; set TELEMETRY_MQTT_BROKER_HOST"),
+        ({"TELEMETRY_MQTT_BROKER_PORT": "1883"}, "TELEMETRY_MQTT_BROKER_PORT is '1883'"),
+        ({"TELEMETRY_MQTT_BROKER_PORT": 0}, "TELEMETRY_MQTT_BROKER_PORT is 0"),
+        ({"TELEMETRY_MQTT_TOPIC_TEMPLATE": "donkey/telemetry"}, "write %s once"),
+        ({"TELEMETRY_MQTT_TOPIC_TEMPLATE": "%s/%s"}, "write %s once"),
+        ({"TELEMETRY_MQTT_TOPIC_TEMPLATE": "100%/%s"}, "write %s once"),
+        ({"TELEMETRY_MQTT_TOPIC_TEMPLATE": None}, "TELEMETRY_MQTT_TOPIC_TEMPLATE is None"),
         ({"TELEMETRY_MQTT_JSON_ENABLE": True}, "set it to False"),
-        ({"TELEMETRY_DONKEY_NAME": "a/b#"}, "TELEMETRY_DONKEY_NAME is 'a/b#'"),
+        ({"TELEMETRY_DONKEY_NAME": "a/b#"}, "the car's name is 'a/b#'; set TELEMETRY_DONKEY_NAME in myconfig.py"),
     ],
 )
 def test_what_cannot_be_announced_is_said_in_a_line(changed: dict[str, Any], said: str) -> None:
@@ -156,13 +170,35 @@ def test_what_cannot_be_announced_is_said_in_a_line(changed: dict[str, Any], sai
         announcement(SimpleNamespace(**(TELEMETRY | changed)), "1.0")
 
 
-def test_without_a_broker_the_command_says_so(tmp_path: Path) -> None:
+@pytest.mark.skipif(find_spec("donkeycar") is None, reason="needs donkeycar: pip install 'mle_uvad[donkeycar]'")
+def test_the_environment_comes_before_the_config_as_in_donkeycars_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    from donkeycar.parts import telemetry as donkeycars
+
+    monkeypatch.setenv("DONKEY_NAME", "another_car")
+    monkeypatch.setenv("DONKEY_MQTT_BROKER", "192.168.1.2")
+    monkeypatch.setattr(donkeycars.MQTTClient, "connect", lambda *_: None)
+    monkeypatch.setattr(donkeycars.MQTTClient, "loop_start", lambda _: None)
+    config = SimpleNamespace(**TELEMETRY, TELEMETRY_MQTT_BROKER_PORT=1883)
+    telemetry, announced = donkeycars.MqttTelemetry(config), announcement(config, "1.0")
+    assert announced.broker.host == telemetry._mqtt_broker == "192.168.1.2"
+    topic = json.loads(announced.payload)["components"]["status"]["state_topic"]
+    assert topic == f"{telemetry._topic}/lens/status" == "donkey/another_car/telemetry/lens/status"
+    monkeypatch.setenv("DONKEY_NAME", "a/b")
+    with pytest.raises(InputError, match="set DONKEY_NAME in the environment"):
+        announcement(config, "1.0")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "a..b"])
+def test_without_a_broker_the_command_says_so(host: str, tmp_path: Path) -> None:
     pytest.importorskip("paho")
     from mle_uvad.cli.home_assistant import home_assistant
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        settings = TELEMETRY | {"TELEMETRY_MQTT_BROKER_PORT": free.getsockname()[1]}
+        settings = TELEMETRY | {
+            "TELEMETRY_MQTT_BROKER_HOST": host,
+            "TELEMETRY_MQTT_BROKER_PORT": free.getsockname()[1],
+        }
     (tmp_path / "config.py").write_text("".join(f"{key} = {value!r}\n" for key, value in settings.items()))
-    with pytest.raises(InputError, match=r"no MQTT broker replies at 127\.0\.0\.1"):
+    with pytest.raises(InputError, match=f"no MQTT broker replies at {re.escape(host)}:"):
         home_assistant(tmp_path)

@@ -18,7 +18,7 @@ UNDECIDED = (
     *("dark", "flat", "no_frame", "frozen", "stale", "error"),
 )
 CLEAR, OBSCURED = (False, "ok"), (True, "obscured")
-ODD = [None, math.nan, math.inf, -math.inf, "fast", [0.5], {}, object(), 10**400, np.zeros(3), np.nan, b"\0"]
+ODD: list[Any] = [None, math.nan, math.inf, -math.inf, "fast", [0.5], {}, object, 10**400, np.zeros(3), np.nan, b"\0"]
 
 
 def slow() -> LensLimiter:

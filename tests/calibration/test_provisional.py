@@ -13,7 +13,7 @@ from mle_uvad.calibration.session import IDLE_MAX_S, REFERENCE_PHASE_S, THRESHOL
 from mle_uvad.edge.alarm import AlarmState
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.evidence import EvidenceState
+from mle_uvad.edge.evidence import EvidenceState, Thresholds
 from mle_uvad.edge.graph import FEATURE_MAPS
 from mle_uvad.edge.monitor import Monitor, Reading
 from mle_uvad.edge.scorer import FrameScore
@@ -122,7 +122,8 @@ def test_a_monitor_makes_them_from_a_drive(
     excess = (6.0, 5.0)  # the scene of this drive comes close to what the bundle takes for a fault
     inner = Monitor(open_scorer(replace(shipped_bundle, uncalibrated_excess=excess)), None)
     monitor, frames, hz = UncalibratedMonitor(inner), moving_frames(320), 6.0
-    statuses, thresholds = set(), []
+    statuses: set[str] = set()
+    thresholds: list[Thresholds | None] = []
     for number in range(round((DRIVE_S + 8) * hz)):
         reading = monitor.update(frames[number % len(frames)] ^ np.uint8(number % 2), number / hz)
         statuses.add(reading.alarm.status)

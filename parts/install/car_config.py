@@ -12,6 +12,7 @@ from typing import Any
 from ...edge.errors import InputError
 from ...edge.read_file import read_file, real_path
 from ...edge.tubs.manifest import MANIFEST, read_field_types
+from .source import parse
 
 BYTES_MAX = 1_000_000
 COMPUTED = object()  # stands for a value that is known only when the file runs
@@ -108,8 +109,8 @@ def _assignments(path: Path) -> Iterator[tuple[str, Any]]:
     if not path.exists():
         return  # myconfig.py is optional
     try:
-        tree = ast.parse(read_file(path, BYTES_MAX, follow=True))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        tree = parse(read_file(path, BYTES_MAX, follow=True))
+    except (OSError, SyntaxError) as error:
         raise InputError(f"{path} cannot be read ({error}); correct it") from None
     known: dict[str, Any] = {"__file__": str(path)}  # per file: myconfig.py does not see the names of config.py
     for statement in tree.body:

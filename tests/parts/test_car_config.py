@@ -1,5 +1,6 @@
 """A car's configuration is read as donkeycar has it, and never run."""
 
+import ast
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,8 +95,21 @@ def test_names_inside_functions_and_classes_are_their_own(car: Path) -> None:
 
 def test_a_deep_expression_does_no_harm(car: Path) -> None:
     # How deep Python goes depends on donkeycar, which lifts the limit when it is imported.
-    config = read_car_config(settings(car, f"A = {'-' * 2000}1"))
-    assert ("A" in config.computed) != (config.get("A") == 1)
+    try:
+        config = read_car_config(settings(car, f"A = {'-' * 2000}1"))
+    except InputError as error:
+        assert "cannot be read" in str(error)
+    else:
+        assert ("A" in config.computed) != (config.get("A") == 1)
+
+
+def test_a_fault_of_pythons_parser_is_told_in_one_line(car: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_source: bytes) -> None:
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    monkeypatch.setattr(ast, "parse", fail)
+    with pytest.raises(InputError, match=r"config\.py cannot be read \(AST constructor"):
+        read_car_config(car)
 
 
 def test_nothing_is_run(car: Path, tmp_path: Path) -> None:

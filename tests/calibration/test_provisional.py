@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mle_uvad.calibration import provisional as provisional_module
 from mle_uvad.calibration.provisional import ProvisionalThresholds, UncalibratedMonitor
 from mle_uvad.calibration.session import IDLE_MAX_S, REFERENCE_PHASE_S, THRESHOLD_PHASE_S, UseThresholds
 from mle_uvad.edge.alarm import AlarmState
@@ -32,7 +33,7 @@ class Road:
         self.t_s = 1000.0
         self.outcomes: list[UseThresholds] = []
 
-    def drive(self, seconds: float, status: str = "uncalibrated", log_odds: float = -5.0, **changes: Any) -> "Road":
+    def drive(self, seconds: float, status: str = "uncalibrated", log_odds: Any = -5.0, **changes: Any) -> "Road":
         for _ in range(round(seconds * HZ)):
             self.t_s += 1 / HZ
             score: dict[str, Any] = {
@@ -88,6 +89,18 @@ def test_a_lens_that_looks_obscured_is_not_learnt(road: Road, into_s: float, sta
     assert road.drive(4).provisional.in_force
 
 
+def test_a_fault_too_weak_to_be_seen_is_not_learnt_if_it_stays(road: Road) -> None:
+    """Nowhere near an alarm, but more likely a fault than not, all along and in one place."""
+    drop = np.full((20, 20), -5.0, np.float32)
+    drop[8:12, 8:12] = 0.5
+    road.drive(3 * DRIVE_S, log_odds=drop)
+    assert road.outcomes == []
+    passing = [np.roll(drop, 4 * number, axis=1) for number in range(5)]
+    for number in range(round(DRIVE_S + 46)):
+        road.drive(1, log_odds=passing[number % 5])
+    assert road.provisional.in_force, "what comes and goes is the scene"
+
+
 def test_nothing_is_learnt_while_a_fault_lasts(road: Road) -> None:
     assert road.drive(3 * DRIVE_S, log_odds=LOOKS_OBSCURED).outcomes == []
 
@@ -116,10 +129,11 @@ def test_frames_whose_cells_were_not_scored_are_passed_over(road: Road) -> None:
 
 
 def test_a_monitor_makes_them_from_a_drive(
-    shipped_bundle: Bundle, moving_frames: Callable[..., list[NDArray[np.uint8]]]
+    shipped_bundle: Bundle, moving_frames: Callable[..., list[NDArray[np.uint8]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The status of a clear lens stays `uncalibrated` all along; another drive begins anew."""
     excess = (6.0, 5.0)  # the scene of this drive comes close to what the bundle takes for a fault
+    monkeypatch.setattr(provisional_module, "STANDING_ODDS_MAX", 6.0)
     inner = Monitor(open_scorer(replace(shipped_bundle, uncalibrated_excess=excess)), None)
     monitor, frames, hz = UncalibratedMonitor(inner), moving_frames(320), 6.0
     statuses: set[str] = set()

@@ -7,14 +7,12 @@ on with the drives that are judged, whose faults are others. The last row is a c
 
 import sys
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rules import print_header, print_row, silent
+from rules import calibrated, calibration_drive, car_figures, held_out_cars, print_header, print_row, silent
 
-from mle_uvad.calibration import calibrate_on_tub
 from mle_uvad.calibration.provisional import UncalibratedMonitor
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
@@ -22,8 +20,8 @@ from mle_uvad.edge.errors import InputError
 from mle_uvad.edge.monitor import Monitor, Reading
 from mle_uvad.edge.tubs.replay import DriveMonitor, drive_again
 from mle_uvad.edge.tubs.tub import Tub
-from mle_uvad.evaluation.protocols.cars import CLEAN, HELD_OUT, CarFigures
-from mle_uvad.evaluation.protocols.figures import ScoredDrive, episode_figures, pass_figures
+from mle_uvad.evaluation.protocols.cars import CLEAN, CarFigures
+from mle_uvad.evaluation.protocols.figures import ScoredDrive
 from mle_uvad.evaluation.protocols.plan import rng_seed
 from mle_uvad.evaluation.protocols.predictions import predict
 from mle_uvad.evaluation.simulation.episodes import Episode
@@ -65,7 +63,7 @@ class Car:
         self.name = name
         self.bundle = Bundle.load(work / "bundles" / f"{name}-seed-{seed}")
         tubs = work / "tubs"
-        clean = max(tubs.glob(f"{name}-calibrate-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+        clean = calibration_drive(work, name)
         self.starts = {
             "a clean lens": clean,
             "faults in an eighth of the time": tubs / f"{name}-partly-wet",
@@ -79,20 +77,17 @@ class Car:
             ScoredDrive(path.name, read_labels(path), predict(Tub(path), make_monitor(), silent), {})
             for path in self.judged
         )
-        episodes = episode_figures(wet, clean, held_out=False)
-        passes = [pass_figures(each, "") for each in (clean, *wet)]
-        return CarFigures(self.name, seed, HELD_OUT, "none", "", episodes, passes)
+        return car_figures(self.name, seed, "none", clean, wet)
 
     def any_car(self) -> DriveMonitor:
         return Monitor(open_scorer(self.bundle), None)
 
     def calibrated(self) -> DriveMonitor:
-        scorer, drive, now = open_scorer(self.bundle), Tub(self.starts["a clean lens"]), datetime.now(timezone.utc)
+        scorer = open_scorer(self.bundle)
         try:
-            made = calibrate_on_tub(scorer, drive, rule="clean", false_alarms_per_hour=1.0, now=now, progress=silent)
+            return Monitor(scorer, calibrated(scorer, Tub(self.starts["a clean lens"])))
         except InputError:
             return self.any_car()
-        return Monitor(scorer, made.thresholds)
 
     def after(self, start: str) -> Callable[[], DriveMonitor]:
         return lambda: GoesOn(UncalibratedMonitor(self.any_car()), Tub(self.starts[start]))
@@ -112,9 +107,7 @@ def _nothing() -> None:
 
 
 def main(work: Path, seed: int) -> None:
-    ending = f"-seed-{seed}"
-    names = [folder.name.removesuffix(ending) for folder in sorted((work / "bundles").glob(f"*{ending}"))]
-    cars = [Car(work, name, seed) for name in names if not name.endswith("-continued")]
+    cars = [Car(work, name, seed) for name in held_out_cars(work, seed)]
     rows: dict[str, Callable[[Car], Callable[[], DriveMonitor]]] = {"thresholds for any car": lambda car: car.any_car}
     rows |= {f"provisional, after {start}": lambda car, start=start: car.after(start) for start in cars[0].starts}
     rows["calibrated"] = lambda car: car.calibrated

@@ -138,22 +138,34 @@ class Car:
     drives: dict[str, StoredDrive]  # the clean one first
 
 
-def reference_of(scorer: Scorer, drive: Tub) -> Reference:
-    """Calibrate on a drive; return the reference. Raises InputError if the drive is refused."""
+def held_out_cars(work: Path, seed: int) -> list[str]:
+    """Return the names of the cars that the training with this seed has a held-out network for."""
+    ending = f"-seed-{seed}"
+    names = [folder.name.removesuffix(ending) for folder in sorted((work / "bundles").glob(f"*{ending}"))]
+    return [name for name in names if not name.endswith("-continued")]
+
+
+def calibration_drive(work: Path, name: str) -> Path:
+    """Return the longest drive that a car was calibrated on."""
+    return max((work / "tubs").glob(f"{name}-calibrate-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+
+
+def calibrated(scorer: Scorer, drive: Tub) -> Thresholds:
+    """Calibrate on a drive. Raises InputError if the drive is refused."""
     calibration = calibrate_on_tub(
         scorer, drive, rule="clean", false_alarms_per_hour=1.0, now=datetime.now(timezone.utc), progress=silent
     )
-    return calibration.thresholds.reference
+    return calibration.thresholds
 
 
 def open_car(work: Path, name: str, seed: int) -> Car:
     """Score the drives of a car or read their scores. Raises InputError if its calibration is refused."""
     bundle = Bundle.load(work / "bundles" / f"{name}-seed-{seed}")
     folder = work / "scores" / bundle.folder.name
-    longest = max((work / "tubs").glob(f"{name}-calibrate-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    longest = calibration_drive(work, name)
     scorer = open_scorer(bundle)
     if not (kept := folder / "reference.npz").is_file():
-        save_arrays(kept, {"reference": reference_of(scorer, Tub(longest))})
+        save_arrays(kept, {"reference": calibrated(scorer, Tub(longest)).reference})
     scorer.reference = reference = load_arrays(kept)["reference"]
     calibration = stored(folder / "calibration.npz", scorer, Tub(longest))
     scorer.cells_every_s = CELLS_EVERY_S
@@ -177,10 +189,14 @@ def evaluate(car: Car, rule: Rule, seed: int) -> CarFigures:
             ScoredDrive(name, read_labels(drive.folder), predict(drive, _monitor(car, thresholds), silent), {})
             for name, drive in car.drives.items()
         )
-    figures = episode_figures(wet, clean, held_out=False)
-    return CarFigures(
-        car.name, seed, HELD_OUT, TWO_MINUTES, "", figures, [pass_figures(each, "") for each in (clean, *wet)]
-    )
+    return car_figures(car.name, seed, TWO_MINUTES, clean, wet)
+
+
+def car_figures(name: str, seed: int, calibration: str, clean: ScoredDrive, wet: Sequence[ScoredDrive]) -> CarFigures:
+    """Return the figures of a held-out car, from its scored drives."""
+    episodes = episode_figures(wet, clean, held_out=False)
+    passes = [pass_figures(each, "") for each in (clean, *wet)]
+    return CarFigures(name, seed, HELD_OUT, calibration, "", episodes, passes)
 
 
 def _monitor(car: Car, thresholds: Thresholds) -> Monitor:
@@ -211,10 +227,7 @@ def print_row(name: str, results: Sequence[CarFigures], calibration: str) -> Non
 
 def main(work: Path, seed: int) -> None:
     cars = []
-    for folder in sorted((work / "bundles").glob(f"*-seed-{seed}")):
-        name = folder.name.removesuffix(f"-seed-{seed}")
-        if name.endswith("-continued"):
-            continue
+    for name in held_out_cars(work, seed):
         try:
             cars.append(open_car(work, name, seed))
         except InputError as error:

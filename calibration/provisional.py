@@ -48,7 +48,7 @@ class ProvisionalThresholds:
         if self._session is None:
             if alarm.status != "uncalibrated":
                 return None
-            self._session = self._begin(previous_t_s)
+            self._session, self._standing = self._begin(previous_t_s), _StandingOdds()
         if not self._session.in_threshold_phase:
             self._standing.add(reading.score)
         outcome = self._session.update(reading)
@@ -71,7 +71,7 @@ class ProvisionalThresholds:
         return UseThresholds(None) if changed else None
 
     def _begin(self, previous_t_s: float) -> CalibrationSession:
-        self._standing, spans = _StandingOdds(), ObscuredSpans(careful_thresholds(self._bundle))
+        spans = ObscuredSpans(careful_thresholds(self._bundle))
         return CalibrationSession(self._false_alarms_per_hour, previous_t_s=previous_t_s, spans=spans)
 
 

@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driving_readings import driving_reading
 from numpy.typing import NDArray
 
 from mle_uvad.calibration import provisional as provisional_module
 from mle_uvad.calibration.provisional import ProvisionalThresholds, UncalibratedMonitor
 from mle_uvad.calibration.session import IDLE_MAX_S, REFERENCE_PHASE_S, THRESHOLD_PHASE_S, UseThresholds
-from mle_uvad.edge.alarm import AlarmState
 from mle_uvad.edge.backends import open_scorer
 from mle_uvad.edge.bundle import Bundle
-from mle_uvad.edge.evidence import EvidenceState, Thresholds
-from mle_uvad.edge.graph import FEATURE_MAPS
-from mle_uvad.edge.monitor import Monitor, Reading
-from mle_uvad.edge.scorer import FrameScore
+from mle_uvad.edge.evidence import Thresholds
+from mle_uvad.edge.monitor import Monitor
 
 HZ = 10.0
 DRIVE_S = REFERENCE_PHASE_S + THRESHOLD_PHASE_S
@@ -36,17 +34,7 @@ class Road:
     def drive(self, seconds: float, status: str = "uncalibrated", log_odds: Any = -5.0, **changes: Any) -> "Road":
         for _ in range(round(seconds * HZ)):
             self.t_s += 1 / HZ
-            score: dict[str, Any] = {
-                "status": "ok",
-                "pcc": float(self.rng.uniform(0.7, 0.9)),
-                "logits": self.rng.normal(log_odds, 0.1, (20, 20)).astype(np.float32),
-                "feature_maps": self.rng.normal(0.5, 0.1, (FEATURE_MAPS, 10, 10)).astype(np.float32),
-                "motion": 0.1,
-                "warmed_up": True,
-            }
-            obscured = status == "obscured"
-            decision = AlarmState(obscured, int(obscured), 0.0, status)
-            reading = Reading(self.t_s, FrameScore(**{**score, **changes}), EvidenceState("ok"), decision)
+            reading = driving_reading(self.rng, self.t_s, status, log_odds=log_odds, spread=0.1, **changes)
             if outcome := self.provisional.update(reading):
                 self.outcomes.append(outcome)
         return self

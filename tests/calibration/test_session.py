@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driving_readings import driving_reading
 
 from mle_uvad.calibration.rules import BASELINE_MIN
 from mle_uvad.calibration.session import (
@@ -18,12 +19,7 @@ from mle_uvad.calibration.session import (
     UseReference,
     UseThresholds,
 )
-from mle_uvad.edge.alarm import AlarmState
 from mle_uvad.edge.errors import InputError
-from mle_uvad.edge.evidence import EvidenceState
-from mle_uvad.edge.graph import FEATURE_MAPS
-from mle_uvad.edge.monitor import Reading
-from mle_uvad.edge.scorer import FrameScore
 
 HZ = 10.0
 DRIVE_S = REFERENCE_PHASE_S + THRESHOLD_PHASE_S
@@ -42,17 +38,7 @@ class Road:
     def drive(self, seconds: float, feature_maps: float = 0.5, alarm: str = "ok", **changes: Any) -> "Road":
         for _ in range(round(seconds * self.hz)):
             self.t_s += 1 / self.hz
-            score: dict[str, Any] = {
-                "status": "ok",
-                "pcc": float(self.rng.uniform(0.7, 0.9)),
-                "logits": self.rng.normal(-5, 1, (20, 20)).astype(np.float32),
-                "feature_maps": self.rng.normal(feature_maps, 0.1, (FEATURE_MAPS, 10, 10)).astype(np.float32),
-                "motion": 0.1,
-                "warmed_up": True,
-            }
-            obscured = alarm == "obscured"
-            decision = AlarmState(obscured, int(obscured), 0.0, alarm)
-            reading = Reading(self.t_s, FrameScore(**{**score, **changes}), EvidenceState("ok"), decision)
+            reading = driving_reading(self.rng, self.t_s, alarm, feature_mean=feature_maps, **changes)
             if outcome := self.session.update(reading):
                 self.outcomes.append(outcome)
             self.progress.append(self.session.progress)
